@@ -1,0 +1,27 @@
+// Arithmetic on sizes that come from files: overflow is an answer, not undefined behaviour.
+#pragma once
+
+#include <concepts>
+#include <optional>
+
+namespace quoin {
+
+template <std::integral T>
+constexpr std::optional<T> checked_mul(T a, T b) {
+  T out{};
+  if (__builtin_mul_overflow(a, b, &out)) return std::nullopt;
+  return out;
+}
+template <std::integral T>
+constexpr std::optional<T> checked_add(T a, T b) {
+  T out{};
+  if (__builtin_add_overflow(a, b, &out)) return std::nullopt;
+  return out;
+}
+// Smallest multiple of alignment (a power of two) that is >= value; the caller guarantees that it fits.
+template <std::unsigned_integral T>
+constexpr T align_up(T value, T alignment) {
+  return (value + alignment - 1) & ~(alignment - 1);
+}
+
+}  // namespace quoin

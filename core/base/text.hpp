@@ -1,0 +1,18 @@
+// Small text helpers shared by messages: "did you mean", lists.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quoin {
+
+// The candidate with the smallest edit distance to `name`, or "" if none is close (over half of its length differs).
+std::string nearest(std::string_view name, std::span<const std::string> candidates);
+// `did you mean "x"?`, or "" when nothing is near.
+std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
+std::string join(std::span<const std::string> parts, std::string_view separator);
+std::vector<std::string> split(std::string_view text, char separator);
+
+}  // namespace quoin

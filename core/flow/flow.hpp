@@ -1,0 +1,70 @@
+// The flows an application runs, as one C++ API; the command line is a thin skin over it.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/diagnostics.hpp"
+#include "data/dataset.hpp"
+#include "host/registry.hpp"
+#include "host/services.hpp"
+#include "import/import.hpp"
+#include "lower/lower.hpp"
+#include "quantize/quantize.hpp"
+#include "recipe/recipe.hpp"
+#include "runtime/executable.hpp"
+
+namespace quoin::flow {
+
+// Services, plugins and kernels of one process. Create once; must outlive everything made with it.
+struct Context {
+  std::unique_ptr<host::Services> services;
+  host::Registry registry;
+  kernels::KernelSet kernels;  // of every plugin the recipe opened
+};
+// Opens the plugins that the recipe names (all usable ones for `open_all`: running a program without a recipe).
+Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe, const std::vector<std::string>& plugin_folders,
+                                              bool open_all, Diagnostics& diagnostics);
+
+struct StageTime {
+  std::string stage;
+  double seconds = 0;
+};
+
+// Import, clean up, annotate: what `explain` shows.
+struct Annotated {
+  ir::Graph graph;
+  quantize::Annotations annotations;
+};
+Result<Annotated> annotate(const std::string& model, const recipe::Recipe& recipe, Context& context, Diagnostics& diagnostics);
+
+// The main job. With no quantizers in the recipe: a float program.
+struct Quantized {
+  ir::Graph graph;               // typed
+  quantize::Annotations annotations;
+  lower::Lowered lowered;
+  std::vector<StageTime> times;
+  size_t samples = 0;
+};
+Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
+                           Diagnostics& diagnostics);
+
+// A .quoin file, or a model file lowered in memory without quantization. Ready to run.
+Result<runtime::Executable> open_model(const std::string& path, const recipe::Recipe& recipe, Context& context,
+                                       Diagnostics& diagnostics);
+std::vector<data::InputSpec> input_specs(const runtime::Executable& model);
+
+// Accuracy over a dataset. `against`: a second model whose first output is the reference for sqnr_db and agreement.
+struct Score {
+  size_t n = 0;
+  std::string metric;      // "top1", "cosine", "relative_error"
+  double value = 0;
+  std::optional<double> top5, sqnr_db, agreement;
+  double seconds = 0;      // in run() of `model` only
+};
+Result<Score> evaluate(runtime::Executable& model, runtime::Executable* against, const data::Dataset& dataset,
+                       const std::string& metric, Progress* progress, Diagnostics& diagnostics);
+
+}  // namespace quoin::flow

@@ -1,0 +1,47 @@
+// Which kernel runs a node. Selection is data: candidates, in order, each with the reason why it was passed over.
+#pragma once
+
+#include <quoin/abi.h>
+
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace quoin::kernels {
+
+// The portable set: defines the semantics of every operator; accepts everything legal. Static storage.
+std::span<const quoin_kernel> portable();
+
+struct Choice {
+  const quoin_kernel* kernel = nullptr;
+  std::string provider;                // plugin name or "portable"
+  std::vector<std::string> passed_over;  // "avx512vnni_conv: isa not available", ...
+};
+
+// Kernels of the open plugins in recipe order, the portable set always last. Order of preference:
+// forced by name, then priority, then lower cost from accepts(), then provider order, then name.
+// The tables added must outlive the set. Const use is thread safe.
+class KernelSet {
+ public:
+  KernelSet();  // holds the portable set
+  void add(const std::string& provider, quoin_array kernels);
+  void force(std::string op, std::string kernel) { forced_[std::move(op)] = std::move(kernel); }
+  void deny(std::string kernel) { denied_.insert(std::move(kernel)); }
+  // Errors (unsupported): no kernel, with every candidate's reason.
+  Result<Choice> select(const quoin_graph* graph, uint32_t node, uint64_t isa) const;
+
+ private:
+  struct Entry {
+    std::string provider;
+    quoin_kernel kernel;  // widened to this header's struct
+  };
+  std::vector<Entry> entries_;
+  std::map<std::string, std::string> forced_;
+  std::set<std::string> denied_;
+};
+
+}  // namespace quoin::kernels

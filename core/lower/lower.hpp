@@ -1,0 +1,49 @@
+// From a typed (or float) graph to a program: partition by the plugins' claims, compile each claim, plan memory.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/diagnostics.hpp"
+#include "host/backend.hpp"
+#include "ir/graph.hpp"
+#include "kernels/select.hpp"
+#include "program/model.hpp"
+
+namespace quoin::lower {
+
+struct Options {
+  std::vector<std::shared_ptr<host::Backend>> order;  // who may claim, in this order
+  uint64_t isa = 0;                                    // target instruction sets
+  bool keep_original = true;                           // store sub-graphs for fallback
+  std::string fallback = "warn";                       // allow | warn | error: node that no plugin takes
+  std::vector<quoin_param> params;                     // for partition and compile
+};
+
+// Where one node of the graph will run.
+struct Placement {
+  ir::NodeId node = ir::kNone;
+  std::string name, op, module;
+  std::string backend;    // plugin name, or "kernels"
+  std::string kernel;     // for "kernels": which one
+  bool integer = false;   // computes on integers
+  std::string reason;     // for "kernels": why no plugin took it
+  int64_t macs = 0;       // multiply-adds
+};
+
+struct Lowered {
+  program::Model model;
+  std::vector<Placement> placement;  // graph order
+};
+
+// Errors: plugin (claims that overlap, are not convex or name unknown nodes; compile failed), unsupported (no kernel),
+// strict (fallback = error).
+Result<Lowered> lower(const ir::Graph& graph, const Options& options, const kernels::KernelSet& kernels,
+                      const quoin_host& host, Diagnostics& diagnostics);
+
+// Gives every intermediate of `graph` an arena offset (64-byte aligned) so that live ranges never overlap: largest
+// first, lowest fitting offset. Sets arena_size.
+void plan_memory(program::Graph& graph);
+
+}  // namespace quoin::lower

@@ -1,0 +1,67 @@
+#include "ops/tensor.hpp"
+
+#include <fmt/ranges.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "base/checked.hpp"
+
+namespace quoin {
+
+int64_t numel(const Shape& shape) {
+  int64_t count = 1;
+  for (const int64_t dim : shape) count *= dim;
+  return count;
+}
+
+Result<int64_t> checked_numel(std::span<const int64_t> shape) {
+  constexpr int64_t kMaxElements = int64_t{1} << 48;
+  if (shape.size() > kMaxRank) return fail(Code::limit, "rank {} is over the limit of {}", shape.size(), kMaxRank);
+  int64_t count = 1;
+  for (const int64_t dim : shape) {
+    if (dim < 0) return fail(Code::limit, "negative dimension in shape [{}]", fmt::join(shape, ", "));
+    const auto product = checked_mul(count, dim);
+    if (!product || *product > kMaxElements) return fail(Code::limit, "shape [{}] has more than 2^48 elements", fmt::join(shape, ", "));
+    count = *product;
+  }
+  return count;
+}
+
+int64_t byte_size(DType dtype, const Shape& shape) {
+  if (bits(dtype) >= 8) return numel(shape) * (bits(dtype) / 8);
+  const int64_t row = shape.empty() ? 1 : shape.back();
+  const int64_t rows = row == 0 ? 0 : numel(shape) / row;
+  return rows * ((row * bits(dtype) + 7) / 8);
+}
+
+std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+bool operator==(const TensorType& a, const TensorType& b) {
+  if (a.dtype != b.dtype || a.shape != b.shape || !a.qparams != !b.qparams) return false;
+  return !a.qparams || *a.qparams == *b.qparams;
+}
+
+std::string to_string(const TensorType& type) {
+  std::string text = std::string(name(type.dtype)) + to_string(type.shape);
+  if (!type.qparams) return text;
+  const QParams& q = *type.qparams;
+  if (q.scale.size() == 1) return text + fmt::format("(scale {}, zero_point {})", q.scale[0], q.zero_point_at(0));
+  return text + fmt::format("({} scales, axis {})", q.scale.size(), q.axis);
+}
+
+Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
+  const size_t size = align_up(std::max<size_t>(bytes(), 1), size_t{64});
+  void* memory = std::aligned_alloc(64, size);
+  if (memory == nullptr) throw std::bad_alloc();
+  std::memset(memory, 0, size);
+  owner_ = std::shared_ptr<const void>(memory, [](const void* p) { std::free(const_cast<void*>(p)); });
+  data_ = memory;
+}
+
+Tensor::Tensor(DType dtype, Shape shape, std::shared_ptr<const void> owner, const void* data)
+    : dtype_(dtype), shape_(std::move(shape)), owner_(std::move(owner)), data_(data) {}
+
+Tensor Tensor::reshaped(Shape shape) const { return Tensor(dtype_, std::move(shape), owner_, data_); }
+
+}  // namespace quoin

@@ -1,0 +1,26 @@
+// The .quoin file (docs/format.md): header, aligned segments, FlatBuffers graph, XXH3 checksums. Deterministic bytes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.hpp"
+#include "program/model.hpp"
+
+namespace quoin::program {
+
+Result<std::vector<std::byte>> serialize(const Model& model);
+Status write(const std::string& path, const Model& model);  // atomic
+
+// Verified before use, always: header, checksums, FlatBuffers structure, then meaning (indices, topological order,
+// operator rules, qparams, memory plan). Tensors and blobs borrow the mapping, which the model keeps alive.
+// Errors: not_found, io, program (path to the fault), program_version, limit.
+Result<Model> read(const std::string& path);
+Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::string& name);
+bool looks_like_program(Bytes head);
+
+// The semantic half of read(); serialize() runs it too.
+Status verify(const Model& model);
+
+}  // namespace quoin::program

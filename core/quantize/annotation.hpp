@@ -1,0 +1,67 @@
+// What should be quantized and how: a side table over places of a float graph. The graph itself is never touched.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/diagnostics.hpp"
+#include "host/backend.hpp"
+#include "ir/graph.hpp"
+#include "recipe/recipe.hpp"
+
+namespace quoin::quantize {
+
+enum class SpecKind { observed, fixed, shared, derived };
+
+// How one tensor is to be quantized; the C++ form of quoin_qspec.
+struct Spec {
+  SpecKind kind = SpecKind::observed;
+  DType dtype = DType::s8;
+  Scheme scheme = Scheme::per_tensor;
+  int32_t axis = -1;
+  uint32_t group = 0;
+  int32_t qmin = -128, qmax = 127;
+  bool symmetric = false, dynamic = false, pow2_scale = false, implicit_sharing = true;
+  std::string observer;            // "": the default of the place (weights: minmax; activations: the recipe's)
+  recipe::Params observer_params;
+  double eps = 0;                  // smallest scale; 0: 2^-23
+  float scale = 0;                 // fixed
+  int32_t zero_point = 0;          // fixed
+  std::vector<ir::Place> sources;  // shared: one; derived: all
+  uint32_t rule = 0;               // derived: QUOIN_RULE_*
+};
+
+// Why a node is as it is; every node of the graph ends with one.
+struct Verdict {
+  enum class Kind { quantized, float_by_recipe, float_by_rule, no_rule } kind = Kind::no_rule;
+  std::string plugin, preset, rule;  // who decided; empty for no_rule
+  std::string reason;                // one sentence; for float kinds what a user could change
+};
+
+class Annotations {
+ public:
+  // Errors (plugin): the place does not exist, is already annotated (by whom), or the spec is not legal there.
+  Status set(const ir::Graph& graph, ir::Place place, Spec spec, const std::string& by);
+  const Spec* find(ir::Place place) const;
+  const std::map<ir::Place, Spec>& all() const { return specs_; }
+  std::map<ir::NodeId, Verdict> verdicts;
+
+ private:
+  std::map<ir::Place, Spec> specs_;
+  std::map<ir::Place, std::string> by_;
+};
+
+// A quantizer of the recipe with its opened plugin.
+struct Assignment {
+  std::shared_ptr<host::Backend> backend;
+  recipe::Quantizer config;
+};
+
+// Resolves scopes (most specific rule wins: node, then module, module type, op, global; later beats earlier at equal
+// rank), then asks each quantizer in order; the first annotation of a place wins. Runs the passes the quantizers ask
+// for on `graph` first. Errors: recipe (rule that matches nothing, unknown preset or parameter; nearest given), plugin.
+Result<Annotations> annotate(ir::Graph& graph, const std::vector<Assignment>& assignments, Diagnostics& diagnostics);
+
+}  // namespace quoin::quantize

@@ -1,0 +1,90 @@
+// The YAML recipe, validated: every key is known, typed and in range, or the error says file, line, column and the
+// nearest valid key. docs/recipe.md and configs/schema.json are generated from the same table.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+#include "data/dataset.hpp"
+
+namespace quoin::recipe {
+
+// Where a value came from: "configs/recipes/kws.yaml:12:5", or "--set quantize.calibrate.batches".
+struct Place {
+  std::string text;
+};
+
+using Scalar = std::variant<bool, int64_t, double, std::string>;
+using Params = std::map<std::string, Scalar>;  // preset or backend parameters; checked against the plugin's param_spec
+
+struct Rule {  // one line of quantizers[].rules; unset selectors match everything
+  std::optional<std::string> module;       // glob on the module path ("encoder.*")
+  std::optional<std::string> module_type;  // "torch.nn.modules.conv.Conv2d" or its last part
+  std::optional<std::string> op;           // "aten.linear.default"
+  std::optional<std::string> node;         // node name
+  std::optional<std::string> preset;       // none (YAML null): leave in float
+  Params params;
+  Place place;
+};
+
+struct Quantizer {
+  std::string plugin;
+  std::string preset;  // "": the plugin's first
+  Params params;
+  std::vector<Rule> rules;
+  Place place;
+};
+
+struct Calibrate {
+  data::Source data;     // labels unused
+  std::string observer;  // "": what the plugin's spec asks for
+  Params observer_params;
+};
+
+struct Recipe {
+  std::string path;       // the recipe file; "" when built in code
+  struct {
+    std::string path;     // may be given on the command line instead
+    std::map<std::string, int64_t> dims;
+    data::Preprocess preprocess;
+  } model;
+  struct {
+    std::vector<std::string> search;
+    std::string fallback = "warn";  // allow | warn | error: nodes that no plugin takes
+  } plugins;
+  struct {
+    std::vector<Quantizer> quantizers;  // empty: float program
+    Calibrate calibrate;
+  } quantize;
+  struct {
+    std::vector<std::string> order;  // plugins that may claim nodes; default: those of the quantizers
+    std::string isa = "native";
+    bool keep_original = true;
+    Params params;
+  } lower;
+  struct {
+    std::string data, labels;
+    std::string metric;  // "", top1, top5, cosine, relative: "" picks by what the data holds
+  } eval;
+  struct {
+    int64_t threads = 1;
+  } run;
+  std::string resolved;  // canonical YAML after --set, stored in the program as provenance
+};
+
+struct Override {  // --set key.path=value
+  std::string key, value;
+};
+
+// Relative data paths are resolved against the recipe's folder, then its repository root (the nearest parent with a
+// README.md). Errors: not_found, recipe.
+Result<Recipe> load(const std::string& path, const std::vector<Override>& overrides = {});
+Result<Recipe> parse(const std::string& text, const std::string& path, const std::vector<Override>& overrides = {});
+// JSON schema of the recipe format.
+std::string json_schema();
+
+}  // namespace quoin::recipe

@@ -1,0 +1,92 @@
+// The one numerics library: what every observer, reference kernel and fast kernel computes, bit for bit.
+// Header-only, no dependency. All arithmetic is IEEE binary32 without contraction, rounding to nearest even
+// (compile with -ffp-contract=off and the default rounding mode). Thread safe.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+namespace quoin::numerics {
+
+inline constexpr float kDefaultEps = std::numeric_limits<float>::epsilon();  // 2^-23, the reference's smallest scale
+
+struct Affine {
+  float scale = 1;
+  int32_t zero_point = 0;
+};
+
+inline float round_half_even(float x) { return std::nearbyintf(x); }
+
+// NaN becomes low, so that a cast to integer is always defined.
+inline float clamp_real(float x, float low, float high) { return x > low ? (x < high ? x : high) : low; }
+
+// Scale and zero point that cover [min, max] and 0 with the integers qmin..qmax.
+//   symmetric: scale = max(|min|, |max|) / ((qmax - qmin) / 2); zero_point = 0, or the middle of an unsigned range
+//   affine:    scale = (max - min) / (qmax - qmin); zero_point = clamp(qmin - round(min / scale), qmin, qmax)
+// scale >= eps. Precondition: min <= max, both finite. Source: torchao PT2E `_calculate_qparams`, evaluated in binary32.
+inline Affine choose_qparams(float min, float max, int32_t qmin, int32_t qmax, bool symmetric, float eps = kDefaultEps) {
+  const float low = std::min(min, 0.0f), high = std::max(max, 0.0f);
+  const float steps = static_cast<float>(qmax - qmin);
+  if (symmetric) {
+    const float reach = std::max(-low, high);
+    const int32_t middle = qmin < 0 ? 0 : static_cast<int32_t>((static_cast<int64_t>(qmin) + qmax) / 2);
+    return {std::max(reach / (steps / 2.0f), eps), middle};
+  }
+  const float scale = std::max((high - low) / steps, eps);
+  const float zero = static_cast<float>(qmin) - round_half_even(low / scale);
+  return {scale, static_cast<int32_t>(clamp_real(zero, static_cast<float>(qmin), static_cast<float>(qmax)))};
+}
+
+// q = clamp(round(x * (1 / scale)) + zero_point, qmin, qmax). Pass inverse = 1.0f / scale: the reference multiplies.
+inline int32_t quantize(float x, float inverse, int32_t zero_point, int32_t qmin, int32_t qmax) {
+  const float q = round_half_even(x * inverse) + static_cast<float>(zero_point);
+  return static_cast<int32_t>(clamp_real(q, static_cast<float>(qmin), static_cast<float>(qmax)));
+}
+
+// x = (q - zero_point) * scale
+inline float dequantize(int32_t q, float scale, int32_t zero_point) { return static_cast<float>(q - zero_point) * scale; }
+
+// The factor from an int32 accumulator of products to output steps: (scale_x * scale_w) / scale_y.
+inline float requantize_multiplier(float scale_x, float scale_w, float scale_y) { return (scale_x * scale_w) / scale_y; }
+
+// q = round(clamp(real * 1, qmin - zero_point, qmax - zero_point)) + zero_point, where `real` counts output steps from 0.
+// Clamping first equals clamping last (both are monotone) and keeps the conversion to integer defined.
+inline int32_t to_steps(float real, int32_t zero_point, int32_t qmin, int32_t qmax) {
+  const float low = static_cast<float>(qmin - zero_point), high = static_cast<float>(qmax - zero_point);
+  return static_cast<int32_t>(round_half_even(clamp_real(real, low, high))) + zero_point;
+}
+
+// conv, linear, matmul: y = to_steps(float(acc) * multiplier); acc holds sum((x - zx) * (w - zw)) + bias, exact in int32.
+inline int32_t requantize(int32_t acc, float multiplier, int32_t zero_point, int32_t qmin, int32_t qmax) {
+  return to_steps(static_cast<float>(acc) * multiplier, zero_point, qmin, qmax);
+}
+
+// add: y = to_steps((a - za) * (sa / sy) + (b - zb) * (sb / sy)); each product rounded, then the sum (no FMA).
+inline int32_t add(int32_t a_minus_zero, float a_ratio, int32_t b_minus_zero, float b_ratio, int32_t zero_point, int32_t qmin,
+                   int32_t qmax) {
+  const float left = static_cast<float>(a_minus_zero) * a_ratio;
+  const float right = static_cast<float>(b_minus_zero) * b_ratio;
+  return to_steps(left + right, zero_point, qmin, qmax);
+}
+
+// int32 bias with scale s = scale_x * scale_w and zero point 0: round(bias / s) in binary64, saturated to int32.
+inline int32_t quantize_bias(float bias, float scale_x, float scale_w) {
+  const double q = std::nearbyint(static_cast<double>(bias) / static_cast<double>(scale_x * scale_w));
+  constexpr double low = std::numeric_limits<int32_t>::min(), high = std::numeric_limits<int32_t>::max();
+  return static_cast<int32_t>(q > low ? (q < high ? q : high) : low);
+}
+
+// Integer image of a real clamp bound under (scale, zero_point): relu, hardtanh and clamp on quantized values.
+inline int32_t clamp_bound(float bound, float scale, int32_t zero_point, int32_t qmin, int32_t qmax) {
+  return quantize(bound, 1.0f / scale, zero_point, qmin, qmax);
+}
+
+// Dynamic activations of one row (or tensor): int8 affine over [min, max], scale >= 2^-23.
+// Source: the per-token asymmetric scheme of 8da4w / int8 dynamic (zero_point = clamp(-128 - round(min / scale))).
+inline Affine choose_dynamic(float min, float max, int32_t qmin = -128, int32_t qmax = 127) {
+  return choose_qparams(min, max, qmin, qmax, false, kDefaultEps);
+}
+
+}  // namespace quoin::numerics
