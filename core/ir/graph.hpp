@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/file.hpp"
@@ -43,7 +44,7 @@ struct Value {
   TensorType type;
   NodeId producer = kNone;
   uint32_t output_index = 0;     // which result of the producer
-  std::vector<Use> users;        // in graph order; graph outputs are not users
+  std::vector<Use> users;        // in no particular order; graph outputs are not users
   std::optional<Tensor> constant;  // parameters and buffers; shape and dtype equal type
   bool alive = true;
 };
@@ -76,10 +77,11 @@ class Graph {
  public:
   std::string name;
 
-  ValueId add_input(std::string name, TensorType type);
-  ValueId add_constant(std::string name, Tensor tensor, std::shared_ptr<const QParams> qparams = nullptr);
+  // A name already taken gets a suffix (_1, _2 ...). A node and its first result share their name.
+  ValueId add_input(const std::string& base, TensorType type);
+  ValueId add_constant(const std::string& base, Tensor tensor, std::shared_ptr<const QParams> qparams = nullptr);
   // Appends a node, or inserts it before `before`; infers and checks result types. Errors (model).
-  Result<NodeId> add_node(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, std::string name = {},
+  Result<NodeId> add_node(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, const std::string& base = {},
                           Provenance provenance = {}, NodeId before = kNone);
   void set_outputs(std::vector<ValueId> outputs) { outputs_ = std::move(outputs); }
 
@@ -116,13 +118,16 @@ class Graph {
   Graph compact() const;
   // "node conv2d_3 (aten.conv2d.default, module features.2.conv)"
   std::string describe(NodeId node) const;
-  std::string unique_name(std::string base) const;  // among values
+  std::string unique_name(const std::string& base) const;  // among values and nodes
 
  private:
+  ValueId add_value(const std::string& base, TensorType type);
+
   std::vector<Node> nodes_;
   std::vector<Value> values_;
   std::vector<NodeId> order_;
   std::vector<ValueId> inputs_, outputs_;
+  std::unordered_set<std::string> names_;  // of all values ever made: none is used twice
 };
 
 }  // namespace quoin::ir
