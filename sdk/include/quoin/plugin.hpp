@@ -1,0 +1,426 @@
+// Header-only C++20 face of quoin/abi.h: write a class, name it in QUOIN_PLUGIN, and every rule of the ABI is met.
+//
+//   class Mine {
+//    public:
+//     Mine(const quoin_host& host, quoin::sdk::Params params);
+//     // quantizer: presets, annotate; optional: passes, derive
+//     // compiler:  blob_format, partition, compile
+//     // executor:  Delegate(Mine&, const Load&) with run; optional: Delegate::plan, Mine::reentrant
+//     // kernels:   static kernels();   options: options, set_option, get_option;   extensions: static extensions()
+//   };
+//   QUOIN_PLUGIN(Mine, "mine", "1.0.0")
+//
+// A role exists exactly when the class satisfies its concept (Quantizes, Lowers, Runs); half a role does not compile.
+// Inside the class failures are thrown as Failure; guard() turns them into statuses, nothing crosses the boundary.
+// Depends on the standard library only; has no ABI of its own.
+#pragma once
+
+#include <quoin/abi.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace quoin::sdk {
+
+class Failure : public std::runtime_error {
+ public:
+  Failure(quoin_status status, const std::string& what) : std::runtime_error(what), code(status) {}
+  quoin_status code;
+};
+
+inline void check(quoin_status status, const char* what) {
+  if (status != QUOIN_OK) throw Failure(status, what);
+}
+inline std::string_view view(quoin_str s) { return {s.data, static_cast<size_t>(s.size)}; }
+constexpr quoin_str str(std::string_view s) { return {s.data(), s.size()}; }
+
+// Reads elements written by an older or newer header: missing fields come out zero, unknown ones are ignored.
+template <class T>
+requires std::is_trivially_copyable_v<T>
+class Array {
+ public:
+  Array(quoin_array raw) : raw_(raw) {}
+  static constexpr quoin_array of(std::span<const T> items) {
+    return {items.data(), static_cast<uint32_t>(items.size()), sizeof(T)};
+  }
+  uint32_t size() const { return raw_.count; }
+  T operator[](uint32_t i) const {
+    if (i >= raw_.count) throw Failure(QUOIN_INVALID, "index past the end of an ABI array");
+    T out{};
+    std::memcpy(&out, static_cast<const char*>(raw_.data) + size_t{i} * raw_.stride,
+                std::min<size_t>(raw_.stride, sizeof(T)));
+    return out;
+  }
+
+ private:
+  quoin_array raw_;
+};
+
+// A struct passed by pointer, copied as far as its author and this header both know it.
+template <class T>
+T sized(const T* from) {
+  T out{};
+  std::memcpy(&out, from, std::min<size_t>(from->struct_size, sizeof(T)));
+  return out;
+}
+
+// ---- parameters and attributes -------------------------------------------------------------------------------------
+
+// Named, typed values: operator attributes, preset parameters, options. A missing name gives the fallback; the forms
+// without one, and a value of another kind, throw INVALID. Spans borrow from the caller of the plugin.
+class Params {
+ public:
+  Params(quoin_array raw) : items_(raw) {}
+  std::optional<quoin_param> find(std::string_view name) const {
+    for (uint32_t i = 0; i < items_.size(); ++i)
+      if (const quoin_param p = items_[i]; view(p.name) == name) return p;
+    return std::nullopt;
+  }
+  bool has(std::string_view name) const { return find(name).has_value(); }
+  bool boolean(std::string_view name, bool fallback) const {
+    return scalar<uint8_t>(name, QUOIN_PARAM_BOOL, fallback) != 0;
+  }
+  int64_t integer(std::string_view name, int64_t fallback) const {
+    return scalar<int64_t>(name, QUOIN_PARAM_INT, fallback);
+  }
+  double number(std::string_view name, double fallback) const {  // integers are numbers too
+    const auto p = find(name);
+    if (p && p->kind == QUOIN_PARAM_INT) return static_cast<double>(scalar<int64_t>(name, QUOIN_PARAM_INT, 0));
+    return scalar<double>(name, QUOIN_PARAM_FLOAT, fallback);
+  }
+  std::string_view text(std::string_view name, std::string_view fallback) const {
+    return view(scalar<quoin_str>(name, QUOIN_PARAM_STR, str(fallback)));
+  }
+  std::span<const int64_t> integers(std::string_view name) const {
+    const auto p = find(name);
+    if (!p || p->kind != QUOIN_PARAM_INT) throw Failure(QUOIN_INVALID, "expected integers '" + std::string(name) + "'");
+    return {static_cast<const int64_t*>(p->data), p->count};
+  }
+
+ private:
+  template <class T>
+  T scalar(std::string_view name, uint32_t kind, T fallback) const {
+    const auto p = find(name);
+    if (!p) return fallback;
+    if (p->kind != kind || p->count != 1)
+      throw Failure(QUOIN_INVALID, "'" + std::string(name) + "' has another type than expected");
+    T out;
+    std::memcpy(&out, p->data, sizeof out);
+    return out;
+  }
+  Array<quoin_param> items_;
+};
+
+namespace detail {
+template <class T>
+constexpr uint32_t kind_of = std::is_same_v<T, uint8_t>   ? QUOIN_PARAM_BOOL
+                             : std::is_same_v<T, int64_t> ? QUOIN_PARAM_INT
+                             : std::is_same_v<T, double>  ? QUOIN_PARAM_FLOAT
+                                                          : QUOIN_PARAM_STR;
+}  // namespace detail
+
+// One row of an options or preset table. `fallback` (uint8_t, int64_t, double or quoin_str) must have static storage.
+template <class T>
+constexpr quoin_param_spec param_spec(std::string_view name, uint32_t scope, const T& fallback, std::string_view doc,
+                                      double low = 1, double high = 0) {
+  const uint32_t kind = detail::kind_of<T>;
+  return {str(name), kind, scope, {str(name), kind, 1, &fallback}, low, high, {}, str(doc)};
+}
+
+// ---- graph
+// -----------------------------------------------------------------------------------------------------------
+
+// Borrowed view of quoin_qparams.
+struct QParams {
+  quoin_dtype dtype = 0;
+  uint32_t scheme = QUOIN_PER_TENSOR;
+  int32_t axis = -1;
+  uint32_t group = 0;
+  int32_t qmin = 0, qmax = 0;
+  std::span<const float> scale;
+  std::span<const int32_t> zero_points;  // empty: all zero
+  int32_t zero_point(size_t i = 0) const { return zero_points.empty() ? 0 : zero_points[i]; }
+};
+
+class Value {
+ public:
+  Value(uint32_t id, const quoin_value& from) : raw(from), id_(id) {}
+  uint32_t id() const { return id_; }
+  quoin_dtype dtype() const { return raw.dtype; }
+  std::span<const int64_t> dims() const { return {raw.dims, raw.rank}; }
+  bool is_static() const {
+    return std::none_of(dims().begin(), dims().end(), [](int64_t d) { return d < 0; });
+  }
+  int64_t numel() const {
+    int64_t n = 1;
+    for (const int64_t d : dims()) n *= d;
+    return n;
+  }
+  bool is_constant() const { return raw.constant.data != nullptr; }
+  // The elements of a constant, borrowed. Throws INVALID when it is none, or holds no whole, aligned T.
+  template <class T>
+  std::span<const T> constant() const {
+    if (!is_constant() || raw.constant.size % sizeof(T) != 0 ||
+        reinterpret_cast<uintptr_t>(raw.constant.data) % alignof(T) != 0)
+      throw Failure(QUOIN_INVALID, "value '" + std::string(view(raw.name)) + "' is not a constant of this type");
+    return {static_cast<const T*>(raw.constant.data), static_cast<size_t>(raw.constant.size / sizeof(T))};
+  }
+  std::optional<QParams> qparams() const {
+    if (raw.qparams == nullptr) return std::nullopt;
+    const quoin_qparams q = sized(raw.qparams);
+    return QParams{q.dtype,
+                   q.scheme,
+                   q.axis,
+                   q.group,
+                   q.qmin,
+                   q.qmax,
+                   {q.scale, q.count},
+                   {q.zero_point, q.zero_point != nullptr ? q.count : 0u}};
+  }
+  std::span<const quoin_place> users() const { return {raw.users, raw.num_users}; }
+  const quoin_value raw;
+
+ private:
+  uint32_t id_;
+};
+
+class Node {
+ public:
+  Node(uint32_t id, const quoin_node& from) : raw(from), id_(id) {}
+  uint32_t id() const { return id_; }
+  std::string_view op() const { return view(raw.op); }
+  Params attrs() const { return Params(raw.attrs); }
+  bool has_input(uint32_t slot) const { return slot < raw.num_inputs && raw.inputs[slot] != QUOIN_NONE; }
+  std::span<const uint32_t> inputs() const { return {raw.inputs, raw.num_inputs}; }
+  std::span<const uint32_t> outputs() const { return {raw.outputs, raw.num_outputs}; }
+  const quoin_node raw;
+
+ private:
+  uint32_t id_;
+};
+
+// The immutable snapshot a call works on; borrowed for the call.
+class Graph {
+ public:
+  explicit Graph(const quoin_graph* from) : raw(from), values_(from->values), nodes_(from->nodes) {}
+  uint32_t num_nodes() const { return nodes_.size(); }
+  uint32_t num_values() const { return values_.size(); }
+  Node node(uint32_t id) const { return {id, nodes_[id]}; }
+  Value value(uint32_t id) const { return {id, values_[id]}; }
+  std::span<const uint32_t> inputs() const { return {raw->inputs, raw->num_inputs}; }
+  std::span<const uint32_t> outputs() const { return {raw->outputs, raw->num_outputs}; }
+  Value input(const Node& n, uint32_t slot) const { return value(at(n.inputs(), slot)); }
+  Value output(const Node& n, uint32_t slot = 0) const { return value(at(n.outputs(), slot)); }
+  bool is_output(uint32_t value) const {
+    return std::find(outputs().begin(), outputs().end(), value) != outputs().end();
+  }
+  // The only reader of the value, or nothing when there are several or the graph returns it.
+  std::optional<Node> single_user(const Value& v) const {
+    if (v.raw.num_users != 1 || is_output(v.id())) return std::nullopt;
+    return node(v.raw.users[0].node);
+  }
+  std::optional<Node> producer(const Value& v) const {
+    if (v.raw.producer == QUOIN_NONE) return std::nullopt;
+    return node(v.raw.producer);
+  }
+  const quoin_graph* raw;
+
+ private:
+  static uint32_t at(std::span<const uint32_t> ids, uint32_t slot) {
+    if (slot >= ids.size() || ids[slot] == QUOIN_NONE) throw Failure(QUOIN_INVALID, "operand is absent");
+    return ids[slot];
+  }
+  Array<quoin_value> values_;
+  Array<quoin_node> nodes_;
+};
+
+// ---- what the roles are given
+// ------------------------------------------------------------------------------------------
+
+struct QuantConfig {
+  std::string_view preset;
+  Params params;
+};
+
+class QuantRequest {
+ public:
+  explicit QuantRequest(const quoin_quant_request* from) : graph(from->graph), raw(from) {}
+  bool is_qat() const { return raw->is_qat != 0; }
+  // The preset and parameters the recipe chose for the node, or nothing: leave it in float.
+  std::optional<QuantConfig> config(uint32_t node) const {
+    const uint32_t index = node < graph.num_nodes() ? raw->node_config[node] : QUOIN_NONE;
+    if (index == QUOIN_NONE) return std::nullopt;
+    const quoin_quant_config c = Array<quoin_quant_config>(raw->configs)[index];
+    return QuantConfig{view(c.preset), Params(c.params)};
+  }
+  const Graph graph;
+  const quoin_quant_request* raw;
+};
+
+class Annotator {
+ public:
+  explicit Annotator(const quoin_annotator* raw) : raw_(raw) {}
+  // False when the host refuses the place, because another quantizer was there first; throws on any other failure.
+  bool set(quoin_place place, const quoin_qspec& spec) {
+    const quoin_status status = raw_->set(raw_->self, place, &spec);
+    if (status != QUOIN_OK && status != QUOIN_INVALID) throw Failure(status, "the host could not store an annotation");
+    return status == QUOIN_OK;
+  }
+  bool input(uint32_t node, uint32_t slot, const quoin_qspec& spec) { return set({node, slot, 0, 0}, spec); }
+  bool output(uint32_t node, uint32_t slot, const quoin_qspec& spec) { return set({node, slot, 1, 0}, spec); }
+  void match(std::span<const uint32_t> nodes, std::string_view rule) {
+    raw_->match(raw_->self, nodes.data(), static_cast<uint32_t>(nodes.size()), str(rule));
+  }
+  void skip(uint32_t node, std::string_view reason) { raw_->skip(raw_->self, node, str(reason)); }
+
+ private:
+  const quoin_annotator* raw_;
+};
+
+class LowerRequest {
+ public:
+  explicit LowerRequest(const quoin_lower_request* raw)
+      : graph(raw->graph), params(raw->params), target_isa(raw->target_isa) {}
+  const Graph graph;
+  const Params params;
+  const uint64_t target_isa;  // of the machine that will run the blob
+};
+
+class Claims {
+ public:
+  explicit Claims(const quoin_claims* raw) : raw_(raw) {}
+  void claim(std::span<const uint32_t> nodes, std::string_view tag) {
+    check(raw_->claim(raw_->self, nodes.data(), static_cast<uint32_t>(nodes.size()), str(tag)), "claim refused");
+  }
+  void decline(uint32_t node, std::string_view reason) { raw_->decline(raw_->self, node, str(reason)); }
+
+ private:
+  const quoin_claims* raw_;
+};
+
+// Writes a blob front to back; align() counts from its first byte, which the loader places on 64.
+class Blob {
+ public:
+  explicit Blob(const quoin_blob_writer* raw) : raw_(raw) {}
+  uint64_t size() const { return size_; }
+  void bytes(const void* data, uint64_t size) {
+    check(raw_->write(raw_->self, {data, size}), "the host could not store the blob");
+    size_ += size;
+  }
+  template <class T>
+  requires std::is_trivially_copyable_v<T>
+  void put(const T& value) {
+    static_assert(std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>,
+                  "padding bytes would make the blob differ from run to run");
+    bytes(&value, sizeof value);
+  }
+  template <class T>
+  void array(std::span<const T> items) {
+    bytes(items.data(), items.size_bytes());
+  }
+  void align(uint64_t alignment) {  // a power of two, at most 64
+    static constexpr char zeros[64] = {};
+    bytes(zeros, (alignment - size_ % alignment) % alignment);
+  }
+  void named(std::string_view key, quoin_bytes data, uint64_t alignment) {
+    check(raw_->named(raw_->self, str(key), data, alignment), "the host could not store named data");
+  }
+
+ private:
+  const quoin_blob_writer* raw_;
+  uint64_t size_ = 0;
+};
+
+// Cursor over untrusted bytes: every read is checked before it happens and throws CORRUPT past the end.
+class Reader {
+ public:
+  explicit Reader(quoin_bytes bytes) : begin_(static_cast<const char*>(bytes.data)), size_(bytes.size) {}
+  uint64_t position() const { return position_; }
+  uint64_t rest() const { return size_ - position_; }
+  template <class T>
+  requires std::is_trivially_copyable_v<T> T get() {
+    T out;
+    std::memcpy(&out, take(1, sizeof out), sizeof out);
+    return out;
+  }
+  template <class T>
+  std::span<const T> array(uint64_t count) {  // in place, no copy
+    const char* at = take(count, sizeof(T));
+    if (reinterpret_cast<uintptr_t>(at) % alignof(T) != 0) throw Failure(QUOIN_CORRUPT, "blob field is misaligned");
+    return {reinterpret_cast<const T*>(at), static_cast<size_t>(count)};
+  }
+  void align(uint64_t alignment) { take((alignment - position_ % alignment) % alignment, 1); }
+
+ private:
+  const char* take(uint64_t count, uint64_t size) {
+    if (count > rest() / size) throw Failure(QUOIN_CORRUPT, "blob is truncated at byte " + std::to_string(position_));
+    const char* at = begin_ + position_;
+    position_ += count * size;
+    return at;
+  }
+  const char* begin_;
+  uint64_t size_, position_ = 0;
+};
+
+class Load {
+ public:
+  explicit Load(const quoin_load_request* from) : blob(from->blob), params(from->params), raw(from) {}
+  quoin_bytes named(std::string_view key) const {
+    quoin_bytes out{};
+    check(raw->named(raw->self, str(key), &out), "named data is missing");
+    return out;
+  }
+  const quoin_bytes blob;  // mapped until the delegate is destroyed
+  const Params params;
+  const quoin_load_request* raw;
+};
+
+class Run {
+ public:
+  explicit Run(const quoin_run* from) : raw(sized(from)), inputs(raw.inputs), outputs(raw.outputs) {}
+  bool cancelled() const { return raw.cancel != nullptr && __atomic_load_n(raw.cancel, __ATOMIC_RELAXED) != 0; }
+  const quoin_run raw;
+  const Array<quoin_tensor> inputs, outputs;
+};
+
+// One profiled span, from construction to destruction; costs a branch when profiling is off.
+class Event {
+ public:
+  Event(const quoin_profiler* profiler, std::string_view name, uint64_t debug_id) : profiler_(profiler) {
+    if (profiler_ != nullptr) token_ = profiler_->begin(profiler_->self, str(name), debug_id);
+  }
+  ~Event() {
+    if (profiler_ != nullptr) profiler_->end(profiler_->self, token_);
+  }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+ private:
+  const quoin_profiler* profiler_;
+  uint64_t token_ = 0;
+};
+
+// body(begin, end, worker) over pieces of [0, count). It runs on the host's threads, so it must not throw.
+template <class F>
+void parallel_for(const quoin_host& host, uint64_t count, uint64_t grain, F&& body) {
+  static_assert(std::is_nothrow_invocable_v<F&, uint64_t, uint64_t, uint32_t>,
+                "parallel_for: body(uint64_t begin, uint64_t end, uint32_t worker) must be noexcept");
+  const auto call = [](void* f, uint64_t begin, uint64_t end, uint32_t worker) {
+    (*static_cast<std::remove_reference_t<F>*>(f))(begin, end, worker);
+  };
+  host.parallel_for(host.self, count, grain, call, const_cast<void*>(static_cast<const void*>(&body)));
+}
+inline void log(const quoin_host& host, int32_t level, std::string_view text) { host.log(host.self, level, str(text)); }
+
+}  // namespace quoin::sdk
+
+#include <quoin/plugin_table.hpp>
