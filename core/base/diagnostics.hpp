@@ -22,8 +22,12 @@ struct Note {
 // Thread-safe list of notes, in order of arrival. `strict()` is the error that --strict makes of the warnings.
 class Diagnostics {
  public:
-  void info(std::string where, std::string what, std::string hint = {}) { add({Level::info, std::move(where), std::move(what), std::move(hint)}); }
-  void warn(std::string where, std::string what, std::string hint = {}) { add({Level::warning, std::move(where), std::move(what), std::move(hint)}); }
+  void info(std::string where, std::string what, std::string hint = {}) {
+    add({Level::info, std::move(where), std::move(what), std::move(hint)});
+  }
+  void warn(std::string where, std::string what, std::string hint = {}) {
+    add({Level::warning, std::move(where), std::move(what), std::move(hint)});
+  }
   std::vector<Note> notes() const {
     const std::lock_guard lock(mutex_);
     return notes_;

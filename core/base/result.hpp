@@ -12,22 +12,22 @@ namespace quoin {
 
 // The kind of a failure. Its value is the exit code of the `quoin` command (docs/exit_codes.md); never renumbered.
 enum class Code : int {
-  internal = 1,         // a bug in Quoin
-  usage = 2,            // wrong command line
-  recipe = 3,           // recipe: syntax, unknown key, wrong type or value
-  not_found = 4,        // a file or folder that was named does not exist
-  io = 5,               // reading or writing failed
-  model = 6,            // model file truncated, garbled or inconsistent
-  unsupported = 7,      // a legal model that needs an operator or feature Quoin lacks
-  data = 8,             // calibration or evaluation data: empty, unreadable, NaN
-  input = 9,            // a tensor of the wrong name, shape or dtype
-  plugin = 10,          // plugin missing, not loadable, or it failed
-  plugin_abi = 11,      // plugin built for another ABI
-  program = 12,         // program file truncated, garbled or inconsistent
-  program_version = 13, // program of another format version, or its delegate cannot run here
-  strict = 14,          // --strict: a warning became an error
-  limit = 15,           // a size limit or the memory was exceeded
-  cancelled = 16,       // stopped by the user
+  internal = 1,          // a bug in Quoin
+  usage = 2,             // wrong command line
+  recipe = 3,            // recipe: syntax, unknown key, wrong type or value
+  not_found = 4,         // a file or folder that was named does not exist
+  io = 5,                // reading or writing failed
+  model = 6,             // model file truncated, garbled or inconsistent
+  unsupported = 7,       // a legal model that needs an operator or feature Quoin lacks
+  data = 8,              // calibration or evaluation data: empty, unreadable, NaN
+  input = 9,             // a tensor of the wrong name, shape or dtype
+  plugin = 10,           // plugin missing, not loadable, or it failed
+  plugin_abi = 11,       // plugin built for another ABI
+  program = 12,          // program file truncated, garbled or inconsistent
+  program_version = 13,  // program of another format version, or its delegate cannot run here
+  strict = 14,           // --strict: a warning became an error
+  limit = 15,            // a size limit or the memory was exceeded
+  cancelled = 16,        // stopped by the user
 };
 std::string_view code_name(Code code);
 
@@ -60,12 +60,11 @@ template <class... Args>
 #define QUOIN_CONCAT(a, b) QUOIN_CONCAT_(a, b)
 // QUOIN_TRY(auto x, f());  QUOIN_CHECK(f());  — return the error of f() to the caller.
 #define QUOIN_TRY(declaration, ...) QUOIN_TRY_(QUOIN_CONCAT(quoin_try_, __LINE__), declaration, __VA_ARGS__)
-#define QUOIN_TRY_(temporary, declaration, ...)                         \
-  auto temporary = (__VA_ARGS__);                                       \
-  if (!temporary) return ::quoin::fail(std::move(temporary).error());   \
+#define QUOIN_TRY_(temporary, declaration, ...)                       \
+  auto temporary = (__VA_ARGS__);                                     \
+  if (!temporary) return ::quoin::fail(std::move(temporary).error()); \
   declaration = std::move(*temporary)
-#define QUOIN_CHECK(...)                                                    \
-  do {                                                                      \
-    if (auto quoin_check_ = (__VA_ARGS__); !quoin_check_)                   \
-      return ::quoin::fail(std::move(quoin_check_).error());                \
+#define QUOIN_CHECK(...)                                                                                         \
+  do {                                                                                                           \
+    if (auto quoin_check_ = (__VA_ARGS__); !quoin_check_) return ::quoin::fail(std::move(quoin_check_).error()); \
   } while (false)

@@ -58,7 +58,8 @@ Result<NodeId> Graph::add_node(std::string_view op, std::vector<ValueId> inputs,
                                Provenance provenance, NodeId before) {
   const OpSchema* schema = find_op(op);
   if (schema == nullptr)
-    return fail(Error{Code::unsupported, fmt::format("operator \"{}\" is not known", op), base, did_you_mean(op, op_names())});
+    return fail(
+        Error{Code::unsupported, fmt::format("operator \"{}\" is not known", op), base, did_you_mean(op, op_names())});
   const auto located = [&](Error error) { return in(fmt::format("{} ({})", base, op), std::move(error)); };
   auto complete = complete_attrs(*schema, std::move(attrs));
   if (!complete) return fail(located(std::move(complete).error()));

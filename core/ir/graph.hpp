@@ -43,8 +43,8 @@ struct Value {
   std::string name;
   TensorType type;
   NodeId producer = kNone;
-  uint32_t output_index = 0;     // which result of the producer
-  std::vector<Use> users;        // in no particular order; graph outputs are not users
+  uint32_t output_index = 0;       // which result of the producer
+  std::vector<Use> users;          // in no particular order; graph outputs are not users
   std::optional<Tensor> constant;  // parameters and buffers; shape and dtype equal type
   bool alive = true;
 };
@@ -52,12 +52,12 @@ struct Value {
 struct Node {
   std::string name;
   const OpSchema* schema = nullptr;
-  std::vector<ValueId> inputs;   // kNone: absent optional operand
+  std::vector<ValueId> inputs;  // kNone: absent optional operand
   std::vector<ValueId> outputs;
-  Attrs attrs;                   // complete (defaults filled in)
+  Attrs attrs;  // complete (defaults filled in)
   std::vector<ModuleFrame> modules;
-  std::string source;            // "file.py:123" or ""
-  uint64_t debug_id = 0;         // stable across passes; ties profiles and reports to the imported graph
+  std::string source;                // "file.py:123" or ""
+  uint64_t debug_id = 0;             // stable across passes; ties profiles and reports to the imported graph
   std::vector<std::string> origins;  // names of the imported nodes this one stands for
   bool alive = true;
   const std::string& op() const { return schema->name; }
@@ -107,7 +107,8 @@ class Graph {
 
   void set_input(NodeId node, uint32_t slot, ValueId value);
   // Every use (and graph output) of `from` that `which` selects reads `to` instead.
-  void replace_uses(ValueId from, ValueId to, const std::function<bool(const Use&)>& which = {}, bool graph_outputs = true);
+  void replace_uses(ValueId from, ValueId to, const std::function<bool(const Use&)>& which = {},
+                    bool graph_outputs = true);
   // Precondition: no result has users or is a graph output.
   void erase_node(NodeId node);
   // Erases nodes and constants nothing needs; returns how many nodes went.

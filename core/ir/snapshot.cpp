@@ -24,7 +24,7 @@ struct Snapshot::Arrays {
   std::vector<quoin_value> values;
   std::vector<quoin_node> nodes;
   std::vector<uint32_t> inputs, outputs;
-  std::deque<quoin_qparams> qparams;             // deques: pointers into them stay valid as they grow
+  std::deque<quoin_qparams> qparams;  // deques: pointers into them stay valid as they grow
   std::deque<std::vector<uint32_t>> operands;
   std::deque<std::vector<quoin_place>> users;
   std::deque<std::vector<quoin_param>> params;
@@ -160,7 +160,8 @@ Snapshot Snapshot::of(const Graph& graph, std::span<const NodeId> nodes) {
   for (const NodeId id : nodes)
     for (const ValueId output : graph.node(id).outputs) {
       const auto& users = graph.value(output).users;
-      const bool escapes = std::any_of(users.begin(), users.end(), [&](const Use& use) { return !inside.contains(use.node); });
+      const bool escapes =
+          std::any_of(users.begin(), users.end(), [&](const Use& use) { return !inside.contains(use.node); });
       if (escapes || graph.is_graph_output(output)) arrays->outputs.push_back(arrays->index_of.at(output));
     }
   arrays->finish();

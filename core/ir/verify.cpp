@@ -10,7 +10,9 @@ namespace {
 Status check_qparams(const Value& value) {
   const QParams& q = *value.type.qparams;
   const Shape& shape = value.type.shape;
-  const auto bad = [&](std::string what) { return fail(Error{Code::model, std::move(what), "value " + value.name, {}}); };
+  const auto bad = [&](std::string what) {
+    return fail(Error{Code::model, std::move(what), "value " + value.name, {}});
+  };
   if (q.dtype != value.type.dtype)
     return bad(fmt::format("stored as {} but its qparams say {}", name(value.type.dtype), name(q.dtype)));
   size_t expected = 1;
@@ -35,21 +37,21 @@ Status check_qparams(const Value& value) {
 
 Status check_value(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
-  const auto bad = [&](std::string what) { return fail(Error{Code::model, std::move(what), "value " + value.name, {}}); };
-  if (auto count = checked_numel(value.type.shape); !count) return fail(in("value " + value.name, std::move(count).error()));
+  const auto bad = [&](std::string what) {
+    return fail(Error{Code::model, std::move(what), "value " + value.name, {}});
+  };
+  if (auto count = checked_numel(value.type.shape); !count)
+    return fail(in("value " + value.name, std::move(count).error()));
   if (value.constant && (value.constant->dtype() != value.type.dtype || value.constant->shape() != value.type.shape))
     return bad(fmt::format("declared {}{} but holds {}{}", name(value.type.dtype), to_string(value.type.shape),
                            name(value.constant->dtype()), to_string(value.constant->shape())));
   for (const Use& use : value.users) {
-    const bool consistent = use.node < graph.node_capacity() && graph.node(use.node).alive &&
-                            graph.input(use.node, use.slot) == id;
+    const bool consistent =
+        use.node < graph.node_capacity() && graph.node(use.node).alive && graph.input(use.node, use.slot) == id;
     if (!consistent) return bad("its list of users names a node that does not read it");
   }
   return value.type.qparams ? check_qparams(value) : Status{};
 }
-
-// Types as operators see them: a quantized value stands for real numbers.
-DType logical(const TensorType& type) { return type.qparams ? DType::f32 : type.dtype; }
 
 Status check_results(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
@@ -60,9 +62,8 @@ Status check_results(const Graph& graph, NodeId id) {
     return fail(Code::model, "{} results where the operator has {}", node.outputs.size(), types.size());
   for (size_t i = 0; i < types.size(); ++i) {
     const TensorType& found = graph.value(node.outputs[i]).type;
-    if (found.shape != types[i].shape || logical(found) != types[i].dtype)
-      return fail(Code::model, "result {} is {}{} but the operator gives {}{}", i, name(logical(found)),
-                  to_string(found.shape), name(types[i].dtype), to_string(types[i].shape));
+    if (logical(found) != types[i])
+      return fail(Code::model, "result {} is {} but the operator gives {}", i, to_string(logical(found)), to_string(types[i]));
   }
   return {};
 }

@@ -13,13 +13,12 @@ namespace quoin::passes {
 
 // Removes what does nothing at inference: dropout, contiguous, clone, conversions to the same type, no-op views.
 Status remove_noops(ir::Graph& graph);
-// Evaluates nodes whose operands are all constants (arange, masks, ...), unless the result is over `limit` bytes larger.
+// Evaluates nodes whose operands are all constants (arange, masks, ...). Dequantize nodes stay (their integer operand
+// is the weight to keep), and so do results over a mebibyte larger than their operands (expanded constants).
 Status fold_constants(ir::Graph& graph, const kernels::KernelSet& kernels, const quoin_host& host);
 // conv / conv_transpose / linear followed only by batch_norm: scales weights and bias, drops the batch_norm.
 // Source of the formula: W' = W * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta.
 Status fold_batch_norm(ir::Graph& graph);
-// pad (constant zero) whose only user is a convolution: becomes the convolution's padding where symmetric.
-Status fold_padding(ir::Graph& graph);
 // add.Scalar, mul.Scalar, ... -> the Tensor overload with a constant operand, so that quantizers see one form.
 Status scalar_to_constant(ir::Graph& graph);
 

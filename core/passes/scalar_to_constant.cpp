@@ -1,0 +1,39 @@
+#include <algorithm>
+#include <array>
+
+#include "passes/passes.hpp"
+
+namespace quoin::passes {
+namespace {
+
+struct Overload {
+  std::string_view scalar, tensor;
+};
+constexpr std::array kOverloads = {
+    Overload{"aten.add.Scalar", "aten.add.Tensor"},
+    Overload{"aten.sub.Scalar", "aten.sub.Tensor"},
+    Overload{"aten.mul.Scalar", "aten.mul.Tensor"},
+    Overload{"aten.div.Scalar", "aten.div.Tensor"},
+};
+
+}  // namespace
+
+Status scalar_to_constant(ir::Graph& graph) {
+  const std::vector<ir::NodeId> order = graph.order();
+  for (const ir::NodeId id : order) {
+    const ir::Node node = graph.node(id);  // a copy: add_node may move the nodes
+    const auto* overload =
+        std::find_if(kOverloads.begin(), kOverloads.end(), [&](const Overload& o) { return o.scalar == node.op(); });
+    if (overload == kOverloads.end() || graph.value(node.inputs[0]).type.dtype != DType::f32) continue;
+    const float other = static_cast<float>(get_number(node.attrs, "other"));
+    const ir::ValueId constant =
+        graph.add_constant(node.name + "_other", Tensor::of<float>(DType::f32, {}, std::span(&other, 1)));
+    QUOIN_TRY(const ir::NodeId replacement,
+              graph.add_node(overload->tensor, {node.inputs[0], constant}, {}, node.name, ir::provenance(node), id));
+    graph.replace_uses(node.outputs[0], graph.output(replacement));
+    graph.erase_node(id);
+  }
+  return {};
+}
+
+}  // namespace quoin::passes
