@@ -24,9 +24,9 @@ Result<Manifest> read_manifest(const std::string& path);
 // A file in a search folder that looked like a plugin: usable, or ignored for a reason.
 struct Candidate {
   std::string path;
-  Manifest manifest;       // empty name when it could not be read
-  std::string source;      // "--plugin", "recipe", "QUOIN_PLUGIN_PATH", "build tree", "installed"
-  std::string ignored;     // why it cannot be used; empty: usable
+  Manifest manifest;         // empty name when it could not be read
+  std::string source;        // "--plugin", "recipe", "QUOIN_PLUGIN_PATH", "build tree", "installed"
+  std::string ignored;       // why it cannot be used; empty: usable
   Code code = Code::plugin;  // of `ignored`
 };
 

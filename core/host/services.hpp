@@ -12,22 +12,30 @@
 
 namespace quoin::host {
 
-// QUOIN_ISA_* bits of this CPU and OS, lowered by the environment variable QUOIN_ISA_MAX (scalar, avx2, avx512,
-// avx512vnni, amx; ordered). Errors (usage): an unknown name there.
+// Instruction set tiers, lowest first: scalar, avx2, avxvnni, avx512, avx512vnni, amx. A tier is a chain of QUOIN_ISA_*
+// bits (amx = AVX2, AVX512, AVX512_VNNI, AMX_INT8); avxvnni stands beside the chain: AVX2 and AVX_VNNI only.
+
+// QUOIN_ISA_* bits that this CPU and OS offer, lowered to a tier by the environment variable QUOIN_ISA_MAX (it never
+// raises). Asks the kernel once for permission to use AMX tiles. Errors (usage): an unknown name in QUOIN_ISA_MAX.
 Result<uint64_t> detect_isa();
-std::string isa_name(uint64_t isa);  // the highest tier in words: "avx512vnni"
-Result<uint64_t> parse_isa(std::string_view name);  // all bits up to that tier
+std::string isa_name(uint64_t isa);                 // the highest tier in words: "avx512vnni"
+Result<uint64_t> parse_isa(std::string_view name);  // the bits of a tier. Errors (usage): unknown name, with the list
+std::vector<std::string> isa_tiers();               // their names, lowest first
 
 using LogSink = std::function<void(int level, std::string_view text)>;
 
 // Owns the only thread pool of the process's work (pthreadpool) and the quoin_host table handed to plugins.
 // Thread safe. Must outlive every backend, kernel state and program that got table().
+//
+// parallel_for: pieces are handed out dynamically, each of exactly `grain` items but the last. One piece [0, count)
+// runs on the calling thread when there is one worker, one piece, or when called from inside a piece. fn must not
+// throw. Two threads may call it at once; their calls take turns. No allocation.
 class Services {
  public:
   struct Options {
-    uint32_t threads = 1;  // 0: all cores
+    uint32_t threads = 1;  // 0: all cores; at most 256
     uint64_t isa = 0;      // from detect_isa()
-    LogSink log;           // empty: discard
+    LogSink log;           // empty: discard. Called by one thread at a time
   };
   explicit Services(Options options);
   ~Services();

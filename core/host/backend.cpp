@@ -1,0 +1,160 @@
+#include "host/backend.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <string_view>
+
+namespace quoin::host {
+namespace {
+
+std::string_view status_name(quoin_status status) {
+  switch (status) {
+    case QUOIN_INVALID:
+      return "invalid";
+    case QUOIN_UNSUPPORTED:
+      return "unsupported";
+    case QUOIN_NOT_FOUND:
+      return "not found";
+    case QUOIN_OUT_OF_MEMORY:
+      return "out of memory";
+    case QUOIN_INCOMPATIBLE:
+      return "incompatible";
+    case QUOIN_CORRUPT:
+      return "corrupt";
+    case QUOIN_CANCELLED:
+      return "cancelled";
+    default:
+      return "internal error";
+  }
+}
+
+Code status_code(quoin_status status) {
+  switch (status) {
+    case QUOIN_OUT_OF_MEMORY:
+      return Code::limit;
+    case QUOIN_INCOMPATIBLE:
+      return Code::plugin_abi;
+    case QUOIN_CANCELLED:
+      return Code::cancelled;
+    default:
+      return Code::plugin;
+  }
+}
+
+// Length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none (RFC 3629 without the finer
+// ranges: terminals only need sequences that end where they should).
+size_t utf8_length(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first >= 0x20 && first < 0x7f) return 1;
+  const size_t length = first >= 0xc2 && first < 0xe0   ? 2
+                        : first >= 0xe0 && first < 0xf0 ? 3
+                        : first >= 0xf0 && first < 0xf5 ? 4
+                                                        : 0;
+  if (length == 0 || length > text.size()) return 0;
+  const auto follows = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
+  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), follows) ? length : 0;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t length = utf8_length(text);
+    out += length == 0 ? std::string_view("?") : text.substr(0, length);
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return out;
+}
+
+bool is_text(const char* text) { return text != nullptr && *text != '\0'; }
+
+// Every role's table must reach at least to the end of what ABI 1.0 defined, with its mandatory functions present.
+const char* broken_role(const quoin_plugin& p) {
+  if (const auto* q = p.quantizer; q != nullptr && !QUOIN_HAS(quoin_quantizer, q, annotate))
+    return "quantizer.annotate";
+  if (const auto* c = p.compiler; c != nullptr && !QUOIN_HAS(quoin_compiler, c, partition)) return "compiler.partition";
+  if (const auto* c = p.compiler; c != nullptr && !QUOIN_HAS(quoin_compiler, c, compile)) return "compiler.compile";
+  if (const auto* x = p.executor; x != nullptr) {
+    if (!QUOIN_HAS(quoin_executor, x, init)) return "executor.init";
+    if (!QUOIN_HAS(quoin_executor, x, run)) return "executor.run";
+    if (!QUOIN_HAS(quoin_executor, x, destroy)) return "executor.destroy";
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Status check_table(const quoin_plugin* plugin, const quoin_host& host) {
+  if (plugin == nullptr) return fail(Code::plugin, "the entry function returned no plugin table");
+  // The version fields are the first 16 bytes in every major: readable before the size is trusted further.
+  if (plugin->struct_size < QUOIN_END_OF(quoin_plugin, abi_minor_required)) {
+    return fail(Code::plugin, "the plugin table says that it has {} bytes, too few to hold its versions",
+                plugin->struct_size);
+  }
+  if (plugin->abi_major != host.abi_major) {
+    return fail(Code::plugin_abi, "built for plugin ABI {}.{}; this host speaks ABI {}", plugin->abi_major,
+                plugin->abi_minor, host.abi_major);
+  }
+  if (plugin->abi_minor_required > host.abi_minor) {
+    return fail(Code::plugin_abi, "needs plugin ABI {}.{} or newer; this host speaks {}.{}", plugin->abi_major,
+                plugin->abi_minor_required, host.abi_major, host.abi_minor);
+  }
+  if (plugin->struct_size < QUOIN_END_OF(quoin_plugin, ext)) {
+    return fail(Code::plugin, "the plugin table has {} bytes; ABI 1.0 defines {}", plugin->struct_size,
+                QUOIN_END_OF(quoin_plugin, ext));
+  }
+  if (!is_text(plugin->name) || !is_text(plugin->version))
+    return fail(Code::plugin, "the plugin table has no name or version");
+  if (plugin->open == nullptr || plugin->close == nullptr) {
+    return fail(Code::plugin, "the plugin table has no open or no close function");
+  }
+  if (const char* missing = broken_role(*plugin)) {
+    return fail(Code::plugin, "the plugin table offers a role without its function {}", missing);
+  }
+  if (plugin->kernels.count != 0 &&
+      (plugin->kernels.data == nullptr || plugin->kernels.stride < QUOIN_END_OF(quoin_kernel, release))) {
+    return fail(Code::plugin, "the list of kernels has {} entries of {} bytes; ABI 1.0 defines {}",
+                plugin->kernels.count, plugin->kernels.stride, QUOIN_END_OF(quoin_kernel, release));
+  }
+  return {};
+}
+
+Result<std::shared_ptr<Backend>> Backend::open(const quoin_plugin* plugin, std::shared_ptr<void> library,
+                                               const quoin_host& host, quoin_array params) {
+  QUOIN_CHECK(check_table(plugin, host));
+  const std::string name = plugin->name;
+  quoin_backend* handle = nullptr;
+  quoin_error error{};
+  error.struct_size = sizeof error;
+  // The contract forbids exceptions here; a plugin that breaks it costs an error, not the process.
+  std::string thrown;
+  quoin_status status = QUOIN_INTERNAL;
+  try {
+    status = plugin->open(&host, params, &handle, &error);
+  } catch (const std::exception& e) {
+    thrown = printable(e.what());
+  } catch (...) {
+    thrown = "of a type not derived from std::exception";
+  }
+  if (!thrown.empty()) {
+    return fail(Error{Code::plugin, "open() let an exception escape: " + thrown, "plugin " + name,
+                      "the plugin breaks the ABI contract; report it to its author"});
+  }
+  if (status != QUOIN_OK) return fail(in("open", plugin_error(name, status, error)));
+  if (handle == nullptr)
+    return fail(Error{Code::plugin, "open() reported success without a backend", "plugin " + name, {}});
+  return std::shared_ptr<Backend>(new Backend(plugin, std::move(library), handle));
+}
+
+Backend::Backend(const quoin_plugin* plugin, std::shared_ptr<void> library, quoin_backend* handle)
+    : library_(std::move(library)), plugin_(plugin), handle_(handle) {}
+
+Backend::~Backend() { plugin_->close(handle_); }
+
+Error plugin_error(const std::string& plugin, quoin_status status, const quoin_error& error) {
+  const size_t size = std::min<size_t>(error.message_size, sizeof error.message);
+  std::string text = printable({error.message, size});
+  if (text.empty()) text = fmt::format("failed with status {} and no message", status);
+  return Error{status_code(status), fmt::format("{} ({})", text, status_name(status)), "plugin " + plugin, {}};
+}
+
+}  // namespace quoin::host
