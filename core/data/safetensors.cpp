@@ -1,0 +1,184 @@
+// The safetensors container: u64 length, JSON header, tensor bytes. Format: huggingface/safetensors README.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/checked.hpp"
+#include "data/files.hpp"
+#include "data/internal.hpp"
+
+namespace quoin::data {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr size_t kLengthBytes = 8;
+constexpr int kMaxDepth = 4;  // header > tensor > shape
+
+struct DTypeName {
+  std::string_view text;
+  DType dtype;
+};
+constexpr std::array kDTypes = {
+    DTypeName{"F64", DType::f64},   DTypeName{"F32", DType::f32},      DTypeName{"F16", DType::f16},
+    DTypeName{"BF16", DType::bf16}, DTypeName{"I64", DType::s64},      DTypeName{"I32", DType::s32},
+    DTypeName{"I16", DType::s16},   DTypeName{"I8", DType::s8},        DTypeName{"U16", DType::u16},
+    DTypeName{"U8", DType::u8},     DTypeName{"BOOL", DType::boolean},
+};
+
+struct Entry {
+  std::string name;
+  DType dtype{};
+  Shape shape;
+  uint64_t begin = 0, end = 0;  // bytes from the end of the header
+};
+
+// Parses without exceptions; refuses duplicate keys (JSON libraries keep the last one silently) and deep nesting.
+Result<Json> parse_header(Bytes text, const std::string& path) {
+  std::array<std::set<std::string>, kMaxDepth + 1> keys;
+  std::string fault;
+  const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (depth > kMaxDepth) {
+      fault = "nested too deeply";
+      return false;
+    }
+    const size_t level = static_cast<size_t>(depth);
+    if (event == Json::parse_event_t::object_start && level < kMaxDepth) keys[level + 1].clear();
+    if (event == Json::parse_event_t::key && !keys[level].insert(value.get<std::string>()).second)
+      fault = "key \"" + value.get<std::string>() + "\" occurs twice";
+    return true;
+  };
+  const char* first = reinterpret_cast<const char*>(text.data());
+  Json header = Json::parse(first, first + text.size(), check, false);
+  if (!fault.empty()) return bad_data(path, "header: {}", fault);
+  if (header.is_discarded() || !header.is_object()) return bad_data(path, "the header is not a JSON object");
+  return header;
+}
+
+Result<std::vector<int64_t>> unsigned_list(const Json& object, const char* key, const std::string& where) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_array()) return bad_data(where, "\"{}\" is missing or not a list", key);
+  std::vector<int64_t> out;
+  for (const Json& item : *found) {
+    if (!item.is_number_unsigned() || item.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX))
+      return bad_data(where, "\"{}\" holds something that is not a whole number >= 0", key);
+    out.push_back(static_cast<int64_t>(item.get<uint64_t>()));
+  }
+  return out;
+}
+
+Result<Entry> parse_entry(const std::string& name, const Json& object, const std::string& path) {
+  const std::string where = path + ": tensor " + name;
+  if (!object.is_object()) return bad_data(where, "is not an object in the header");
+  for (const auto& [key, value] : object.items())
+    if (key != "dtype" && key != "shape" && key != "data_offsets") return bad_data(where, "unknown key \"{}\"", key);
+  const auto dtype = object.find("dtype");
+  if (dtype == object.end() || !dtype->is_string()) return bad_data(where, "\"dtype\" is missing or not a text");
+  const std::string& text = dtype->get_ref<const std::string&>();
+  const auto known =
+      std::find_if(kDTypes.begin(), kDTypes.end(), [&](const DTypeName& row) { return row.text == text; });
+  if (known == kDTypes.end()) return bad_data(where, "element type \"{}\" is not supported", text);
+
+  Entry entry{name, known->dtype, {}, 0, 0};
+  QUOIN_TRY(entry.shape, unsigned_list(object, "shape", where));
+  QUOIN_TRY(const std::vector<int64_t> offsets, unsigned_list(object, "data_offsets", where));
+  if (offsets.size() != 2 || offsets[0] > offsets[1]) return bad_data(where, "\"data_offsets\" is not [begin, end]");
+  entry.begin = static_cast<uint64_t>(offsets[0]);
+  entry.end = static_cast<uint64_t>(offsets[1]);
+  if (auto count = checked_numel(entry.shape); !count) return bad_data(where, "{}", count.error().what);
+  const auto expected = static_cast<uint64_t>(byte_size(entry.dtype, entry.shape));
+  if (entry.end - entry.begin != expected)
+    return bad_data(where, "{} {} needs {} bytes, but its offsets span {}", text, to_string(entry.shape), expected,
+                    entry.end - entry.begin);
+  return entry;
+}
+
+// The format demands that the tensors cover the data area without holes or overlaps.
+Status check_tiling(std::vector<Entry>& entries, uint64_t size, const std::string& path) {
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  uint64_t at = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != at)
+      return bad_data(path + ": tensor " + entry.name, "starts at byte {} of the data, expected {} (hole or overlap)",
+                      entry.begin, at);
+    at = entry.end;
+  }
+  if (at != size) return bad_data(path, "the tensors need {} bytes of data, the file has {} (truncated?)", at, size);
+  return {};
+}
+
+std::string_view safetensors_name(DType dtype) {
+  for (const DTypeName& row : kDTypes)
+    if (row.dtype == dtype) return row.text;
+  return {};
+}
+
+}  // namespace
+
+Result<TensorMap> read_safetensors(const std::string& path) {
+  QUOIN_TRY(MappedFile file, MappedFile::open(path));
+  const auto owner = std::make_shared<const MappedFile>(std::move(file));
+  const Bytes bytes = owner->bytes();
+  if (bytes.size() < kLengthBytes) return bad_data(path, "{} bytes are too few for a safetensors file", bytes.size());
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), kLengthBytes);
+  if (length > kMaxTextHeader || length > bytes.size() - kLengthBytes)
+    return bad_data(path, "header of {} bytes in a file of {} (limit {}): not safetensors, or truncated", length,
+                    bytes.size(), kMaxTextHeader);
+  QUOIN_TRY(const Json header, parse_header(bytes.subspan(kLengthBytes, length), path));
+
+  std::vector<Entry> entries;
+  for (const auto& [name, object] : header.items()) {
+    if (name == "__metadata__") continue;
+    QUOIN_TRY(Entry entry, parse_entry(name, object, path));
+    entries.push_back(std::move(entry));
+  }
+  const Bytes data = bytes.subspan(kLengthBytes + length);
+  QUOIN_CHECK(check_tiling(entries, data.size(), path));
+  TensorMap out;
+  for (Entry& entry : entries) {
+    const Bytes content = data.subspan(entry.begin, entry.end - entry.begin);
+    QUOIN_TRY(Tensor tensor,
+              tensor_over(entry.dtype, std::move(entry.shape), content, owner, path + ": tensor " + entry.name));
+    out.emplace(std::move(entry.name), std::move(tensor));
+  }
+  return out;
+}
+
+Status write_safetensors(const std::string& path, const TensorMap& tensors) {
+  std::vector<const TensorMap::value_type*> order;
+  for (const auto& item : tensors) {
+    if (safetensors_name(item.second.dtype()).empty())
+      return fail(Error{Code::input,
+                        fmt::format("safetensors has no element type for {}", name(item.second.dtype())),
+                        path + ": tensor " + item.first,
+                        {}});
+    order.push_back(&item);
+  }
+  // Widest elements first: with an 8-byte aligned start every tensor is aligned for its type.
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto* a, const auto* b) { return bits(a->second.dtype()) > bits(b->second.dtype()); });
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  size_t at = 0;
+  for (const auto* item : order) {
+    const Tensor& tensor = item->second;
+    header[item->first] = {{"dtype", safetensors_name(tensor.dtype())},
+                           {"shape", tensor.shape()},
+                           {"data_offsets", {at, at + tensor.bytes()}}};
+    at += tensor.bytes();
+  }
+  std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  text.resize(align_up(text.size(), kLengthBytes), ' ');
+  const uint64_t length = text.size();
+  QUOIN_TRY(AtomicFile file, AtomicFile::create(path));
+  QUOIN_CHECK(file.write(std::as_bytes(std::span(&length, 1))));
+  QUOIN_CHECK(file.write(as_bytes(text)));
+  for (const auto* item : order)
+    QUOIN_CHECK(file.write({static_cast<const std::byte*>(item->second.data()), item->second.bytes()}));
+  return file.commit();
+}
+
+}  // namespace quoin::data
