@@ -22,9 +22,12 @@ namespace quoin::flow {
 struct Context {
   std::unique_ptr<host::Services> services;
   host::Registry registry;
-  kernels::KernelSet kernels;  // of every plugin the recipe opened
+  kernels::KernelSet kernels;                            // of every opened plugin, then the portable set
+  std::vector<std::shared_ptr<host::Backend>> backends;  // in recipe order
 };
-// Opens the plugins that the recipe names (all usable ones for `open_all`: running a program without a recipe).
+// Opens the plugins that the recipe names; a recipe that names none opens all usable ones if `open_all` (running a
+// model without a recipe). What plugins log lands in `diagnostics`, which must outlive the context.
+// Errors: usage (QUOIN_ISA_MAX), recipe (lower.isa), plugin, plugin_abi.
 Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe, const std::vector<std::string>& plugin_folders,
                                               bool open_all, Diagnostics& diagnostics);
 
@@ -38,6 +41,7 @@ struct Annotated {
   ir::Graph graph;
   quantize::Annotations annotations;
 };
+// The quantizers see the graph after passes::standard.
 Result<Annotated> annotate(const std::string& model, const recipe::Recipe& recipe, Context& context, Diagnostics& diagnostics);
 
 // The main job. With no quantizers in the recipe: a float program.
@@ -61,9 +65,13 @@ struct Score {
   size_t n = 0;
   std::string metric;      // "top1", "cosine", "relative_error"
   double value = 0;
-  std::optional<double> top5, sqnr_db, agreement;
-  double seconds = 0;      // in run() of `model` only
+  std::optional<double> top5;
+  std::optional<double> sqnr_db;    // signal to quantization noise of the first output against `against`
+  std::optional<double> agreement;  // share of samples with the same argmax
+  double seconds = 0;               // in run() of `model` only
 };
+// `metric`: "top1", "cosine" or "relative_error"; "" takes top1 where samples have labels, else cosine.
+// Errors: data (the samples lack what the metric needs), input, cancelled.
 Result<Score> evaluate(runtime::Executable& model, runtime::Executable* against, const data::Dataset& dataset,
                        const std::string& metric, Progress* progress, Diagnostics& diagnostics);
 

@@ -1,0 +1,59 @@
+#include <set>
+
+#include "flow/flow.hpp"
+
+namespace quoin::flow {
+namespace {
+
+// Every plugin the recipe names, in order of first mention.
+std::vector<std::string> named_plugins(const recipe::Recipe& recipe) {
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  for (const recipe::Quantizer& quantizer : recipe.quantize.quantizers)
+    if (seen.insert(quantizer.plugin).second) names.push_back(quantizer.plugin);
+  for (const std::string& name : recipe.lower.order)
+    if (seen.insert(name).second) names.push_back(name);
+  return names;
+}
+
+Result<uint64_t> allowed_isa(const recipe::Recipe& recipe) {
+  QUOIN_TRY(const uint64_t machine, host::detect_isa());
+  if (recipe.lower.isa.empty() || recipe.lower.isa == "native") return machine;
+  QUOIN_TRY(const uint64_t wanted, host::parse_isa(recipe.lower.isa));
+  return machine & wanted;
+}
+
+host::LogSink log_into(Diagnostics& diagnostics) {
+  return [&diagnostics](int level, std::string_view text) {
+    if (level >= QUOIN_LOG_WARN) diagnostics.warn("plugin", std::string(text));
+    else if (level == QUOIN_LOG_INFO) diagnostics.info("plugin", std::string(text));
+  };
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe, const std::vector<std::string>& plugin_folders,
+                                              bool open_all, Diagnostics& diagnostics) {
+  auto context = std::make_unique<Context>();
+  host::Services::Options options;
+  options.threads = static_cast<uint32_t>(recipe.run.threads);
+  QUOIN_TRY(options.isa, allowed_isa(recipe));
+  options.log = log_into(diagnostics);
+  context->services = std::make_unique<host::Services>(std::move(options));
+
+  host::SearchOptions search;
+  search.folders = plugin_folders;
+  search.folders.insert(search.folders.end(), recipe.plugins.search.begin(), recipe.plugins.search.end());
+  context->registry = host::Registry::discover(search, *context->services);
+
+  std::vector<std::string> names = named_plugins(recipe);
+  if (names.empty() && open_all) names = context->registry.names();
+  for (const std::string& name : names) {
+    QUOIN_TRY(auto backend, context->registry.open(name));
+    context->kernels.add(name, backend->table().kernels);
+    context->backends.push_back(std::move(backend));
+  }
+  return context;
+}
+
+}  // namespace quoin::flow

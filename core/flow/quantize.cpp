@@ -1,0 +1,172 @@
+#include "flow/lower_float.hpp"
+#include "passes/passes.hpp"
+
+namespace quoin::flow {
+namespace {
+
+// Measures the stages of a flow one after the other and announces them.
+class Stopwatch {
+ public:
+  Stopwatch(std::vector<StageTime>& times, Progress* progress) : times_(times), progress_(progress) {}
+  void start(const std::string& stage) {
+    stop();
+    if (progress_ != nullptr) progress_->stage(stage, 0);
+    stage_ = stage;
+    begin_ = std::chrono::steady_clock::now();
+  }
+  void stop() {
+    if (stage_.empty()) return;
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin_;
+    times_.push_back({std::exchange(stage_, {}), spent.count()});
+  }
+
+ private:
+  std::vector<StageTime>& times_;
+  Progress* progress_;
+  std::string stage_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+Result<ir::Graph> import_clean(const std::string& model, const recipe::Recipe& recipe, Context& context,
+                               Diagnostics& diagnostics) {
+  QUOIN_TRY(ir::Graph graph, import::import_model(model, {recipe.model.dims}, diagnostics));
+  if (auto status = passes::standard(graph, context.kernels, context.services->table()); !status)
+    return fail(in(model, std::move(status).error()));
+  return graph;
+}
+
+Result<quantize::Annotations> annotate_graph(ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
+                                             Diagnostics& diagnostics) {
+  std::vector<quantize::Assignment> assignments;
+  for (const recipe::Quantizer& config : recipe.quantize.quantizers) {
+    QUOIN_TRY(auto backend, context.registry.open(config.plugin));
+    assignments.push_back({std::move(backend), config});
+  }
+  return quantize::annotate(graph, assignments, diagnostics);
+}
+
+std::vector<data::InputSpec> graph_inputs(const ir::Graph& graph) {
+  std::vector<data::InputSpec> specs;
+  for (const ir::ValueId id : graph.inputs()) {
+    const ir::Value& value = graph.value(id);
+    specs.push_back({value.name, value.type.dtype, value.type.shape});
+  }
+  return specs;
+}
+
+Result<std::unique_ptr<data::Dataset>> calibration_data(const ir::Graph& graph, const recipe::Recipe& recipe) {
+  if (recipe.quantize.calibrate.data.path.empty()) return std::unique_ptr<data::Dataset>();
+  return data::open_dataset(recipe.quantize.calibrate.data, graph_inputs(graph));
+}
+
+Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& context) {
+  lower::Options options;
+  options.isa = context.services->table().isa;
+  options.keep_original = recipe.lower.keep_original;
+  options.fallback = recipe.plugins.fallback;
+  options.order = context.backends;
+  if (recipe.lower.order.empty()) return options;
+  options.order.clear();
+  for (const std::string& name : recipe.lower.order) {
+    QUOIN_TRY(auto backend, context.registry.open(name));
+    options.order.push_back(std::move(backend));
+  }
+  return options;
+}
+
+// lower.params of the recipe as the ABI's key/value list; the recipe must outlive the result.
+class LowerParams {
+ public:
+  explicit LowerParams(const recipe::Params& params) {
+    for (const auto& [key, value] : params) add(key, value);
+  }
+  std::vector<quoin_param> list;
+
+ private:
+  void add(const std::string& key, const recipe::Scalar& value) {
+    quoin_param param{{key.data(), key.size()}, 0, 1, nullptr};
+    if (const bool* flag = std::get_if<bool>(&value)) {
+      param.kind = QUOIN_PARAM_BOOL;
+      param.data = flag;
+    } else if (const int64_t* integer = std::get_if<int64_t>(&value)) {
+      param.kind = QUOIN_PARAM_INT;
+      param.data = integer;
+    } else if (const double* number = std::get_if<double>(&value)) {
+      param.kind = QUOIN_PARAM_FLOAT;
+      param.data = number;
+    } else {
+      const std::string& text = std::get<std::string>(value);
+      texts_.push_back(std::make_unique<quoin_str>(quoin_str{text.data(), text.size()}));
+      param.kind = QUOIN_PARAM_STR;
+      param.data = texts_.back().get();
+    }
+    list.push_back(param);
+  }
+  std::vector<std::unique_ptr<quoin_str>> texts_;
+};
+
+Result<lower::Lowered> lower_graph(const ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
+                                   Diagnostics& diagnostics) {
+  QUOIN_TRY(lower::Options options, lower_options(recipe, context));
+  const LowerParams params(recipe.lower.params);
+  options.params = params.list;
+  return lower::lower(graph, options, context.kernels, context.services->table(), diagnostics);
+}
+
+// From the annotated float graph to the typed one; fills the stage times and the number of samples.
+Result<ir::Graph> quantize_graph(const ir::Graph& graph, const recipe::Recipe& recipe, Context& context, Quantized& out,
+                                 Stopwatch& watch, Progress* progress, Diagnostics& diagnostics) {
+  const quantize::ObserverDefaults defaults = [&] {
+    quantize::ObserverDefaults chosen;
+    const recipe::Calibrate& calibrate = recipe.quantize.calibrate;
+    if (!calibrate.observer.empty()) chosen.activation = calibrate.observer;
+    chosen.params = calibrate.observer_params;
+    return chosen;
+  }();
+  watch.start("prepare");
+  QUOIN_TRY(quantize::Prepared prepared, quantize::prepare(graph, out.annotations, defaults));
+  QUOIN_TRY(const std::unique_ptr<data::Dataset> dataset, calibration_data(graph, recipe));
+  out.samples = dataset ? dataset->size() : 0;
+  watch.start("calibrate");
+  QUOIN_CHECK(quantize::calibrate(graph, prepared, dataset.get(), context.kernels, context.services->table(), progress,
+                                  diagnostics));
+  watch.start("convert");
+  QUOIN_TRY(const ir::Graph qdq, quantize::convert(graph, prepared, diagnostics));
+  return quantize::to_typed(qdq, diagnostics);
+}
+
+}  // namespace
+
+Result<Annotated> annotate(const std::string& model, const recipe::Recipe& recipe, Context& context,
+                           Diagnostics& diagnostics) {
+  QUOIN_TRY(ir::Graph graph, import_clean(model, recipe, context, diagnostics));
+  QUOIN_TRY(quantize::Annotations annotations, annotate_graph(graph, recipe, context, diagnostics));
+  return Annotated{std::move(graph), std::move(annotations)};
+}
+
+Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
+                           Diagnostics& diagnostics) {
+  Quantized out;
+  Stopwatch watch(out.times, progress);
+  watch.start("import");
+  QUOIN_TRY(out.graph, import_clean(model, recipe, context, diagnostics));
+  watch.start("annotate");
+  QUOIN_TRY(out.annotations, annotate_graph(out.graph, recipe, context, diagnostics));
+  if (!recipe.quantize.quantizers.empty()) {
+    QUOIN_TRY(out.graph, quantize_graph(out.graph, recipe, context, out, watch, progress, diagnostics));
+  }
+  watch.start("lower");
+  QUOIN_TRY(out.lowered, lower_graph(out.graph, recipe, context, diagnostics));
+  watch.stop();
+  out.lowered.model.metadata["recipe"] = recipe.resolved;
+  return out;
+}
+
+Result<program::Model> lower_float(const std::string& model, const recipe::Recipe& recipe, Context& context,
+                                   Diagnostics& diagnostics) {
+  QUOIN_TRY(const ir::Graph graph, import_clean(model, recipe, context, diagnostics));
+  QUOIN_TRY(lower::Lowered lowered, lower_graph(graph, recipe, context, diagnostics));
+  return std::move(lowered.model);
+}
+
+}  // namespace quoin::flow
