@@ -11,8 +11,8 @@ struct Row {
   uint32_t bits;
 };
 constexpr std::array kRows = {
-    Row{DType::f32, "f32", 32}, Row{DType::f16, "f16", 16}, Row{DType::bf16, "bf16", 16}, Row{DType::f64, "f64", 64},
-    Row{DType::s8, "s8", 8},    Row{DType::u8, "u8", 8},    Row{DType::s16, "s16", 16},   Row{DType::u16, "u16", 16},
+    Row{DType::f32, "f32", 32}, Row{DType::f16, "f16", 16}, Row{DType::bf16, "bf16", 16},   Row{DType::f64, "f64", 64},
+    Row{DType::s8, "s8", 8},    Row{DType::u8, "u8", 8},    Row{DType::s16, "s16", 16},     Row{DType::u16, "u16", 16},
     Row{DType::s32, "s32", 32}, Row{DType::s64, "s64", 64}, Row{DType::boolean, "bool", 8}, Row{DType::s4, "s4", 4},
     Row{DType::u4, "u4", 4},    Row{DType::s2, "s2", 2},
 };

@@ -28,6 +28,8 @@ struct AttrSpec {
   AttrKind kind;
   std::optional<Attr> fallback;  // none: required unless `optional`
   bool optional = false;         // may be absent without a default (clamp's min)
+  uint32_t length = 0;           // of lists: a single element is repeated to this length; 0: any
+  std::string like;              // absent or empty: a copy of this attribute (a pool's stride)
 };
 
 struct Slot {
@@ -44,6 +46,7 @@ struct Traits {
 };
 
 // Result types from operand types; an absent optional operand is null. Messages say what was expected and found.
+// Works on logical types only: never sees or makes qparams (infer_types maps).
 using Infer = Result<std::vector<TensorType>> (*)(std::span<const TensorType* const> inputs, const Attrs& attrs);
 
 struct OpSchema {
@@ -62,9 +65,17 @@ const OpSchema* find_op(std::string_view name);
 std::span<const OpSchema> all_ops();  // sorted by name
 std::vector<std::string> op_names();
 
-// Checks attribute names and kinds against the schema, and adds defaults. Errors (model): unknown, missing, wrong kind.
+// The type of the numbers that a value stands for: a value with qparams counts as f32 of the same shape.
+TensorType logical(const TensorType& type);
+
+// Checks attribute names and kinds against the schema, adds defaults and normalises: an integer where a list or a
+// number is due is widened, one-element lists repeat to the spec's length (stride 2 -> [2, 2]).
+// Errors (model): unknown, missing, wrong kind, wrong length.
 Result<Attrs> complete_attrs(const OpSchema& schema, Attrs attrs);
-// Operand count, then schema.infer, then rank and size limits of the results.
+// Operand count, then schema.infer on the logical types of the operands, then rank and size limits of the results.
+// Results are logical types without qparams: in the typed form the result of a quantized node is inferred as f32, and
+// whoever types the graph stores dtype and qparams of the value beside it (compare with logical(value.type)).
+// `attrs` must be complete. Errors (model, unsupported, limit), each with the operator's name in front.
 Result<std::vector<TensorType>> infer_types(const OpSchema& schema, std::span<const TensorType* const> inputs, const Attrs& attrs);
 
 // Typed access after complete_attrs; a wrong name or kind is a programming error (aborts).
@@ -73,6 +84,7 @@ int64_t get_int(const Attrs& attrs, std::string_view name);
 double get_number(const Attrs& attrs, std::string_view name);
 const std::string& get_text(const Attrs& attrs, std::string_view name);
 const std::vector<int64_t>& get_ints(const Attrs& attrs, std::string_view name);
+const std::vector<double>& get_numbers(const Attrs& attrs, std::string_view name);
 bool has(const Attrs& attrs, std::string_view name);
 
 }  // namespace quoin

@@ -22,7 +22,8 @@ Result<int64_t> checked_numel(std::span<const int64_t> shape) {
   for (const int64_t dim : shape) {
     if (dim < 0) return fail(Code::limit, "negative dimension in shape [{}]", fmt::join(shape, ", "));
     const auto product = checked_mul(count, dim);
-    if (!product || *product > kMaxElements) return fail(Code::limit, "shape [{}] has more than 2^48 elements", fmt::join(shape, ", "));
+    if (!product || *product > kMaxElements)
+      return fail(Code::limit, "shape [{}] has more than 2^48 elements", fmt::join(shape, ", "));
     count = *product;
   }
   return count;

@@ -1,0 +1,188 @@
+#include "ops/table/build.hpp"
+
+#include <algorithm>
+
+#include "base/checked.hpp"
+
+namespace quoin::table {
+namespace {
+
+template <class T>
+AttrSpec spec(std::string name, AttrKind kind, std::optional<T> fallback) {
+  AttrSpec out{std::move(name), kind, {}, false, 0, {}};
+  if (fallback) out.fallback = Attr(std::move(*fallback));
+  return out;
+}
+
+}  // namespace
+
+AttrSpec flag(std::string name, std::optional<bool> fallback) {
+  return spec(std::move(name), AttrKind::boolean, fallback);
+}
+AttrSpec integer(std::string name, std::optional<int64_t> fallback) {
+  return spec(std::move(name), AttrKind::integer, fallback);
+}
+AttrSpec number(std::string name, std::optional<double> fallback) {
+  return spec(std::move(name), AttrKind::number, fallback);
+}
+AttrSpec text(std::string name, std::optional<std::string> fallback) {
+  return spec(std::move(name), AttrKind::text, std::move(fallback));
+}
+AttrSpec ints(std::string name, std::optional<std::vector<int64_t>> fallback, uint32_t length) {
+  AttrSpec out = spec(std::move(name), AttrKind::integers, std::move(fallback));
+  out.length = length;
+  return out;
+}
+AttrSpec numbers(std::string name) {
+  return spec<std::vector<double>>(std::move(name), AttrKind::numbers, std::nullopt);
+}
+AttrSpec maybe(AttrSpec spec) {
+  spec.optional = true;
+  return spec;
+}
+AttrSpec like(AttrSpec spec, std::string source) {
+  spec.like = std::move(source);
+  return spec;
+}
+
+OpSchema op(std::string name, std::vector<Slot> inputs, std::vector<AttrSpec> attrs, Infer infer, Traits traits) {
+  OpSchema row;
+  row.name = std::move(name);
+  row.inputs = std::move(inputs);
+  row.attrs = std::move(attrs);
+  row.traits = traits;
+  row.infer = infer;
+  return row;
+}
+OpSchema variadic(OpSchema row) {
+  row.variadic = true;
+  return row;
+}
+OpSchema results(uint32_t count, OpSchema row) {
+  row.outputs = count;
+  return row;
+}
+
+Types same_as_first(Operands operands, const Attrs&) { return one(operands[0]->dtype, operands[0]->shape); }
+Types float_as_first(Operands operands, const Attrs&) {
+  const DType dtype = operands[0]->dtype;
+  return one(is_floating(dtype) ? dtype : DType::f32, operands[0]->shape);
+}
+
+Result<int64_t> wrap_dim(int64_t dim, size_t rank) {
+  const auto limit = static_cast<int64_t>(std::max<size_t>(rank, 1));
+  if (dim < -limit || dim >= limit) return fail(Code::model, "dim {} is out of range for rank {}", dim, rank);
+  return dim < 0 ? dim + limit : dim;
+}
+
+Result<std::vector<int64_t>> reduced_dims(const Attrs& attrs, std::string_view name, size_t rank) {
+  std::vector<int64_t> dims;
+  if (has(attrs, name)) {
+    for (const int64_t dim : get_ints(attrs, name)) {
+      QUOIN_TRY(const int64_t wrapped, wrap_dim(dim, rank));
+      dims.push_back(wrapped);
+    }
+    std::sort(dims.begin(), dims.end());
+    if (std::adjacent_find(dims.begin(), dims.end()) != dims.end())
+      return fail(Code::model, "{} {} names a dim twice", name, to_string(get_ints(attrs, name)));
+  }
+  if (dims.empty())
+    for (size_t i = 0; i < rank; ++i) dims.push_back(static_cast<int64_t>(i));
+  return dims;
+}
+
+Shape without_dims(const Shape& shape, std::span<const int64_t> dims, bool keep) {
+  Shape out;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const bool gone = std::find(dims.begin(), dims.end(), static_cast<int64_t>(i)) != dims.end();
+    if (!gone)
+      out.push_back(shape[i]);
+    else if (keep)
+      out.push_back(1);
+  }
+  return out;
+}
+
+Result<Shape> broadcast(const Shape& a, const Shape& b) {
+  const Shape& longer = a.size() >= b.size() ? a : b;
+  const Shape& shorter = a.size() >= b.size() ? b : a;
+  Shape out = longer;
+  const size_t offset = longer.size() - shorter.size();
+  for (size_t i = 0; i < shorter.size(); ++i) {
+    int64_t& dim = out[offset + i];
+    if (dim == shorter[i] || shorter[i] == 1) continue;
+    if (dim != 1) return fail(Code::model, "shapes {} and {} do not broadcast", to_string(a), to_string(b));
+    dim = shorter[i];
+  }
+  return out;
+}
+
+DType promote(DType a, DType b) {
+  if (a == b) return a;
+  if (a == DType::boolean) return b;
+  if (b == DType::boolean) return a;
+  if (is_floating(a) != is_floating(b)) return is_floating(a) ? a : b;
+  if (bits(a) == bits(b)) {  // f16 with bf16, or signed with unsigned: the next wider type holds both
+    if (is_floating(a)) return DType::f32;
+    return bits(a) < 8 ? DType::s8 : bits(a) == 8 ? DType::s16 : DType::s32;
+  }
+  return bits(a) > bits(b) ? a : b;
+}
+
+DType with_number(DType dtype, double value) {
+  if (is_floating(dtype)) return dtype;
+  const bool integral =
+      value >= -9.2e18 && value <= 9.2e18 && value == static_cast<double>(static_cast<int64_t>(value));
+  if (!integral) return DType::f32;
+  return dtype == DType::boolean ? DType::s64 : dtype;
+}
+
+Result<DType> dtype_attr(const Attrs& attrs, std::string_view name) {
+  const auto dtype = parse_dtype(get_text(attrs, name));
+  if (!dtype)
+    return fail(Code::model,
+                "{} \"{}\" is not an element type (f32, f16, bf16, f64, s8, u8, s16, u16, s32, s64, bool, s4, u4, s2)",
+                name, get_text(attrs, name));
+  return *dtype;
+}
+
+Status expect_rank(const TensorType& type, size_t rank, std::string_view what) {
+  if (type.shape.size() != rank)
+    return fail(Code::model, "{} must have rank {}, found {}", what, rank, to_string(type.shape));
+  return {};
+}
+
+Status expect_shape(const TensorType* type, const Shape& shape, std::string_view what) {
+  if (type != nullptr && type->shape != shape)
+    return fail(Code::model, "{} must have shape {}, found {}", what, to_string(shape), to_string(type->shape));
+  return {};
+}
+
+Status expect_integer(const TensorType& type, std::string_view what) {
+  if (type.dtype != DType::s64 && type.dtype != DType::s32)
+    return fail(Code::model, "{} must be s64 or s32, found {}", what, name(type.dtype));
+  return {};
+}
+
+Result<int64_t> window_count(const Window& w) {
+  const auto reach = checked_mul(w.dilation, std::max<int64_t>(w.kernel - 1, 0));
+  if (w.kernel < 1 || !reach)
+    return fail(Code::model, "kernel size {} with dilation {} is not possible", w.kernel, w.dilation);
+  const int64_t room = w.size + 2 * w.pad - *reach - 1;
+  if (room < 0)
+    return fail(Code::model, "window of {} (kernel {}, dilation {}) is larger than the padded input of {}", *reach + 1,
+                w.kernel, w.dilation, w.size + 2 * w.pad);
+  int64_t count = (room + (w.ceil ? w.stride - 1 : 0)) / w.stride + 1;
+  if (w.ceil && (count - 1) * w.stride >= w.size + w.pad) --count;
+  return count;
+}
+
+Status expect_range(const Attrs& attrs, std::string_view name, int64_t low) {
+  for (const int64_t value : get_ints(attrs, name))
+    if (value < low || value >= (int64_t{1} << 31))
+      return fail(Code::model, "{} must be at least {} and below 2^31, found {}", name, low,
+                  to_string(get_ints(attrs, name)));
+  return {};
+}
+
+}  // namespace quoin::table

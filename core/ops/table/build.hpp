@@ -1,0 +1,78 @@
+// How rows of the operator table are written. A row is op(name, slots, attributes, inference, traits); a file of the
+// table is one function that returns its rows; schema.cpp sorts them once.
+#pragma once
+
+#include "ops/schema.hpp"
+
+namespace quoin::table {
+
+using Types = Result<std::vector<TensorType>>;
+using Operands = std::span<const TensorType* const>;
+using Rows = std::vector<OpSchema>;
+
+// ---- slots and attributes -------------------------------------------------------------------------------------------
+inline Slot in(std::string name) { return {std::move(name), false}; }
+inline Slot opt(std::string name) { return {std::move(name), true}; }
+
+// A value after the name is the default; without one the attribute is required.
+AttrSpec flag(std::string name, std::optional<bool> fallback = {});
+AttrSpec integer(std::string name, std::optional<int64_t> fallback = {});
+AttrSpec number(std::string name, std::optional<double> fallback = {});
+AttrSpec text(std::string name, std::optional<std::string> fallback = {});
+AttrSpec ints(std::string name, std::optional<std::vector<int64_t>> fallback = {}, uint32_t length = 0);
+AttrSpec numbers(std::string name);
+AttrSpec maybe(AttrSpec spec);                     // may be absent without a default
+AttrSpec like(AttrSpec spec, std::string source);  // absent or empty: equal to attribute `source`
+
+OpSchema op(std::string name, std::vector<Slot> inputs, std::vector<AttrSpec> attrs, Infer infer, Traits traits = {});
+OpSchema variadic(OpSchema row);  // the last slot repeats
+OpSchema results(uint32_t count, OpSchema row);
+
+inline constexpr Traits kElementwise{.elementwise = true};
+inline constexpr Traits kClamp{.clamps = true, .elementwise = true};
+inline constexpr Traits kMoves{.moves_data = true};
+inline constexpr Traits kView{.moves_data = true, .view = true};
+inline constexpr Traits kIdentity{.moves_data = true, .elementwise = true, .view = true};
+
+// ---- inference helpers ----------------------------------------------------------------------------------------------
+inline Types one(DType dtype, Shape shape) { return std::vector<TensorType>{{dtype, std::move(shape), nullptr}}; }
+Types same_as_first(Operands operands, const Attrs& attrs);
+Types float_as_first(Operands operands, const Attrs& attrs);  // integers become f32 (exp, softmax, ...)
+
+Result<int64_t> wrap_dim(int64_t dim, size_t rank);  // negative dims count from the end; a scalar has dim 0
+// Distinct wrapped dims, ascending. An absent or empty attribute means all.
+Result<std::vector<int64_t>> reduced_dims(const Attrs& attrs, std::string_view name, size_t rank);
+Shape without_dims(const Shape& shape, std::span<const int64_t> dims, bool keep);
+Result<Shape> broadcast(const Shape& a, const Shape& b);  // numpy rules
+// Floating wins over integer wins over bool; within a class the wider type wins (u8 with s8: s16).
+DType promote(DType a, DType b);
+DType with_number(DType dtype, double value);  // type of an operation between a tensor and a number
+Result<DType> dtype_attr(const Attrs& attrs, std::string_view name);
+Status expect_rank(const TensorType& type, size_t rank, std::string_view what);
+Status expect_shape(const TensorType* type, const Shape& shape, std::string_view what);  // null passes
+Status expect_integer(const TensorType& type, std::string_view what);                    // s32 or s64: indices
+
+// One spatial dim of a convolution or pooling window.
+struct Window {
+  int64_t size, kernel, stride, pad, dilation;
+  bool ceil = false;  // the last window may start inside and end outside (never starts in the right padding)
+};
+Result<int64_t> window_count(const Window& window);
+// Every element in [low, 2^31). Error names the attribute.
+Status expect_range(const Attrs& attrs, std::string_view name, int64_t low);
+
+// ---- the files of the table -----------------------------------------------------------------------------------------
+Rows convolution();
+Rows matrix();
+Rows normalization();
+Rows unary();
+Rows binary();
+Rows pooling();
+Rows reduction();
+Rows reshaping();
+Rows moving();
+Rows indexing();
+Rows creation();
+Rows quantization();
+
+}  // namespace quoin::table
