@@ -1,0 +1,26 @@
+// Where plugins are looked for, and in which order.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace quoin::host {
+
+struct Folder {
+  std::string path;
+  std::string source;    // "--plugin", "QUOIN_PLUGIN_PATH", "build tree", "installed"
+  bool expected = true;  // somebody named it: worth a reason when it cannot be read
+  std::string ignored;   // why it is not searched; empty: it is
+};
+
+// First wins: `named`, then the environment's, then this build tree's, then the installed ones. Never the current
+// folder. An entry of `named` may also be a plugin file.
+std::vector<Folder> search_folders(const std::vector<std::string>& named, bool environment, bool defaults);
+
+// The *.so files in a folder and its direct sub-folders, sorted; or the file itself when `path` is one.
+// Errors: not_found, io, limit (too many entries).
+Result<std::vector<std::string>> library_files(const std::string& path);
+
+}  // namespace quoin::host
