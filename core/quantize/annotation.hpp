@@ -2,8 +2,10 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/diagnostics.hpp"
@@ -23,6 +25,7 @@ struct Spec {
   int32_t axis = -1;
   uint32_t group = 0;
   int32_t qmin = -128, qmax = 127;
+  bool default_range = false;      // qmin and qmax are the dtype's own because none were asked for
   bool symmetric = false, dynamic = false, pow2_scale = false, implicit_sharing = true;
   std::string observer;            // "": the default of the place (weights: minmax; activations: the recipe's)
   recipe::Params observer_params;
@@ -31,12 +34,18 @@ struct Spec {
   int32_t zero_point = 0;          // fixed
   std::vector<ir::Place> sources;  // shared: one; derived: all
   uint32_t rule = 0;               // derived: QUOIN_RULE_*
+  std::shared_ptr<host::Backend> deriver;  // derived: computes rules from QUOIN_RULE_PLUGIN on; else null
+  friend bool operator==(const Spec&, const Spec&) = default;
 };
+
+// Range that the dtype can store. Precondition: an integer type of at most 32 bits.
+std::pair<int32_t, int32_t> storage_range(DType dtype);
 
 // Why a node is as it is; every node of the graph ends with one.
 struct Verdict {
   enum class Kind { quantized, float_by_recipe, float_by_rule, no_rule } kind = Kind::no_rule;
   std::string plugin, preset, rule;  // who decided; empty for no_rule
+  std::string node, op, module;      // of the node as annotated, for reports after the graph has changed
   std::string reason;                // one sentence; for float kinds what a user could change
 };
 

@@ -28,7 +28,7 @@ inline float clamp_real(float x, float low, float high) { return x > low ? (x < 
 // scale >= eps. Precondition: min <= max, both finite. Source: torchao PT2E `_calculate_qparams`, evaluated in binary32.
 inline Affine choose_qparams(float min, float max, int32_t qmin, int32_t qmax, bool symmetric, float eps = kDefaultEps) {
   const float low = std::min(min, 0.0f), high = std::max(max, 0.0f);
-  const float steps = static_cast<float>(qmax - qmin);
+  const float steps = static_cast<float>(static_cast<int64_t>(qmax) - qmin);
   if (symmetric) {
     const float reach = std::max(-low, high);
     const int32_t middle = qmin < 0 ? 0 : static_cast<int32_t>((static_cast<int64_t>(qmin) + qmax) / 2);
