@@ -71,6 +71,25 @@ inline int32_t add(int32_t a_minus_zero, float a_ratio, int32_t b_minus_zero, fl
   return to_steps(left + right, zero_point, qmin, qmax);
 }
 
+// sub: as add with -b_ratio (negation is exact). alpha * b: b_ratio = alpha * (sb / sy).
+// mul: y = requantize((a - za) * (b - zb), requantize_multiplier(sa, sb, sy)).
+
+// Average of n quantized elements: y = requantize(sum(x - zx), average_multiplier(sx, sy, n)); the sum is exact in
+// int32. n counts what the operator divides by (a pool's padding where it counts: padding is real 0).
+inline float average_multiplier(float scale_x, float scale_y, int64_t n) { return (scale_x / scale_y) / static_cast<float>(n); }
+
+// The same real number in other qparams (moved elements, concat, clamps): y = to_steps((q - zx) * ratio), where
+// ratio = sx / sy. With equal qparams this is q.
+inline int32_t rescale(int32_t q, int32_t zero_x, float ratio, int32_t zero_point, int32_t qmin, int32_t qmax) {
+  return to_steps(static_cast<float>(q - zero_x) * ratio, zero_point, qmin, qmax);
+}
+
+// Float result of an integer product (static or dynamic activations): float(acc) * (sx * sw); a float bias is added
+// after. Groups along the inner dim: the sum of the groups' results in ascending order, starting from 0.
+inline float dequantize_product(int32_t acc, float scale_x, float scale_w) {
+  return static_cast<float>(acc) * (scale_x * scale_w);
+}
+
 // int32 bias with scale s = scale_x * scale_w and zero point 0: round(bias / s) in binary64, saturated to int32.
 inline int32_t quantize_bias(float bias, float scale_x, float scale_w) {
   const double q = std::nearbyint(static_cast<double>(bias) / static_cast<double>(scale_x * scale_w));
