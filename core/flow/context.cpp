@@ -25,15 +25,18 @@ Result<uint64_t> allowed_isa(const recipe::Recipe& recipe) {
 
 host::LogSink log_into(Diagnostics& diagnostics) {
   return [&diagnostics](int level, std::string_view text) {
-    if (level >= QUOIN_LOG_WARN) diagnostics.warn("plugin", std::string(text));
-    else if (level == QUOIN_LOG_INFO) diagnostics.info("plugin", std::string(text));
+    if (level >= QUOIN_LOG_WARN)
+      diagnostics.warn("plugin", std::string(text));
+    else if (level == QUOIN_LOG_INFO)
+      diagnostics.info("plugin", std::string(text));
   };
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe, const std::vector<std::string>& plugin_folders,
-                                              bool open_all, Diagnostics& diagnostics) {
+Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe,
+                                              const std::vector<std::string>& plugin_folders, bool open_all,
+                                              Diagnostics& diagnostics) {
   auto context = std::make_unique<Context>();
   host::Services::Options options;
   options.threads = static_cast<uint32_t>(recipe.run.threads);

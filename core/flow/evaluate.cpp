@@ -59,8 +59,10 @@ class Scorer {
   Status add(const data::Sample& sample, std::span<const float> out) {
     if (metric_.empty()) metric_ = sample.label ? "top1" : "cosine";
     if (metric_ == "top1") return add_label(sample, out);
-    if (!sample.reference || sample.reference->dtype() != DType::f32 || sample.reference->as<float>().size() != out.size())
-      return fail(Error{Code::data, fmt::format("no float reference output of {} elements for metric {}", out.size(), metric_),
+    if (!sample.reference || sample.reference->dtype() != DType::f32 ||
+        sample.reference->as<float>().size() != out.size())
+      return fail(Error{Code::data,
+                        fmt::format("no float reference output of {} elements for metric {}", out.size(), metric_),
                         sample.name, "choose another eval.metric, or give data with labels or reference outputs"});
     const auto reference = sample.reference->as<float>();
     sum_ += metric_ == "cosine" ? cosine(out, reference) : relative_error(out, reference);
@@ -79,10 +81,13 @@ class Scorer {
  private:
   Status add_label(const data::Sample& sample, std::span<const float> out) {
     if (!sample.label)
-      return fail(Error{Code::data, "no label for metric top1", sample.name, "give --labels, or choose another eval.metric"});
+      return fail(
+          Error{Code::data, "no label for metric top1", sample.name, "give --labels, or choose another eval.metric"});
     if (*sample.label < 0 || static_cast<size_t>(*sample.label) >= out.size())
-      return fail(Error{Code::data, fmt::format("label {} is outside the model's {} classes", *sample.label, out.size()),
-                        sample.name, {}});
+      return fail(Error{Code::data,
+                        fmt::format("label {} is outside the model's {} classes", *sample.label, out.size()),
+                        sample.name,
+                        {}});
     classes_ = out.size();
     sum_ += argmax(out) == static_cast<size_t>(*sample.label) ? 1 : 0;
     top5_ += in_top(out, *sample.label, 5) ? 1 : 0;
@@ -101,7 +106,8 @@ Result<std::vector<float>> first_output(runtime::Executable& model, const data::
   if (!outputs) return fail(in(sample.name, std::move(outputs).error()));
   const Tensor& out = outputs->at(0);
   if (out.dtype() != DType::f32)
-    return fail(Error{Code::input, fmt::format("the first output is {}, scoring needs f32", name(out.dtype())), sample.name, {}});
+    return fail(Error{
+        Code::input, fmt::format("the first output is {}, scoring needs f32", name(out.dtype())), sample.name, {}});
   const auto values = out.as<float>();
   return std::vector<float>(values.begin(), values.end());
 }
@@ -126,7 +132,8 @@ Result<Score> evaluate(runtime::Executable& model, runtime::Executable* against,
         return fail(Code::input, "the two models give {} and {} output elements", out.size(), reference.size());
       comparison.add(out, reference);
     }
-    if (progress != nullptr && !progress->step(i + 1)) return fail(Code::cancelled, "evaluation stopped after {} samples", i + 1);
+    if (progress != nullptr && !progress->step(i + 1))
+      return fail(Code::cancelled, "evaluation stopped after {} samples", i + 1);
   }
   Score score = scorer.score();
   score.seconds = seconds;

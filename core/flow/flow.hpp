@@ -28,8 +28,9 @@ struct Context {
 // Opens the plugins that the recipe names; a recipe that names none opens all usable ones if `open_all` (running a
 // model without a recipe). What plugins log lands in `diagnostics`, which must outlive the context.
 // Errors: usage (QUOIN_ISA_MAX), recipe (lower.isa), plugin, plugin_abi.
-Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe, const std::vector<std::string>& plugin_folders,
-                                              bool open_all, Diagnostics& diagnostics);
+Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe,
+                                              const std::vector<std::string>& plugin_folders, bool open_all,
+                                              Diagnostics& diagnostics);
 
 struct StageTime {
   std::string stage;
@@ -42,11 +43,12 @@ struct Annotated {
   quantize::Annotations annotations;
 };
 // The quantizers see the graph after passes::standard.
-Result<Annotated> annotate(const std::string& model, const recipe::Recipe& recipe, Context& context, Diagnostics& diagnostics);
+Result<Annotated> annotate(const std::string& model, const recipe::Recipe& recipe, Context& context,
+                           Diagnostics& diagnostics);
 
 // The main job. With no quantizers in the recipe: a float program.
 struct Quantized {
-  ir::Graph graph;               // typed
+  ir::Graph graph;  // typed
   quantize::Annotations annotations;
   lower::Lowered lowered;
   std::vector<StageTime> times;
@@ -63,7 +65,7 @@ std::vector<data::InputSpec> input_specs(const runtime::Executable& model);
 // Accuracy over a dataset. `against`: a second model whose first output is the reference for sqnr_db and agreement.
 struct Score {
   size_t n = 0;
-  std::string metric;      // "top1", "cosine", "relative_error"
+  std::string metric;  // "top1", "cosine", "relative_error"
   double value = 0;
   std::optional<double> top5;
   std::optional<double> sqnr_db;    // signal to quantization noise of the first output against `against`

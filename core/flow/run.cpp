@@ -20,7 +20,8 @@ Result<runtime::Executable> open_model(const std::string& path, const recipe::Re
 
 std::vector<data::InputSpec> input_specs(const runtime::Executable& model) {
   std::vector<data::InputSpec> specs;
-  for (const runtime::TensorSpec& input : model.inputs()) specs.push_back({input.name, input.type.dtype, input.type.shape});
+  for (const runtime::TensorSpec& input : model.inputs())
+    specs.push_back({input.name, input.type.dtype, input.type.shape});
   return specs;
 }
 

@@ -1,0 +1,92 @@
+#include "cli/common.hpp"
+
+#include <sys/resource.h>
+
+#include <array>
+#include <iostream>
+
+#include "program/file.hpp"
+
+namespace quoin::cli {
+namespace {
+
+Result<std::vector<recipe::Override>> overrides(const Invocation& call) {
+  std::vector<recipe::Override> out;
+  for (const std::string& text : call.list("set")) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(Error{Code::usage, fmt::format("--set {} has no value", text), {}, "write --set key.path=value"});
+    out.push_back({text.substr(0, equals), text.substr(equals + 1)});
+  }
+  if (call.has("threads")) out.push_back({"run.threads", std::to_string(call.options["threads"].as<uint32_t>())});
+  return out;
+}
+
+// The recipe that made a program file; "" for anything else.
+Result<std::string> stored_recipe(const std::string& path) {
+  if (path.empty()) return std::string();
+  {
+    QUOIN_TRY(const MappedFile file, MappedFile::open(path));
+    if (!program::looks_like_program(file.bytes())) return std::string();
+  }
+  QUOIN_TRY(const program::Model model, program::read(path));
+  const auto found = model.metadata.find("recipe");
+  return found == model.metadata.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+void add_recipe_options(po::options_description& options) {
+  options.add_options()("recipe,c", po::value<std::string>()->value_name("FILE"), "recipe (YAML, see docs/recipe.md)")(
+      "set", po::value<std::vector<std::string>>()->value_name("KEY.PATH=VALUE"),
+      "override one recipe key; repeatable")("plugin", po::value<std::vector<std::string>>()->value_name("FOLDER"),
+                                             "search this folder for plugins first; repeatable")(
+      "threads", po::value<uint32_t>()->value_name("N"), "worker threads (0: all cores); overrides run.threads");
+}
+
+Result<recipe::Recipe> recipe_of(const Invocation& call, const std::string& program) {
+  QUOIN_TRY(const std::vector<recipe::Override> set, overrides(call));
+  if (call.has("recipe")) return recipe::load(call.text("recipe"), set);
+  QUOIN_TRY(const std::string stored, stored_recipe(program));
+  return recipe::parse(stored, "", set);
+}
+
+Result<std::unique_ptr<flow::Context>> context_of(Invocation& call, const recipe::Recipe& recipe) {
+  return flow::make_context(recipe, call.list("plugin"), true, call.diagnostics);
+}
+
+Result<std::string> model_of(const Invocation& call, const recipe::Recipe& recipe) {
+  if (call.has("model")) return call.text("model");
+  if (!recipe.model.path.empty()) return recipe.model.path;
+  return fail(Error{Code::usage, "no model given", {}, "name a .pt2 or .onnx file, or set model.path in the recipe"});
+}
+
+Status check_strict(const Invocation& call) { return call.has("strict") ? call.diagnostics.strict() : Status{}; }
+
+void print(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << std::endl; }
+
+Json to_json(const std::vector<Note>& notes) {
+  Json out = Json::array();
+  for (const Note& note : notes)
+    out.push_back({{"level", note.level == Level::warning ? "warning" : "info"},
+                   {"where", note.where},
+                   {"what", note.what},
+                   {"hint", note.hint}});
+  return out;
+}
+
+uint64_t peak_rss_bytes() {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::string human_bytes(uint64_t bytes) {
+  constexpr std::array units = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < units.size(); ++unit) value /= 1024;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+}  // namespace quoin::cli

@@ -1,0 +1,95 @@
+#include "cli/placement.hpp"
+
+#include <map>
+
+#include "cli/terminal.hpp"
+
+namespace quoin::cli {
+namespace {
+
+struct Share {
+  size_t nodes = 0, integer = 0;
+  int64_t macs = 0;
+};
+
+// Nodes with one reason, as one row: how many, which operators, the first of them.
+struct Group {
+  size_t count = 0;
+  std::map<std::string, size_t> ops;
+  std::string first;
+  void add(const std::string& op, const std::string& node) {
+    if (count++ == 0) first = node;
+    ++ops[op];
+  }
+  std::string op_text() const {
+    std::string text;
+    for (const auto& [op, n] : ops) text += (text.empty() ? "" : ", ") + (n == 1 ? op : fmt::format("{} ({})", op, n));
+    return text;
+  }
+};
+
+}  // namespace
+
+std::string_view name(quantize::Verdict::Kind kind) {
+  switch (kind) {
+    case quantize::Verdict::Kind::quantized:
+      return "quantized";
+    case quantize::Verdict::Kind::float_by_recipe:
+      return "float (recipe)";
+    case quantize::Verdict::Kind::float_by_rule:
+      return "float (rule)";
+    case quantize::Verdict::Kind::no_rule:
+      return "float (no rule)";
+  }
+  return "?";
+}
+
+std::string placement_table(const std::vector<lower::Placement>& placement) {
+  std::map<std::string, Share> shares;
+  int64_t total = 0;
+  for (const lower::Placement& row : placement) {
+    Share& share = shares[row.backend];
+    ++share.nodes;
+    share.integer += row.integer ? 1 : 0;
+    share.macs += row.macs;
+    total += row.macs;
+  }
+  Table table({"backend", "nodes", "integer", "multiply-adds"});
+  for (const auto& [backend, share] : shares) {
+    const double percent = total == 0 ? 0 : 100.0 * static_cast<double>(share.macs) / static_cast<double>(total);
+    table.row({backend, std::to_string(share.nodes), std::to_string(share.integer), fmt::format("{:.1f} %", percent)});
+  }
+  return table.text();
+}
+
+std::string left_out_table(const flow::Quantized& result) {
+  std::map<std::string, Group> groups;
+  for (const auto& [id, verdict] : result.annotations.verdicts)
+    if (verdict.kind != quantize::Verdict::Kind::quantized) {
+      const std::string what = verdict.op.empty() ? "?" : verdict.op;
+      groups["in float: " + verdict.reason].add(what, verdict.node);
+    }
+  for (const lower::Placement& row : result.lowered.placement)
+    if (row.backend == "kernels") groups["on kernels: " + row.reason].add(row.op, row.name);
+  if (groups.empty()) return {};
+  Table table({"nodes", "operators", "first", "reason"});
+  for (const auto& [reason, group] : groups)
+    table.row({std::to_string(group.count), group.op_text(), group.first, reason});
+  return table.text();
+}
+
+Json placement_json(const std::vector<lower::Placement>& placement) {
+  Json out = Json::array();
+  for (const lower::Placement& row : placement)
+    out.push_back({{"node", row.name},
+                   {"op", row.op},
+                   {"module", row.module},
+                   {"backend", row.backend},
+                   {"kernel", row.kernel},
+                   {"integer", row.integer},
+                   {"macs", row.macs},
+                   {"reason", row.reason}});
+  return out;
+}
+
+}  // namespace quoin::cli

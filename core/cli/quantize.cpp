@@ -1,0 +1,109 @@
+#include <filesystem>
+#include <iostream>
+#include <numeric>
+
+#include "cli/common.hpp"
+#include "cli/placement.hpp"
+#include "cli/report.hpp"
+#include "cli/terminal.hpp"
+#include "program/file.hpp"
+
+namespace quoin::cli {
+namespace {
+
+void add_options(po::options_description& options) {
+  options.add_options()("model", po::value<std::string>()->value_name("FILE"), "the trained model (.pt2 or .onnx)")(
+      "output,o", po::value<std::string>()->value_name("FILE"), "the program to write")(
+      "report", po::value<std::string>()->value_name("FILE"), "also write a one-page HTML report")(
+      "dry-run", "do everything except writing the program: placement, reasons, final size");
+  add_recipe_options(options);
+}
+
+uint64_t file_size(const std::string& path) {
+  std::error_code ignored;
+  const auto size = std::filesystem::file_size(path, ignored);
+  return ignored ? 0 : size;
+}
+
+Json stage_json(const std::vector<flow::StageTime>& times) {
+  Json out = Json::array();
+  for (const flow::StageTime& time : times) out.push_back({{"stage", time.stage}, {"seconds", time.seconds}});
+  return out;
+}
+
+Json summary_json(const QuantizeSummary& summary, const flow::Quantized& result, const Invocation& call) {
+  return {{"model", summary.model},
+          {"program", summary.program},
+          {"sizes", {{"model_bytes", summary.model_bytes}, {"program_bytes", summary.program_bytes}}},
+          {"samples", result.samples},
+          {"times", stage_json(result.times)},
+          {"seconds", summary.seconds},
+          {"peak_rss_mb", static_cast<double>(summary.peak_rss) / 1e6},
+          {"isa", summary.isa},
+          {"threads", summary.threads},
+          {"placement", placement_json(result.lowered.placement)},
+          {"notes", to_json(call.diagnostics.notes())}};
+}
+
+void print_summary(const QuantizeSummary& summary, const flow::Quantized& result) {
+  std::cout << placement_table(result.lowered.placement);
+  if (const std::string left = left_out_table(result); !left.empty()) std::cout << "\n" << left;
+  std::cout << "\n";
+  for (const flow::StageTime& time : result.times) std::cout << fmt::format("{} {:.2f} s, ", time.stage, time.seconds);
+  std::cout << fmt::format("{:.2f} s in all ({}, {} thread(s), {} samples), peak memory {}\n", summary.seconds,
+                           summary.isa, summary.threads, result.samples, human_bytes(summary.peak_rss));
+  std::cout << fmt::format("{} {} -> {} {}\n", summary.model, human_bytes(summary.model_bytes),
+                           summary.program.empty() ? "(dry run, nothing written)" : summary.program,
+                           human_bytes(summary.program_bytes));
+}
+
+Status run(Invocation& call) {
+  const auto begin = std::chrono::steady_clock::now();
+  if (!call.has("output") && !call.has("dry-run"))
+    return fail(Error{Code::usage, "no output named", {}, "add -o program.quoin, or --dry-run"});
+  QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
+  QUOIN_TRY(const std::string model, model_of(call, recipe));
+  QUOIN_TRY(const auto context, context_of(call, recipe));
+  TerminalProgress progress(call.quiet);
+  QUOIN_TRY(const flow::Quantized result, flow::quantize(model, recipe, *context, &progress, call.diagnostics));
+  QUOIN_TRY(const std::vector<std::byte> bytes, program::serialize(result.lowered.model));
+  QUOIN_CHECK(check_strict(call));
+
+  QuantizeSummary summary;
+  summary.model = model;
+  summary.model_bytes = file_size(model);
+  summary.program_bytes = bytes.size();
+  if (!call.has("dry-run")) {
+    summary.program = call.text("output");
+    QUOIN_CHECK(write_file(summary.program, bytes));
+  }
+  summary.isa = host::isa_name(context->services->table().isa);
+  summary.threads = context->services->table().workers(context->services->table().self);
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  summary.peak_rss = peak_rss_bytes();
+  if (call.has("report")) QUOIN_CHECK(write_report(call.text("report"), summary, result, call.diagnostics.notes()));
+  if (call.json)
+    print(summary_json(summary, result, call));
+  else
+    print_summary(summary, result);
+  return {};
+}
+
+}  // namespace
+
+Verb quantize_verb() {
+  return {
+      "quantize",
+      "quantize a model by a recipe and write a program",
+      "MODEL -c RECIPE -o PROGRAM",
+      "Imports the model, lets the plugins of the recipe annotate it, calibrates on the recipe's data, converts to\n"
+      "integers, lowers through the plugins and writes the program. Ends with what runs where, and why not elsewhere.\n"
+      "A recipe without quantizers makes a float program.\n\n"
+      "  quoin quantize effnet.pt2 -c configs/recipes/effnet_lite0.yaml -o effnet.quoin --report effnet.html\n"
+      "  quoin quantize effnet.pt2 -c r.yaml --set quantize.calibrate.samples=32 --dry-run",
+      {"model"},
+      add_options,
+      run};
+}
+
+}  // namespace quoin::cli
