@@ -63,16 +63,15 @@ uint64_t now_ns(void*) {
 
 const quoin_ext* find_ext(void*, const char*) { return nullptr; }  // this host offers no extension
 
-uint32_t thread_count(uint32_t wanted) {
-  if (wanted == 0) wanted = std::max(1u, std::thread::hardware_concurrency());
-  return std::min(wanted, kMaxThreads);
-}
+uint32_t cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 
 }  // namespace
 
 struct Services::Pool {
   pthreadpool_t threads = nullptr;  // null (out of memory): everything runs on the calling thread
   uint32_t workers = 1;
+  // Idle workers spin between two calls, which pays only while each has a core for itself.
+  uint32_t flags = 0;
   LogSink sink;
   std::mutex sink_mutex;
 
@@ -91,7 +90,7 @@ struct Services::Pool {
       return;
     }
     Job job{self, count, grain, pieces, fn, ctx};
-    pthreadpool_parallelize_1d(pool.threads, work, &job, std::min<uint64_t>(pool.workers, pieces), 0);
+    pthreadpool_parallelize_1d(pool.threads, work, &job, std::min<uint64_t>(pool.workers, pieces), pool.flags);
   }
 
   // The sink is ours and may throw (out of memory); a plugin must never see that, so the line is dropped.
@@ -107,10 +106,11 @@ struct Services::Pool {
 };
 
 Services::Services(Options options) : pool_(std::make_unique<Pool>()) {
-  const uint32_t threads = thread_count(options.threads);
+  const uint32_t threads = std::min(options.threads == 0 ? cores() : options.threads, kMaxThreads);
   pool_->sink = std::move(options.log);
   pool_->threads = pthreadpool_create(threads);
   if (pool_->threads != nullptr) pool_->workers = threads;
+  if (threads > cores()) pool_->flags = PTHREADPOOL_FLAG_YIELD_WORKERS;
   table_.struct_size = sizeof table_;
   table_.abi_major = QUOIN_ABI_MAJOR;
   table_.abi_minor = QUOIN_ABI_MINOR;
