@@ -1,0 +1,19 @@
+#include "data/dataset.hpp"
+
+#include <filesystem>
+
+#include "data/datasets.hpp"
+
+namespace quoin::data {
+
+Result<std::unique_ptr<Dataset>> open_dataset(const Source& source, const std::vector<InputSpec>& inputs) {
+  if (inputs.empty()) return fail(Error{Code::input, "the model has no inputs to feed", source.path, {}});
+  std::error_code error;
+  const auto status = std::filesystem::status(source.path, error);
+  if (!std::filesystem::exists(status))
+    return fail(Error{Code::not_found, "no such file or folder", source.path,
+                      "a folder of JPEG, PNG or .npy files, or one .npy, .npz or .safetensors file is needed"});
+  return std::filesystem::is_directory(status) ? open_folder(source, inputs) : open_tensor_file(source, inputs);
+}
+
+}  // namespace quoin::data

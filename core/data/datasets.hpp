@@ -1,0 +1,13 @@
+// The two kinds of dataset, behind open_dataset().
+#pragma once
+
+#include "data/dataset.hpp"
+
+namespace quoin::data {
+
+// One sample per JPEG, PNG or .npy file of a folder, in the order of their names.
+Result<std::unique_ptr<Dataset>> open_folder(const Source& source, const std::vector<InputSpec>& inputs);
+// All samples in one .npy, .npz or .safetensors file.
+Result<std::unique_ptr<Dataset>> open_tensor_file(const Source& source, const std::vector<InputSpec>& inputs);
+
+}  // namespace quoin::data
