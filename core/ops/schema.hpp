@@ -39,8 +39,9 @@ struct Slot {
 
 // What passes, quantizers and planners may assume about an operator.
 struct Traits {
-  bool moves_data = false;   // every output element is an input element (or a fill): output may share the input's qparams
-  bool clamps = false;       // elementwise monotone clamp: quantize(clamp(x)) == integer clamp(quantize(x))
+  bool moves_data =
+      false;            // every output element is an input element (or a fill): output may share the input's qparams
+  bool clamps = false;  // elementwise monotone clamp: quantize(clamp(x)) == integer clamp(quantize(x))
   bool elementwise = false;  // output i depends on element i of the (broadcast) inputs only: may run in place
   bool view = false;         // output has the input's bytes in the input's order (reshape family)
 };
@@ -76,7 +77,8 @@ Result<Attrs> complete_attrs(const OpSchema& schema, Attrs attrs);
 // Results are logical types without qparams: in the typed form the result of a quantized node is inferred as f32, and
 // whoever types the graph stores dtype and qparams of the value beside it (compare with logical(value.type)).
 // `attrs` must be complete. Errors (model, unsupported, limit), each with the operator's name in front.
-Result<std::vector<TensorType>> infer_types(const OpSchema& schema, std::span<const TensorType* const> inputs, const Attrs& attrs);
+Result<std::vector<TensorType>> infer_types(const OpSchema& schema, std::span<const TensorType* const> inputs,
+                                            const Attrs& attrs);
 
 // Typed access after complete_attrs; a wrong name or kind is a programming error (aborts).
 bool get_bool(const Attrs& attrs, std::string_view name);

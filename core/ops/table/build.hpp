@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/schema.hpp"
+#include "ops/shape.hpp"
 
 namespace quoin::table {
 
@@ -39,11 +40,6 @@ inline Types one(DType dtype, Shape shape) { return std::vector<TensorType>{{dty
 Types same_as_first(Operands operands, const Attrs& attrs);
 Types float_as_first(Operands operands, const Attrs& attrs);  // integers become f32 (exp, softmax, ...)
 
-Result<int64_t> wrap_dim(int64_t dim, size_t rank);  // negative dims count from the end; a scalar has dim 0
-// Distinct wrapped dims, ascending. An absent or empty attribute means all.
-Result<std::vector<int64_t>> reduced_dims(const Attrs& attrs, std::string_view name, size_t rank);
-Shape without_dims(const Shape& shape, std::span<const int64_t> dims, bool keep);
-Result<Shape> broadcast(const Shape& a, const Shape& b);  // numpy rules
 // Floating wins over integer wins over bool; within a class the wider type wins (u8 with s8: s16).
 DType promote(DType a, DType b);
 DType with_number(DType dtype, double value);  // type of an operation between a tensor and a number

@@ -1,0 +1,19 @@
+// Arithmetic on shapes and dims, shared by inference and kernels. Pure functions.
+#pragma once
+
+#include "ops/schema.hpp"
+
+namespace quoin {
+
+// Negative dims count from the end; a scalar counts as having one dim. Errors (model): out of range.
+Result<int64_t> wrap_dim(int64_t dim, size_t rank);
+// The dims of integer list `name`, wrapped, distinct and ascending; an absent or empty attribute means all dims.
+Result<std::vector<int64_t>> reduced_dims(const Attrs& attrs, std::string_view name, size_t rank);
+// `shape` without `dims` (ascending), or with 1 in their places.
+Shape without_dims(const Shape& shape, std::span<const int64_t> dims, bool keep);
+// numpy broadcasting. Errors (model).
+Result<Shape> broadcast(const Shape& a, const Shape& b);
+// Elements between neighbours along each dim of a dense row-major tensor.
+Shape strides_of(const Shape& shape);
+
+}  // namespace quoin
