@@ -1,0 +1,123 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/checked.hpp"
+#include "base/diagnostics.hpp"
+#include "base/file.hpp"
+#include "base/text.hpp"
+
+namespace quoin {
+namespace {
+
+class Folder : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = testing::TempDir() + "quoin_base_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  void TearDown() override { std::filesystem::remove_all(path_); }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  size_t entries() const {
+    return static_cast<size_t>(
+        std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator()));
+  }
+  std::string path_;
+};
+
+TEST(Text, NearestFindsTheTypo) {
+  const std::vector<std::string> keys = {"quantizers", "calibrate", "observer"};
+  EXPECT_EQ(nearest("calibrte", keys), "calibrate");
+  EXPECT_EQ(nearest("xyz", keys), "");
+  EXPECT_EQ(did_you_mean("obsrver", keys), "did you mean \"observer\"?");
+}
+
+TEST(Text, SplitKeepsEmptyParts) {
+  EXPECT_EQ(split("a..b", '.'), (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_EQ(split("", '.'), std::vector<std::string>{""});
+}
+
+TEST(Checked, OverflowHasNoValue) {
+  EXPECT_EQ(checked_mul<int64_t>(int64_t{1} << 40, int64_t{1} << 40), std::nullopt);
+  EXPECT_EQ(checked_add<uint8_t>(250, 5), uint8_t{255});
+  EXPECT_EQ(checked_add<uint8_t>(250, 6), std::nullopt);
+  EXPECT_EQ(align_up<uint64_t>(65, 64), 128u);
+}
+
+TEST(Error, TextNamesWhereWhatAndHint) {
+  const Error inner{Code::model, "no such op", "node a", "use b"};
+  EXPECT_EQ(in("m.pt2", inner).text(), "m.pt2: node a: no such op; use b");
+}
+
+TEST(Error, CheckPassesTheErrorUp) {
+  const auto inner = []() -> Status { return fail(Code::data, "empty {}", "set"); };
+  const auto outer = [&]() -> Result<int> {
+    QUOIN_CHECK(inner());
+    return 1;
+  };
+  ASSERT_FALSE(outer());
+  EXPECT_EQ(outer().error().code, Code::data);
+  EXPECT_EQ(outer().error().what, "empty set");
+}
+
+TEST(Diagnostics, StrictMakesWarningsAnError) {
+  Diagnostics notes;
+  notes.info("a", "fine");
+  EXPECT_TRUE(notes.strict());
+  notes.warn("node b", "left in float");
+  ASSERT_FALSE(notes.strict());
+  EXPECT_EQ(notes.strict().error().code, Code::strict);
+  EXPECT_NE(notes.strict().error().what.find("node b: left in float"), std::string::npos);
+}
+
+TEST_F(Folder, MissingFileIsNotFound) {
+  const auto mapped = MappedFile::open(file("none"));
+  ASSERT_FALSE(mapped);
+  EXPECT_EQ(mapped.error().code, Code::not_found);
+  EXPECT_EQ(mapped.error().where, file("none"));
+}
+
+TEST_F(Folder, AFolderIsNotAFile) {
+  const auto mapped = MappedFile::open(path_);
+  ASSERT_FALSE(mapped);
+  EXPECT_EQ(mapped.error().code, Code::io);
+}
+
+TEST_F(Folder, ReadTextRefusesMoreThanTheLimit) {
+  std::ofstream(file("big")) << std::string(100, 'x');
+  EXPECT_EQ(read_text(file("big"), 100)->size(), 100u);
+  ASSERT_FALSE(read_text(file("big"), 99));
+  EXPECT_EQ(read_text(file("big"), 99).error().code, Code::limit);
+}
+
+TEST_F(Folder, CommitReplacesTheOldContentAtOnce) {
+  ASSERT_TRUE(write_file(file("out"), as_bytes("old")));
+  auto atomic = AtomicFile::create(file("out"));
+  ASSERT_TRUE(atomic);
+  ASSERT_TRUE(atomic->write(as_bytes("new")));
+  EXPECT_EQ(*read_text(file("out")), "old");
+  ASSERT_TRUE(atomic->commit());
+  EXPECT_EQ(*read_text(file("out")), "new");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(Folder, WithoutCommitNothingRemains) {
+  {
+    auto atomic = AtomicFile::create(file("out"));
+    ASSERT_TRUE(atomic);
+    ASSERT_TRUE(atomic->write(as_bytes("half")));
+  }
+  EXPECT_EQ(entries(), 0u);
+}
+
+TEST_F(Folder, WritingIntoAMissingFolderNamesThePath) {
+  const Status status = write_file(file("no/such/out"), as_bytes("x"));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, Code::not_found);
+  EXPECT_EQ(status.error().where, file("no/such/out"));
+}
+
+}  // namespace
+}  // namespace quoin
