@@ -208,15 +208,16 @@ struct QuantizeRows {
 // ---- f32
 // -------------------------------------------------------------------------------------------------------------
 
-// y[m][n] = clamp(scale * sum_k a[m][k] * B[k][n] + bias[n], low, high). B(k, n) = b[(n / 16) * b_block_stride +
-// k * b_row_stride + n % 16]: packed (pack_gemm_f32): b_block_stride = 16 * k, b_row_stride = 16;
+// y[m][n] = clamp(scale * sum_k a[m][k] * B[k][n] + bias[n] + row_bias[m], low, high). B(k, n) = b[(n / 16) *
+// b_block_stride + k * b_row_stride + n % 16]: packed (pack_gemm_f32): b_block_stride = 16 * k, b_row_stride = 16;
 // row-major [k][n] in place: b_block_stride = 16, b_row_stride = n. A [n][k] operand goes through pack_rows_f32 first.
 struct GemmF32 {
   const float* a = nullptr;
   int64_t a_stride = 0;
   const float* b = nullptr;
   int64_t b_block_stride = 0, b_row_stride = 16;
-  const float* bias = nullptr;  // null: 0
+  const float* bias = nullptr;      // [n], not read past n; null: 0
+  const float* row_bias = nullptr;  // [rows], for products with the weights on the left; null: 0
   float* y = nullptr;
   int64_t y_stride = 0;
   int64_t rows = 0, n = 0, k = 0;
@@ -240,6 +241,21 @@ struct DepthwiseF32 {
   float* y = nullptr;
   int64_t y_stride = 0;
   int64_t channels = 0, row_begin = 0, row_end = 0;
+  float low = -__builtin_inff(), high = __builtin_inff();
+  Window window;
+};
+
+// Depthwise convolution of one channel of an NCHW map. x is a padded copy of the plane, its columns split by phase:
+// padded column j of padded row i lies at x[i * pitch + (j % stride_w) * phase_width + j / stride_w], pitch = stride_w
+// * phase_width. Padding is part of the copy: window.pad_* and in_* are not used. phase_width must leave 16 readable
+// elements after the last column used. y: [out_h][out_w], rows [row_begin, row_end); w: [kernel_h][kernel_w].
+struct PlaneF32 {
+  const float* x = nullptr;
+  int64_t phase_width = 0;
+  const float* w = nullptr;
+  float bias = 0;
+  float* y = nullptr;
+  int64_t row_begin = 0, row_end = 0;
   float low = -__builtin_inff(), high = __builtin_inff();
   Window window;
 };
@@ -313,6 +329,7 @@ struct KernelTable {
   void (*pack_rows_f32)(const PackRowsF32&) = nullptr;
   void (*im2col_f32)(const Im2colF32&) = nullptr;
   void (*depthwise_f32)(const DepthwiseF32&) = nullptr;
+  void (*depthwise_plane_f32)(const PlaneF32&) = nullptr;
   void (*add_f32)(const BinaryF32&) = nullptr;
   void (*sub_f32)(const BinaryF32&) = nullptr;
   void (*mul_f32)(const BinaryF32&) = nullptr;

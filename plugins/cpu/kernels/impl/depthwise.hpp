@@ -1,0 +1,259 @@
+// Depthwise convolution. u8: the bytes of up to four kernel rows are interleaved once per input column, so that one
+// dot4 does four taps of a channel; neighbouring output pixels share the interleaved column.
+#pragma once
+
+#include "../isa/common.hpp"
+
+namespace quoin::cpu {
+namespace {
+
+constexpr int kChannelBlock = 64;
+constexpr int kMaxUnrolledKernel = 5;
+
+// Requantization constants of one channel block in the order of interleave4.
+struct alignas(64) BlockConstants {
+  int32_t bias[kChannelBlock];
+  float multiplier[kChannelBlock];
+};
+
+// Where the taps of one output row come from; rows outside the image point at the padding and do not move.
+struct InputRows {
+  const uint8_t* base[8];
+  int64_t step[8];
+};
+
+template <class T>
+class DepthwiseBlock {
+ public:
+  using I = typename T::I;
+  static constexpr int kWidth = 4 * T::kLanes;  // channels at once
+
+  // Channels [channel, channel + kWidth) of args; channel is a multiple of kWidth.
+  DepthwiseBlock(const DepthwiseU8& args, int64_t channel)
+      : g_(args),
+        channel_(channel),
+        groups_((args.window.kernel_h + 3) / 4),
+        requantize_(args.out.zero_point, args.out.low, args.out.high) {
+    std::memset(padding_, args.zero_x, sizeof padding_);
+    const int64_t part = channel % kChannelBlock;
+    w_ = args.w + channel / kChannelBlock * kChannelBlock * 4 * groups_ * args.window.kernel_w + part * 4 / 4;
+    for (int i = 0; i < 4; ++i)
+      for (int lane = 0; lane < kWidth / 16; ++lane)
+        for (int c = 0; c < 4; ++c) {
+          const int to = (i * kWidth / 16 + lane) * 4 + c;
+          constants_.bias[to] = args.bias[channel + lane * 16 + i * 4 + c];
+          constants_.multiplier[to] = args.out.multiplier[channel + lane * 16 + i * 4 + c];
+        }
+  }
+
+  void row(int64_t out_row) const {
+    const Window& w = g_.window;
+    const bool unrolled = w.dilation_h == 1 && w.dilation_w == 1;
+    const int shape =
+        unrolled && w.kernel_h == w.kernel_w && w.stride_h == w.stride_w ? w.kernel_w * 10 + w.stride_w : 0;
+    switch (shape) {
+      case 31:
+        return fixed_row<3, 1>(out_row);
+      case 32:
+        return fixed_row<3, 2>(out_row);
+      case 51:
+        return fixed_row<5, 1>(out_row);
+      case 52:
+        return fixed_row<5, 2>(out_row);
+      default:
+        return any_row(out_row);
+    }
+  }
+
+ private:
+  const uint8_t* row_base(int64_t out_row, int64_t kernel_row) const {
+    const Window& w = g_.window;
+    const int64_t in_row = out_row * w.stride_h - w.pad_top + kernel_row * w.dilation_h;
+    return in_row < 0 || in_row >= w.in_h ? nullptr : g_.x + in_row * w.in_w * g_.x_stride + channel_;
+  }
+
+  template <int Size, int Stride>
+  void fixed_row(int64_t out_row) const {
+    constexpr int kPixels = 4;
+    InputRows rows;
+    for (int r = 0; r < Size; ++r) {
+      const uint8_t* base = row_base(out_row, r);
+      rows.base[r] = base ? base : padding_;
+      rows.step[r] = base ? g_.x_stride : 0;
+    }
+    const int64_t width = g_.window.out_w;
+    int64_t column = 0;
+    if (width >= kPixels)  // the last tile overlaps its neighbour: the same values are stored twice
+      for (; column < width; column += kPixels)
+        pixels<Size, Stride, kPixels>(rows, out_row, smaller(column, width - kPixels));
+    for (; column < width; ++column) pixels<Size, Stride, 1>(rows, out_row, column);
+  }
+
+  template <int Size, int Stride, int Pixels>
+  QUOIN_INLINE void pixels(const InputRows& rows, int64_t out_row, int64_t out_column) const {
+    constexpr int kGroups = (Size + 3) / 4;
+    I acc[Pixels][4];
+    QUOIN_UNROLL
+    for (int p = 0; p < Pixels; ++p) {
+      QUOIN_UNROLL
+      for (int i = 0; i < 4; ++i) acc[p][i] = T::load_int(constants_.bias + i * T::kLanes);
+    }
+    const int64_t first = out_column * Stride - g_.window.pad_left;
+    QUOIN_UNROLL
+    for (int in = 0; in < (Pixels - 1) * Stride + Size; ++in) {
+      const int64_t column = first + in;
+      const bool inside = column >= 0 && column < g_.window.in_w;
+      QUOIN_UNROLL
+      for (int group = 0; group < kGroups; ++group) {
+        I bytes[4], taps[4];
+        QUOIN_UNROLL
+        for (int r = 0; r < 4; ++r) {
+          const int row = group * 4 + r;
+          if (row < Size) {
+            bytes[r] = T::load_bytes(inside ? rows.base[row] + column * rows.step[row] : padding_);
+          } else {
+            bytes[r] = bytes[r == 0 ? 0 : r - 1];  // meets zero weights
+          }
+        }
+        T::interleave4(bytes, taps);
+        QUOIN_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          const typename T::X x = T::prepare_x(taps[i]);
+          QUOIN_UNROLL
+          for (int p = 0; p < Pixels; ++p) {
+            const int k = in - p * Stride;
+            if (k < 0 || k >= Size) continue;
+            acc[p][i] = T::dot4(acc[p][i], x, T::prepare_w(T::load_bytes(w_ + ((k * kGroups + group) * 4 + i) * 64)));
+          }
+        }
+      }
+    }
+    QUOIN_UNROLL
+    for (int p = 0; p < Pixels; ++p) finish(acc[p], out_row, out_column + p);
+  }
+
+  // Any kernel, stride and dilation, one pixel at a time.
+  void any_row(int64_t out_row) const {
+    const Window& w = g_.window;
+    for (int64_t out_column = 0; out_column < w.out_w; ++out_column) {
+      I acc[4];
+      QUOIN_UNROLL
+      for (int i = 0; i < 4; ++i) acc[i] = T::load_int(constants_.bias + i * T::kLanes);
+      for (int64_t k = 0; k < w.kernel_w; ++k) {
+        const int64_t column = out_column * w.stride_w - w.pad_left + k * w.dilation_w;
+        for (int64_t group = 0; group < groups_; ++group)
+          accumulate(out_row, column, group, w_ + (k * groups_ + group) * 256, acc);
+      }
+      finish(acc, out_row, out_column);
+    }
+  }
+
+  QUOIN_INLINE void accumulate(int64_t out_row, int64_t column, int64_t group, const int8_t* w, I (&acc)[4]) const {
+    const bool inside = column >= 0 && column < g_.window.in_w;
+    I bytes[4], taps[4];
+    QUOIN_UNROLL
+    for (int r = 0; r < 4; ++r) {
+      const int64_t kernel_row = group * 4 + r;
+      const uint8_t* base = inside && kernel_row < g_.window.kernel_h ? row_base(out_row, kernel_row) : nullptr;
+      bytes[r] = T::load_bytes(base ? base + column * g_.x_stride : padding_);
+    }
+    T::interleave4(bytes, taps);
+    QUOIN_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      acc[i] = T::dot4(acc[i], T::prepare_x(taps[i]), T::prepare_w(T::load_bytes(w + i * 64)));
+    }
+  }
+
+  QUOIN_INLINE void finish(const I (&acc)[4], int64_t out_row, int64_t out_column) const {
+    I q[4];
+    QUOIN_UNROLL
+    for (int i = 0; i < 4; ++i) q[i] = requantize_(acc[i], T::load(constants_.multiplier + i * T::kLanes));
+    uint8_t* y = g_.y + (out_row * g_.window.out_w + out_column) * g_.y_stride + channel_;
+    T::store_interleaved(y, q, smaller(g_.channels - channel_, kWidth));
+  }
+
+  const DepthwiseU8& g_;
+  int64_t channel_, groups_;
+  const int8_t* w_;
+  Requantizer<T> requantize_;
+  BlockConstants constants_;
+  alignas(64) uint8_t padding_[kChannelBlock];
+};
+
+template <class T>
+void depthwise_u8(const DepthwiseU8& g) {
+  for (int64_t channel = 0; channel < g.channels; channel += DepthwiseBlock<T>::kWidth) {
+    const DepthwiseBlock<T> block(g, channel);
+    for (int64_t row = g.row_begin; row < g.row_end; ++row) block.row(row);
+  }
+}
+
+// ---- f32, NHWC: one vector of channels at a time
+// -----------------------------------------------------------------------
+
+// Taps [from, to) of the kernel whose input row (column) start + k * dilation lies in [0, limit).
+struct TapRange {
+  int64_t from, to;
+};
+QUOIN_INLINE TapRange taps_inside(int64_t start, int64_t dilation, int64_t kernel, int64_t limit) {
+  const int64_t from = start < 0 ? (-start + dilation - 1) / dilation : 0;
+  const int64_t to = start >= limit ? 0 : (limit - start + dilation - 1) / dilation;
+  return {smaller(from, kernel), smaller(larger(to, 0), kernel)};
+}
+
+template <class T>
+QUOIN_INLINE void depthwise_f32_pixel(const DepthwiseF32& g, int64_t row, int64_t column, int64_t channel) {
+  constexpr int kVectors = 16 / T::kLanes;
+  const Window& w = g.window;
+  const int64_t top = row * w.stride_h - w.pad_top, left = column * w.stride_w - w.pad_left;
+  const TapRange rows = taps_inside(top, w.dilation_h, w.kernel_h, w.in_h);
+  const TapRange columns = taps_inside(left, w.dilation_w, w.kernel_w, w.in_w);
+  const float* weights = g.w + channel * w.kernel_h * w.kernel_w;
+  QUOIN_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    const int64_t c = channel + v * T::kLanes, n = smaller(g.channels - c, T::kLanes);
+    if (n <= 0) continue;
+    typename T::F acc = g.bias ? T::load_n(g.bias + c, n) : T::set1(0);
+    for (int64_t kh = rows.from; kh < rows.to; ++kh)
+      for (int64_t kw = columns.from; kw < columns.to; ++kw) {
+        const float* x = g.x + ((top + kh * w.dilation_h) * w.in_w + left + kw * w.dilation_w) * g.x_stride + c;
+        acc = T::fma(T::load_n(x, n), T::load(weights + (kh * w.kernel_w + kw) * 16 + v * T::kLanes), acc);
+      }
+    T::store_n(g.y + (row * w.out_w + column) * g.y_stride + c, T::min(T::max(acc, T::set1(g.low)), T::set1(g.high)),
+               n);
+  }
+}
+
+template <class T>
+void depthwise_f32(const DepthwiseF32& g) {
+  for (int64_t row = g.row_begin; row < g.row_end; ++row)
+    for (int64_t channel = 0; channel < g.channels; channel += 16)
+      for (int64_t column = 0; column < g.window.out_w; ++column) depthwise_f32_pixel<T>(g, row, column, channel);
+}
+
+// ---- f32, one channel plane (NCHW): a vector runs along the output row
+// -------------------------------------------------
+
+// Input rows arrive split by column modulo stride (fill_phases), so that every tap is a contiguous load.
+template <class T>
+void depthwise_plane_f32(const PlaneF32& g) {
+  const Window& w = g.window;
+  const int64_t pitch = g.phase_width * w.stride_w;
+  for (int64_t row = g.row_begin; row < g.row_end; ++row) {
+    each_vector<T>(w.out_w, [&](int64_t column, int64_t n) QUOIN_LAMBDA_INLINE {
+      typename T::F acc = T::set1(g.bias);
+      for (int64_t kh = 0; kh < w.kernel_h; ++kh) {
+        const float* line = g.x + (row * w.stride_h + kh * w.dilation_h) * pitch + column;
+        for (int64_t kw = 0; kw < w.kernel_w; ++kw) {
+          const int64_t offset = kw * w.dilation_w;
+          const float* x = line + offset % w.stride_w * g.phase_width + offset / w.stride_w;
+          acc = T::fma(T::load(x), T::set1(g.w[kh * w.kernel_w + kw]), acc);
+        }
+      }
+      T::store_n(g.y + row * w.out_w + column, T::min(T::max(acc, T::set1(g.low)), T::set1(g.high)), n);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace quoin::cpu

@@ -1,0 +1,238 @@
+// Matrix products: register tiles of M rows by B blocks of 16 columns, walked so that a panel of weights stays in
+// cache.
+#pragma once
+
+#include "../isa/common.hpp"
+
+namespace quoin::cpu {
+namespace {
+
+constexpr int64_t kBlock = 16;                 // columns per packed block
+constexpr int64_t kRowBlockBytes = 96 * 1024;  // rows of A that are reused against every panel of B
+
+// Rows [begin, end) of the column panel that starts at `column` and is Blocks blocks wide.
+template <class Kernel, int Blocks, class Args>
+void panel(const Args& args, int64_t begin, int64_t end, int64_t column) {
+  constexpr int kRows = Kernel::kRows[Blocks];
+  int64_t row = begin;
+  for (; row + kRows <= end; row += kRows) Kernel::template tile<kRows, Blocks>(args, row, kRows, column);
+  while (row < end) {
+    const int64_t rest = end - row;
+    int64_t done = rest;
+    if (rest == 1) {
+      Kernel::template tile<1, Blocks>(args, row, 1, column);
+    } else if (rest <= kRows / 2) {
+      Kernel::template tile<kRows / 2, Blocks>(args, row, rest, column);
+    } else {
+      Kernel::template tile<kRows, Blocks>(args, row, rest, column);
+    }
+    row += done;
+  }
+}
+
+template <class Kernel, class Args>
+void walk(const Args& args, int64_t row_bytes) {
+  const int64_t blocks = (args.n + kBlock - 1) / kBlock;
+  const int64_t step = larger(kRowBlockBytes / larger(row_bytes, 1) / 24 * 24, 24);
+  for (int64_t begin = 0; begin < args.rows; begin += step) {
+    const int64_t end = smaller(args.rows, begin + step);
+    for (int64_t block = 0; block < blocks;) {
+      const int64_t left = blocks - block, groups = (left + Kernel::kBlocks - 1) / Kernel::kBlocks;
+      const int64_t width = (left + groups - 1) / groups;  // even widths: 5 blocks are 3 + 2, not 4 + 1
+      if (width == 1) panel<Kernel, 1>(args, begin, end, block * kBlock);
+      if constexpr (Kernel::kBlocks >= 2) {
+        if (width == 2) panel<Kernel, 2>(args, begin, end, block * kBlock);
+      }
+      if constexpr (Kernel::kBlocks >= 4) {
+        if (width == 3) panel<Kernel, 3>(args, begin, end, block * kBlock);
+        if (width == 4) panel<Kernel, 4>(args, begin, end, block * kBlock);
+      }
+      block += width;
+    }
+  }
+}
+
+// ---- u8 x s8
+// ---------------------------------------------------------------------------------------------------------
+
+template <class T>
+struct StoreU8 {
+  using Args = GemmU8;
+  template <int Rows, int Vectors>
+  static QUOIN_INLINE void store(const Args& g, int64_t row, int64_t rows, int64_t column,
+                                 const typename T::I (&acc)[Rows][Vectors]) {
+    const Requantizer<T> requantize(g.out.zero_point, g.out.low, g.out.high);
+    uint8_t* y = g.y + row * g.y_stride + column;
+    const int64_t columns = g.n - column;
+    QUOIN_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      const typename T::F multiplier = T::load(g.out.multiplier + column + v * T::kLanes);
+      const int64_t n = smaller(columns - v * T::kLanes, T::kLanes);
+      QUOIN_UNROLL
+      for (int m = 0; m < Rows; ++m) {
+        if (m >= rows || n <= 0) continue;
+        const typename T::I q = requantize(acc[m][v], multiplier);
+        if (n == T::kLanes) {
+          T::store_u8(y + m * g.y_stride + v * T::kLanes, q);
+        } else {
+          T::store_u8_n(y + m * g.y_stride + v * T::kLanes, q, n);
+        }
+      }
+    }
+  }
+};
+
+template <class T>
+struct StoreF32 {
+  using Args = GemmU8F32;
+  template <int Rows, int Vectors>
+  static QUOIN_INLINE void store(const Args& g, int64_t row, int64_t rows, int64_t column,
+                                 const typename T::I (&acc)[Rows][Vectors]) {
+    const typename T::F low = T::set1(g.low), high = T::set1(g.high);
+    QUOIN_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      const int64_t c = column + v * T::kLanes, n = smaller(g.n - c, T::kLanes);
+      if (n <= 0) continue;
+      const typename T::F multiplier = T::load(g.multiplier + c);
+      const typename T::I sums = g.row_zero ? T::load_int(g.sums + c) : T::set1_int(0);
+      QUOIN_UNROLL
+      for (int m = 0; m < Rows; ++m) {
+        if (m >= rows) continue;
+        const typename T::I zero = T::set1_int(g.row_zero ? g.row_zero[row + m] : 0);
+        const typename T::F scale = T::set1(g.row_scale ? g.row_scale[row + m] : 1.0f);
+        typename T::F y = T::to_float(T::sub_int(acc[m][v], T::mul_int(zero, sums))) * (scale * multiplier);
+        if (g.float_bias) y = y + T::load_n(g.float_bias + c, n);
+        T::store_n(g.y + (row + m) * g.y_stride + c, T::min(T::max(y, low), high), n);
+      }
+    }
+  }
+};
+
+template <class T, class Store>
+struct DotKernel {
+  static constexpr int kBlocks = T::kDotBlocks;
+  static constexpr const int* kRows = T::kDotRows;
+
+  // Rows [row, row + rows), rows <= Rows: missing rows repeat the last one and are not stored.
+  template <int Rows, int Blocks>
+  static void tile(const typename Store::Args& g, int64_t row, int64_t rows, int64_t column) {
+    constexpr int kPerBlock = kBlock / T::kLanes, kVectors = Blocks * kPerBlock;
+    const int64_t groups = (g.k + 3) / 4, block_bytes = groups * 4 * kBlock;
+    const int8_t* b = g.b + column / kBlock * block_bytes;
+    const uint8_t* a[Rows];
+    QUOIN_UNROLL
+    for (int m = 0; m < Rows; ++m) a[m] = g.a + (row + smaller(m, rows - 1)) * g.a_stride;
+    typename T::I acc[Rows][kVectors];
+    QUOIN_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const typename T::I bias = g.bias ? T::load_int(g.bias + column + v * T::kLanes) : T::set1_int(0);
+      QUOIN_UNROLL
+      for (int m = 0; m < Rows; ++m) acc[m][v] = bias;
+    }
+    for (int64_t k = 0; k < groups; ++k) {
+      typename T::W w[kVectors];
+      QUOIN_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        const int8_t* p = b + (v / kPerBlock) * block_bytes + (v % kPerBlock) * 4 * T::kLanes;
+        w[v] = T::prepare_w(T::load_bytes(p + k * 4 * kBlock));
+      }
+      QUOIN_UNROLL
+      for (int m = 0; m < Rows; ++m) {
+        const typename T::X x = T::prepare_x(T::set1_int(load32(a[m] + k * 4)));
+        QUOIN_UNROLL
+        for (int v = 0; v < kVectors; ++v) acc[m][v] = T::dot4(acc[m][v], x, w[v]);
+      }
+    }
+    Store::template store<Rows, kVectors>(g, row, rows, column, acc);
+  }
+};
+
+template <class T>
+void gemm_u8(const GemmU8& g) {
+  walk<DotKernel<T, StoreU8<T>>>(g, g.a_stride);
+}
+
+template <class T>
+void gemm_u8_f32(const GemmU8F32& g) {
+  walk<DotKernel<T, StoreF32<T>>>(g, g.a_stride);
+}
+
+// ---- f32
+// -------------------------------------------------------------------------------------------------------------
+
+template <class T>
+struct FmaKernel {
+  static constexpr int kBlocks = T::kFmaBlocks;
+  static constexpr const int* kRows = T::kFmaRows;
+  using F = typename T::F;
+
+  template <int Rows, int Vectors, bool Whole>
+  static QUOIN_INLINE void accumulate(const GemmF32& g, const float* const (&a)[Rows], int64_t column,
+                                      F (&acc)[Rows][Vectors]) {
+    constexpr int kPerBlock = kBlock / T::kLanes;
+    const float* b = g.b + column / kBlock * g.b_block_stride;
+    for (int64_t k = 0; k < g.k; ++k, b += g.b_row_stride) {
+      F w[Vectors];
+      QUOIN_UNROLL
+      for (int v = 0; v < Vectors; ++v) {
+        const float* p = b + (v / kPerBlock) * g.b_block_stride + (v % kPerBlock) * T::kLanes;
+        const int64_t n = Whole ? T::kLanes : larger(smaller(g.n - column - v * T::kLanes, T::kLanes), 0);
+        w[v] = T::load_n(p, n);
+      }
+      QUOIN_UNROLL
+      for (int m = 0; m < Rows; ++m) {
+        const F x = T::set1(a[m][k]);
+        QUOIN_UNROLL
+        for (int v = 0; v < Vectors; ++v) acc[m][v] = T::fma(x, w[v], acc[m][v]);
+      }
+    }
+  }
+
+  template <int Rows, int Blocks>
+  static void tile(const GemmF32& g, int64_t row, int64_t rows, int64_t column) {
+    constexpr int kVectors = Blocks * kBlock / T::kLanes;
+    const float* a[Rows];
+    QUOIN_UNROLL
+    for (int m = 0; m < Rows; ++m) a[m] = g.a + (row + smaller(m, rows - 1)) * g.a_stride;
+    F acc[Rows][kVectors];
+    QUOIN_UNROLL
+    for (int m = 0; m < Rows; ++m) {
+      QUOIN_UNROLL
+      for (int v = 0; v < kVectors; ++v) acc[m][v] = T::set1(0);
+    }
+    // Packed weights are padded to whole blocks; rows of a foreign matrix must not be read past their end.
+    const bool whole = column + kVectors * T::kLanes <= g.n || g.b_row_stride == kBlock;
+    if (whole) {
+      accumulate<Rows, kVectors, true>(g, a, column, acc);
+    } else {
+      accumulate<Rows, kVectors, false>(g, a, column, acc);
+    }
+    store<Rows, kVectors>(g, row, rows, column, acc);
+  }
+
+  template <int Rows, int Vectors>
+  static QUOIN_INLINE void store(const GemmF32& g, int64_t row, int64_t rows, int64_t column,
+                                 const F (&acc)[Rows][Vectors]) {
+    const F low = T::set1(g.low), high = T::set1(g.high), scale = T::set1(g.scale);
+    QUOIN_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      const int64_t c = column + v * T::kLanes, n = smaller(g.n - c, T::kLanes);
+      if (n <= 0) continue;
+      const F bias = g.bias ? T::load_n(g.bias + c, n) : T::set1(0);
+      QUOIN_UNROLL
+      for (int m = 0; m < Rows; ++m) {
+        if (m >= rows) continue;
+        const F offset = g.row_bias ? bias + T::set1(g.row_bias[row + m]) : bias;
+        T::store_n(g.y + (row + m) * g.y_stride + c, T::min(T::max(T::fma(acc[m][v], scale, offset), low), high), n);
+      }
+    }
+  }
+};
+
+template <class T>
+void gemm_f32(const GemmF32& g) {
+  walk<FmaKernel<T>>(g, g.a_stride * static_cast<int64_t>(sizeof(float)));
+}
+
+}  // namespace
+}  // namespace quoin::cpu

@@ -1,0 +1,138 @@
+// AVX2 with FMA; the AvxVnni variant replaces only the integer dot product.
+#pragma once
+
+#include <immintrin.h>
+
+#include "common.hpp"
+
+namespace quoin::cpu {
+namespace {
+
+struct Avx2 {
+  static constexpr int kLanes = 8;
+  static constexpr int kDotBlocks = 1, kFmaBlocks = 1;
+  static constexpr int kDotRows[] = {0, 4}, kFmaRows[] = {0, 6};
+
+  using F = __m256;
+  using I = __m256i;
+  // Bytes 0, 2 and bytes 1, 3 of each lane as 16-bit numbers: two exact vpmaddwd instead of a saturating vpmaddubsw.
+  struct X {
+    I even, odd;
+  };
+  using W = X;
+
+  static QUOIN_INLINE I first(int64_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static QUOIN_INLINE F load(const float* p) { return _mm256_loadu_ps(p); }
+  static QUOIN_INLINE F load_n(const float* p, int64_t n) {
+    return n == kLanes ? load(p) : _mm256_maskload_ps(p, first(n));
+  }
+  static QUOIN_INLINE void store(float* p, F a) { _mm256_storeu_ps(p, a); }
+  static QUOIN_INLINE void store_n(float* p, F a, int64_t n) {
+    if (n == kLanes) {
+      store(p, a);
+    } else {
+      _mm256_maskstore_ps(p, first(n), a);
+    }
+  }
+  static QUOIN_INLINE F set1(float a) { return _mm256_set1_ps(a); }
+  static QUOIN_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+  static QUOIN_INLINE F min(F a, F b) { return _mm256_min_ps(a, b); }
+  static QUOIN_INLINE F max(F a, F b) { return _mm256_max_ps(a, b); }
+  static QUOIN_INLINE F sqrt(F a) { return _mm256_sqrt_ps(a); }
+  static QUOIN_INLINE F round(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  static QUOIN_INLINE F select_less(F a, F b, F yes, F no) {
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+  }
+  static QUOIN_INLINE F fill_tail(F a, int64_t n, float fill) {
+    return n == kLanes ? a : _mm256_blendv_ps(set1(fill), a, _mm256_castsi256_ps(first(n)));
+  }
+  static QUOIN_INLINE I round_to_int(F a) { return _mm256_cvtps_epi32(a); }
+  static QUOIN_INLINE F to_float(I a) { return _mm256_cvtepi32_ps(a); }
+  static QUOIN_INLINE F power_of_two(I a) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(a, _mm256_set1_epi32(127)), 23));
+  }
+  static QUOIN_INLINE float sum(F a) {
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_shuffle_ps(half, half, 1)));
+  }
+  static QUOIN_INLINE float max_of(F a) {
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
+  }
+  static QUOIN_INLINE float min_of(F a) { return -max_of(_mm256_sub_ps(_mm256_setzero_ps(), a)); }
+
+  static QUOIN_INLINE I load_int(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const I*>(p)); }
+  static QUOIN_INLINE I set1_int(int32_t a) { return _mm256_set1_epi32(a); }
+  static QUOIN_INLINE I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
+  static QUOIN_INLINE I sub_int(I a, I b) { return _mm256_sub_epi32(a, b); }
+  static QUOIN_INLINE I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
+  static QUOIN_INLINE I halve(I a) { return _mm256_srai_epi32(a, 1); }
+  static QUOIN_INLINE I max_int(I a, I b) { return _mm256_max_epi32(a, b); }
+  static QUOIN_INLINE I load_u8(const uint8_t* p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static QUOIN_INLINE I load_u8_n(const uint8_t* p, int64_t n) {
+    if (n == kLanes) return load_u8(p);
+    uint8_t bytes[kLanes] = {};
+    std::memcpy(bytes, p, static_cast<size_t>(n));
+    return load_u8(bytes);
+  }
+  static QUOIN_INLINE void store_u8(uint8_t* p, I a) {
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+  }
+  static QUOIN_INLINE void store_u8_n(uint8_t* p, I a, int64_t n) {
+    if (n == kLanes) return store_u8(p, a);
+    uint8_t bytes[kLanes];
+    store_u8(bytes, a);
+    std::memcpy(p, bytes, static_cast<size_t>(n));
+  }
+
+  static QUOIN_INLINE I load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const I*>(p)); }
+  static QUOIN_INLINE X prepare_x(I a) {
+    return {_mm256_and_si256(a, _mm256_set1_epi16(255)), _mm256_srli_epi16(a, 8)};
+  }
+  static QUOIN_INLINE W prepare_w(I a) {
+    return {_mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8), _mm256_srai_epi16(a, 8)};
+  }
+  static QUOIN_INLINE I dot4(I acc, X x, W w) {
+    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x.even, w.even));
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(x.odd, w.odd));
+  }
+  static QUOIN_INLINE void interleave4(const I (&row)[4], I (&out)[4]) {
+    const I low01 = _mm256_unpacklo_epi8(row[0], row[1]), high01 = _mm256_unpackhi_epi8(row[0], row[1]);
+    const I low23 = _mm256_unpacklo_epi8(row[2], row[3]), high23 = _mm256_unpackhi_epi8(row[2], row[3]);
+    out[0] = _mm256_unpacklo_epi16(low01, low23);
+    out[1] = _mm256_unpackhi_epi16(low01, low23);
+    out[2] = _mm256_unpacklo_epi16(high01, high23);
+    out[3] = _mm256_unpackhi_epi16(high01, high23);
+  }
+  static QUOIN_INLINE void store_interleaved(uint8_t* p, const I (&a)[4], int64_t n) {
+    const I bytes = _mm256_packus_epi16(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
+    if (n >= 32) {
+      _mm256_storeu_si256(reinterpret_cast<I*>(p), bytes);
+    } else {
+      uint8_t buffer[32];
+      _mm256_storeu_si256(reinterpret_cast<I*>(buffer), bytes);
+      std::memcpy(p, buffer, static_cast<size_t>(n));
+    }
+  }
+};
+
+#ifdef __AVXVNNI__
+struct AvxVnni : Avx2 {
+  static constexpr int kDotRows[] = {0, 6};
+  using X = I;
+  using W = I;
+  static QUOIN_INLINE X prepare_x(I a) { return a; }
+  static QUOIN_INLINE W prepare_w(I a) { return a; }
+  static QUOIN_INLINE I dot4(I acc, X x, W w) { return _mm256_dpbusd_avx_epi32(acc, x, w); }
+};
+#endif
+
+}  // namespace
+}  // namespace quoin::cpu

@@ -1,0 +1,63 @@
+// What every translation unit of a tier shares. An ISA trait T offers (all static, all inlined):
+//   kLanes; F, I: vectors of kLanes float / int32; X, W: prepared operands of dot4
+//   kDotRows[b], kDotBlocks, kFmaRows[b], kFmaBlocks: rows of a register tile that is b blocks of 16 columns wide
+//   load/load_n/store/store_n (n < kLanes touches n elements only), set1, fma, min, max, round_to_int, to_float, ...
+//   dot4(acc, x, w): lane += sum of 4 products u8 * s8, exact; interleave4: bytes of 4 rows side by side per column
+// Only internal linkage in here: code built with one tier's flags must never be picked by the linker for another tier.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "../kernels.hpp"
+
+#define QUOIN_INLINE __attribute__((always_inline)) inline
+#define QUOIN_LAMBDA_INLINE __attribute__((always_inline))
+// Register tiles must be unrolled completely, or their accumulators live in memory.
+#if defined(QUOIN_KEEP_LOOPS)
+#define QUOIN_UNROLL
+#elif defined(__clang__)
+#define QUOIN_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define QUOIN_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+namespace quoin::cpu {
+namespace {
+
+QUOIN_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+QUOIN_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+QUOIN_INLINE int32_t load32(const uint8_t* p) {
+  int32_t word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+// Calls op(i, n) for [0, count) in steps of T::kLanes; n is the literal kLanes except for the tail.
+template <class T, class Op>
+QUOIN_INLINE void each_vector(int64_t count, const Op& op) {
+  int64_t i = 0;
+  for (; i + T::kLanes <= count; i += T::kLanes) op(i, static_cast<int64_t>(T::kLanes));
+  if (i < count) op(i, count - i);
+}
+
+// numerics::requantize on a vector; a NaN product would become low, as there.
+template <class T>
+struct Requantizer {
+  typename T::F low, high;
+  typename T::I zero;
+  QUOIN_INLINE Requantizer(int32_t zero_point, int32_t low_bound, int32_t high_bound)
+      : low(T::set1(static_cast<float>(low_bound - zero_point))),
+        high(T::set1(static_cast<float>(high_bound - zero_point))),
+        zero(T::set1_int(zero_point)) {}
+  QUOIN_INLINE typename T::I steps(typename T::F real) const {
+    return T::add_int(T::round_to_int(T::min(T::max(real, low), high)), zero);
+  }
+  QUOIN_INLINE typename T::I operator()(typename T::I acc, typename T::F multiplier) const {
+    return steps(T::to_float(acc) * multiplier);
+  }
+};
+
+}  // namespace
+}  // namespace quoin::cpu
