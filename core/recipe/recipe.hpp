@@ -21,12 +21,12 @@ struct Place {
 using Scalar = std::variant<bool, int64_t, double, std::string>;
 using Params = std::map<std::string, Scalar>;  // preset or backend parameters; checked against the plugin's param_spec
 
-struct Rule {  // one line of quantizers[].rules; unset selectors match everything
+struct Rule {                              // one line of quantizers[].rules; unset selectors match everything
   std::optional<std::string> module;       // glob on the module path ("encoder.*")
   std::optional<std::string> module_type;  // "torch.nn.modules.conv.Conv2d" or its last part
   std::optional<std::string> op;           // "aten.linear.default"
   std::optional<std::string> node;         // node name
-  std::optional<std::string> preset;       // none (YAML null): leave in float
+  std::optional<std::string> preset;       // none (YAML null): leave in float; the key itself is required
   Params params;
   Place place;
 };
@@ -46,9 +46,9 @@ struct Calibrate {
 };
 
 struct Recipe {
-  std::string path;       // the recipe file; "" when built in code
+  std::string path;  // the recipe file; "" when built in code
   struct {
-    std::string path;     // may be given on the command line instead
+    std::string path;  // may be given on the command line instead
     std::map<std::string, int64_t> dims;
     data::Preprocess preprocess;
   } model;
@@ -80,11 +80,14 @@ struct Override {  // --set key.path=value
   std::string key, value;
 };
 
-// Relative data paths are resolved against the recipe's folder, then its repository root (the nearest parent with a
-// README.md). Errors: not_found, recipe.
+// Relative paths are resolved against the recipe's folder if something is there, else against the nearest parent folder
+// with a README.md that has the file. Presets, plugins, observers and params are names here: who uses them checks them.
+// calibrate.data.preprocess is a copy of model.preprocess. Errors: not_found, limit (over 1 MiB), recipe.
 Result<Recipe> load(const std::string& path, const std::vector<Override>& overrides = {});
 Result<Recipe> parse(const std::string& text, const std::string& path, const std::vector<Override>& overrides = {});
 // JSON schema of the recipe format.
 std::string json_schema();
+// The text of docs/recipe.md.
+std::string markdown_reference();
 
 }  // namespace quoin::recipe

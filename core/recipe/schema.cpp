@@ -1,0 +1,223 @@
+#include "recipe/schema.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace quoin::recipe {
+namespace {
+
+template <class T>
+T as(Value& value) {
+  return std::get<T>(std::move(value));
+}
+
+std::optional<std::string> optional_text(Value& value) {
+  if (std::holds_alternative<std::monostate>(value)) return std::nullopt;
+  return as<std::string>(value);
+}
+
+using V = Value;
+using N = const Node&;
+
+std::vector<Key> model_rows() {
+  const std::string pre = "model.input.preprocess.";
+  return {
+      {"model.path", Kind::path, "", "The model: .pt2 or .onnx. The command line may name it instead.",
+       [](Target& t, V v, N) { t.recipe.model.path = as<std::string>(v); }},
+      {"model.dims", Kind::counts, "{}", "Sizes for the symbolic dimensions of the model, by name.",
+       [](Target& t, V v, N) { t.recipe.model.dims = as<std::map<std::string, int64_t>>(v); }},
+      {"model.input.layout",
+       Kind::text,
+       "nchw",
+       "Order of the image input's dimensions.",
+       [](Target& t, V v, N) { t.recipe.model.preprocess.layout = as<std::string>(v); },
+       {"nchw", "nhwc"}},
+      {pre + "resize",
+       Kind::size,
+       "0",
+       "Height and width after resizing, in pixels; 0 takes them from the model's input.",
+       [](Target& t, V v, N) { t.recipe.model.preprocess.resize = as<std::array<int64_t, 2>>(v); },
+       {},
+       0,
+       8192},
+      {pre + "crop",
+       Kind::number,
+       "1.0",
+       "Centre square cut out before resizing, as a fraction of the shorter side; 0 keeps the whole image.",
+       [](Target& t, V v, N) { t.recipe.model.preprocess.crop = as<double>(v); },
+       {},
+       0,
+       1},
+      {pre + "filter",
+       Kind::text,
+       "bicubic",
+       "Resampling filter, antialiased, equal to Pillow's.",
+       [](Target& t, V v, N) { t.recipe.model.preprocess.filter = as<std::string>(v); },
+       {"bicubic", "bilinear"}},
+      {pre + "mean", Kind::numbers, "0.0", "Subtracted from each RGB channel (pixels are 0 to 255).",
+       [](Target& t, V v, N) { t.recipe.model.preprocess.mean = as<std::vector<double>>(v); }},
+      {pre + "std",
+       Kind::numbers,
+       "1.0",
+       "Divides each channel after the mean is subtracted.",
+       [](Target& t, V v, N) { t.recipe.model.preprocess.std = as<std::vector<double>>(v); },
+       {},
+       1e-6},
+  };
+}
+
+std::vector<Key> plugin_rows() {
+  return {
+      {"plugins.search", Kind::paths, "[]", "Folders to look for plugins in, before the installed ones.",
+       [](Target& t, V v, N) { t.recipe.plugins.search = as<std::vector<std::string>>(v); }},
+      {"plugins.fallback",
+       Kind::text,
+       "warn",
+       "What happens to nodes that no plugin takes: run them on the portable kernels silently, with a warning, or "
+       "stop.",
+       [](Target& t, V v, N) { t.recipe.plugins.fallback = as<std::string>(v); },
+       {"allow", "warn", "error"}},
+  };
+}
+
+std::vector<Key> rule_rows() {
+  const std::string rule = "quantize.quantizers[].rules[].";
+  return {
+      {"quantize.quantizers[].rules", Kind::items, "[]",
+       "Exceptions for parts of the model; the most specific rule wins. A rule without selectors matches every node.",
+       [](Target& t, V, N n) {
+         t.rule = &t.quantizer->rules.emplace_back();
+         t.rule->place = n.place;
+       }},
+      {rule + "module", Kind::text, "", "Pattern for the module path, with * and ?: \"encoder.*\".",
+       [](Target& t, V v, N) { t.rule->module = as<std::string>(v); }},
+      {rule + "module_type", Kind::text, "", "Module class, whole or its last part: \"Conv2d\".",
+       [](Target& t, V v, N) { t.rule->module_type = as<std::string>(v); }},
+      {rule + "op", Kind::text, "", "Operator name: \"aten.linear.default\".",
+       [](Target& t, V v, N) { t.rule->op = as<std::string>(v); }},
+      {rule + "node", Kind::text, "", "Node name in the imported graph.",
+       [](Target& t, V v, N) { t.rule->node = as<std::string>(v); }},
+      {.path = rule + "preset",
+       .kind = Kind::text_or_null,
+       .fallback = "",
+       .doc = "Preset for what matches; null leaves it in float.",
+       .store = [](Target& t, V v, N) { t.rule->preset = optional_text(v); },
+       .required = true},
+      {rule + "params", Kind::params, "{}", "Preset parameters for what matches.",
+       [](Target& t, V v, N) { t.rule->params = as<Params>(v); }},
+  };
+}
+
+std::vector<Key> quantize_rows() {
+  std::vector<Key> rows = {
+      {"quantize.quantizers", Kind::items, "[]",
+       "Backends that annotate the model, first one first. None: the program stays in float.",
+       [](Target& t, V, N n) {
+         t.quantizer = &t.recipe.quantize.quantizers.emplace_back();
+         t.quantizer->place = n.place;
+       }},
+      {.path = "quantize.quantizers[].plugin",
+       .kind = Kind::text,
+       .fallback = "",
+       .doc = "Plugin name, as `quoin plugin list` prints it.",
+       .store = [](Target& t, V v, N) { t.quantizer->plugin = as<std::string>(v); },
+       .required = true},
+      {"quantize.quantizers[].preset", Kind::text, "", "One of the plugin's presets; default: its first.",
+       [](Target& t, V v, N) { t.quantizer->preset = as<std::string>(v); }},
+      {"quantize.quantizers[].params", Kind::params, "{}", "Parameters of the preset; the plugin's page lists them.",
+       [](Target& t, V v, N) { t.quantizer->params = as<Params>(v); }},
+  };
+  std::ranges::copy(rule_rows(), std::back_inserter(rows));
+  std::ranges::copy(
+      std::vector<Key>{
+          {"quantize.calibrate.data", Kind::path, "",
+           "Samples that set the ranges of static quantization: a folder of JPEG, PNG or .npy files, or one .npy, .npz "
+           "or .safetensors file.",
+           [](Target& t, V v, N) { t.recipe.quantize.calibrate.data.path = as<std::string>(v); }},
+          {"quantize.calibrate.samples",
+           Kind::integer,
+           "0",
+           "Use only the first samples; 0 uses all.",
+           [](Target& t, V v, N) { t.recipe.quantize.calibrate.data.limit = static_cast<size_t>(as<int64_t>(v)); },
+           {},
+           0,
+           1e9},
+          {"quantize.calibrate.observer", Kind::text, "",
+           "How ranges are found: minmax, moving_average or histogram; default: what the preset asks for.",
+           [](Target& t, V v, N) { t.recipe.quantize.calibrate.observer = as<std::string>(v); }},
+          {"quantize.calibrate.observer_params", Kind::params, "{}", "Parameters of the observer.",
+           [](Target& t, V v, N) { t.recipe.quantize.calibrate.observer_params = as<Params>(v); }},
+      },
+      std::back_inserter(rows));
+  return rows;
+}
+
+std::vector<Key> output_rows() {
+  return {
+      {"lower.order", Kind::texts, "[]",
+       "Plugins that may compile nodes, in order of preference; default: those of the quantizers.",
+       [](Target& t, V v, N) { t.recipe.lower.order = as<std::vector<std::string>>(v); }},
+      {"lower.isa", Kind::text, "native", "Instruction set to compile for; native: that of this machine.",
+       [](Target& t, V v, N) { t.recipe.lower.isa = as<std::string>(v); }},
+      {"lower.keep_original", Kind::boolean, "true",
+       "Store what a backend compiled a second time, so that the program still runs where the backend cannot. Costs "
+       "file size.",
+       [](Target& t, V v, N) { t.recipe.lower.keep_original = as<bool>(v); }},
+      {"lower.params", Kind::params, "{}", "Options of the backend's compiler.",
+       [](Target& t, V v, N) { t.recipe.lower.params = as<Params>(v); }},
+      {"eval.data", Kind::path, "", "Samples that `quoin eval` scores, in the formats of quantize.calibrate.data.",
+       [](Target& t, V v, N) { t.recipe.eval.data = as<std::string>(v); }},
+      {"eval.labels", Kind::path, "",
+       "CSV with lines `file,label` for a folder, or an .npy of integers for a tensor file; default: the tensor "
+       "\"label\" beside the inputs.",
+       [](Target& t, V v, N) { t.recipe.eval.labels = as<std::string>(v); }},
+      {"eval.metric",
+       Kind::text,
+       "",
+       "What is measured; default: top1 where there are labels, else a comparison with the reference output.",
+       [](Target& t, V v, N) { t.recipe.eval.metric = as<std::string>(v); },
+       {"top1", "top5", "cosine", "relative"}},
+      {"run.threads",
+       Kind::integer,
+       "1",
+       "Threads for calibration and inference.",
+       [](Target& t, V v, N) { t.recipe.run.threads = as<int64_t>(v); },
+       {},
+       1,
+       1024},
+  };
+}
+
+std::vector<Key> all_rows() {
+  std::vector<Key> rows;
+  for (std::vector<Key> part : {model_rows(), plugin_rows(), quantize_rows(), output_rows()})
+    std::ranges::move(part, std::back_inserter(rows));
+  return rows;
+}
+
+}  // namespace
+
+std::span<const Key> schema() {
+  static const std::vector<Key> rows = all_rows();
+  return rows;
+}
+
+const Key* find_key(std::string_view path) {
+  const auto rows = schema();
+  const auto found = std::ranges::find(rows, path, &Key::path);
+  return found == rows.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> children_of(std::string_view prefix) {
+  const std::string start = prefix.empty() ? std::string() : std::string(prefix) + ".";
+  std::vector<std::string> out;
+  for (const Key& key : schema()) {
+    if (!key.path.starts_with(start)) continue;
+    const std::string rest = key.path.substr(start.size());
+    const std::string child = rest.substr(0, rest.find_first_of(".["));
+    if (std::ranges::find(out, child) == out.end()) out.push_back(child);
+  }
+  return out;
+}
+
+}  // namespace quoin::recipe
