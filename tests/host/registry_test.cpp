@@ -201,7 +201,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Fault{"open_throws", Code::plugin, "thrown on purpose"},
                       Fault{"open_nothing", Code::plugin, "without a backend"},
                       Fault{"undefined_symbol", Code::plugin, "undefined symbol: quoin_test_function_from_elsewhere"},
-                      Fault{"missing_library", Code::plugin, "libquoin_test_elsewhere.so"}),
+                      Fault{"missing_library", Code::plugin, "libquoin_test_gone.so"}),
     fault_name);
 
 }  // namespace
