@@ -25,15 +25,15 @@ struct Spec {
   int32_t axis = -1;
   uint32_t group = 0;
   int32_t qmin = -128, qmax = 127;
-  bool default_range = false;      // qmin and qmax are the dtype's own because none were asked for
+  bool default_range = false;  // qmin and qmax are the dtype's own because none were asked for
   bool symmetric = false, dynamic = false, pow2_scale = false, implicit_sharing = true;
-  std::string observer;            // "": the default of the place (weights: minmax; activations: the recipe's)
+  std::string observer;  // "": the default of the place (weights: minmax; activations: the recipe's)
   recipe::Params observer_params;
-  double eps = 0;                  // smallest scale; 0: 2^-23
-  float scale = 0;                 // fixed
-  int32_t zero_point = 0;          // fixed
-  std::vector<ir::Place> sources;  // shared: one; derived: all
-  uint32_t rule = 0;               // derived: QUOIN_RULE_*
+  double eps = 0;                          // smallest scale; 0: 2^-23
+  float scale = 0;                         // fixed
+  int32_t zero_point = 0;                  // fixed
+  std::vector<ir::Place> sources;          // shared: one; derived: all
+  uint32_t rule = 0;                       // derived: QUOIN_RULE_*
   std::shared_ptr<host::Backend> deriver;  // derived: computes rules from QUOIN_RULE_PLUGIN on; else null
   friend bool operator==(const Spec&, const Spec&) = default;
 };
@@ -61,6 +61,13 @@ class Annotations {
   std::map<ir::Place, Spec> specs_;
   std::map<ir::Place, std::string> by_;
 };
+
+// The value at an existing place.
+inline ir::ValueId value_at(const ir::Graph& graph, ir::Place place) {
+  return place.output ? graph.output(place.node, place.slot) : graph.input(place.node, place.slot);
+}
+// "input 1 of node conv2d_3 (aten.conv2d.default, module stem)"
+std::string describe(const ir::Graph& graph, ir::Place place);
 
 // A quantizer of the recipe with its opened plugin.
 struct Assignment {

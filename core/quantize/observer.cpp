@@ -43,7 +43,9 @@ Result<double> read_params(const Entry& entry, const recipe::Params& params) {
     if (!entry.param || key != entry.param->name) {
       std::vector<std::string> known;
       if (entry.param) known.emplace_back(entry.param->name);
-      return fail(Error{Code::recipe, fmt::format("observer {} has no parameter \"{}\"", entry.name, key), {},
+      return fail(Error{Code::recipe,
+                        fmt::format("observer {} has no parameter \"{}\"", entry.name, key),
+                        {},
                         known.empty() ? "it takes none" : fmt::format("it takes {}", known.front())});
     }
     const auto given = number(scalar, entry.param->integer);
@@ -68,15 +70,17 @@ Result<std::unique_ptr<Observer>> make_observer(const Spec& spec) {
   for (const Entry& entry : kObservers) {
     if (wanted != entry.name) continue;
     if (entry.per_tensor_only && spec.scheme != Scheme::per_tensor)
-      return fail(Error{Code::recipe, fmt::format("observer {} gives one scale per tensor, the spec asks for more", wanted), {},
+      return fail(Error{Code::recipe,
+                        fmt::format("observer {} gives one scale per tensor, the spec asks for more", wanted),
+                        {},
                         "use minmax or moving_average"});
     if (wanted == "fixed" && spec.kind != SpecKind::fixed)
       return fail(Code::recipe, "observer fixed needs a spec that gives scale and zero point");
     QUOIN_TRY(const double param, read_params(entry, spec.observer_params));
     return entry.make(spec, param);
   }
-  return fail(Error{Code::recipe, fmt::format("observer \"{}\" is not known", wanted), {},
-                    did_you_mean(wanted, observer_names())});
+  return fail(Error{
+      Code::recipe, fmt::format("observer \"{}\" is not known", wanted), {}, did_you_mean(wanted, observer_names())});
 }
 
 }  // namespace quoin::quantize

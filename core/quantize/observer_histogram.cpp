@@ -72,8 +72,11 @@ Counts remap(const Counts& old, Range from, Range to) {
 class QuantizationError {
  public:
   QuantizationError(const Counts& counts, Range range, uint32_t bits)
-      : counts_(counts), norm_(counts.size()), steps_(std::ldexp(1.0, static_cast<int>(bits))),
-        width_((static_cast<double>(range.max) - static_cast<double>(range.min)) / static_cast<double>(counts.size())) {}
+      : counts_(counts),
+        norm_(counts.size()),
+        steps_(std::ldexp(1.0, static_cast<int>(bits))),
+        width_((static_cast<double>(range.max) - static_cast<double>(range.min)) / static_cast<double>(counts.size())) {
+  }
 
   float operator()(size_t first, size_t last) {
     const double step = width_ * static_cast<double>(last - first + 1) / steps_;  // one integer, in real units
@@ -98,7 +101,8 @@ class QuantizationError {
   // floor(x / width) within 0..top. Binary64 makes the quotient of two binary32 numbers floor exactly.
   static float step_of(float x, float width, float top) {
     const double quotient = static_cast<double>(x) / static_cast<double>(width);
-    const double inside = quotient > 0 ? (quotient < static_cast<double>(top) ? quotient : static_cast<double>(top)) : 0.0;
+    const double inside =
+        quotient > 0 ? (quotient < static_cast<double>(top) ? quotient : static_cast<double>(top)) : 0.0;
     return static_cast<float>(static_cast<int32_t>(inside));
   }
 

@@ -36,14 +36,15 @@ Result<Prepared> prepare(const ir::Graph& graph, const Annotations& annotations,
 
 // Runs every sample through the float graph; weights are observed directly. Peak memory does not depend on the number
 // of samples. Errors: data (NaN/Inf with sample and node; empty set), cancelled.
-Status calibrate(const ir::Graph& graph, Prepared& prepared, const data::Dataset* dataset, const kernels::KernelSet& kernels,
-                 const quoin_host& host, Progress* progress, Diagnostics& diagnostics);
+Status calibrate(const ir::Graph& graph, Prepared& prepared, const data::Dataset* dataset,
+                 const kernels::KernelSet& kernels, const quoin_host& host, Progress* progress,
+                 Diagnostics& diagnostics);
 
 // Form 3: explicit quantized_decomposed nodes, weights folded to integers.
 Result<ir::Graph> convert(const ir::Graph& graph, const Prepared& prepared, Diagnostics& diagnostics);
 
-// Form 4: quantize/dequantize folded into values with qparams; quoin.quantize / dequantize / requantize nodes stay where
-// float meets integer. A float bias of an integer conv or linear becomes s32 with scale s_input * s_weight.
+// Form 4: quantize/dequantize folded into values with qparams; quoin.quantize / dequantize / requantize nodes stay
+// where float meets integer. A float bias of an integer conv or linear becomes s32 with scale s_input * s_weight.
 // Quantize moves above clamps (relu, hardtanh, clamp), so conv + clamp runs in integers.
 Result<ir::Graph> to_typed(const ir::Graph& qdq, Diagnostics& diagnostics);
 

@@ -50,8 +50,8 @@ std::vector<float> linspace(float start, float end, size_t count) {
   const size_t half = count / 2, whole = count / (2 * kLanes) * (2 * kLanes);
   for (size_t i = 0; i < count; ++i) {
     const size_t run = i < whole ? i / kLanes * kLanes : i;
-    const float base = run < half ? start + step * static_cast<float>(run)
-                                  : end - step * static_cast<float>(count - run - 1);
+    const float base =
+        run < half ? start + step * static_cast<float>(run) : end - step * static_cast<float>(count - run - 1);
     out[i] = base + static_cast<float>(i - run) * step;
   }
   return out;

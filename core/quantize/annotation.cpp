@@ -1,0 +1,109 @@
+#include "quantize/annotation.hpp"
+
+#include <cmath>
+
+#include "quantize/range.hpp"
+
+namespace quoin::quantize {
+namespace {
+
+Result<ir::ValueId> checked_value(const ir::Graph& graph, ir::Place place) {
+  if (place.node >= graph.node_capacity() || !graph.node(place.node).alive)
+    return fail(Code::plugin, "node {} does not exist", place.node);
+  const ir::Node& node = graph.node(place.node);
+  const auto& values = place.output ? node.outputs : node.inputs;
+  if (place.slot < values.size() && values[place.slot] != ir::kNone) return values[place.slot];
+  return fail(Code::plugin, "{} has no {} {}", graph.describe(place.node), place.output ? "output" : "input",
+              place.slot);
+}
+
+Status check_range(const Spec& spec) {
+  if (!is_integer(spec.dtype) || bits(spec.dtype) > 32)
+    return fail(Code::plugin, "{} cannot hold quantized values", name(spec.dtype));
+  const auto [low, high] = storage_range(spec.dtype);
+  if (spec.qmin < low || spec.qmax > high || spec.qmin >= spec.qmax || spec.qmin > 0 || spec.qmax < 0)
+    return fail(Code::plugin, "the range {}..{} must lie in {}..{} ({}) and hold 0", spec.qmin, spec.qmax, low, high,
+                name(spec.dtype));
+  if (!std::isfinite(spec.eps) || spec.eps < 0) return fail(Code::plugin, "eps {} must be at least 0", spec.eps);
+  return {};
+}
+
+Status check_scheme(const Spec& spec, const Shape& shape, bool constant) {
+  if (spec.dynamic) {
+    if (constant) return fail(Code::plugin, "a constant cannot have qparams that are chosen at run time");
+    if (spec.scheme == Scheme::per_tensor || spec.scheme == Scheme::per_token) return {};
+    return fail(Code::plugin, "qparams chosen at run time are per tensor or per token");
+  }
+  if (spec.scheme == Scheme::per_token) return fail(Code::plugin, "per token qparams must be dynamic");
+  if (auto parts = pieces(spec, shape); !parts) return fail(std::move(parts).error());
+  if (spec.scheme == Scheme::per_group && !constant) return fail(Code::plugin, "only weights can have groups");
+  return {};
+}
+
+Status check_fixed(const Spec& spec) {
+  if (spec.scheme != Scheme::per_tensor || spec.dynamic)
+    return fail(Code::plugin, "fixed qparams are per tensor and not dynamic");
+  if (!std::isfinite(spec.scale) || spec.scale <= 0)
+    return fail(Code::plugin, "the fixed scale {} must be positive and finite", spec.scale);
+  if (spec.zero_point < spec.qmin || spec.zero_point > spec.qmax)
+    return fail(Code::plugin, "the fixed zero point {} is outside {}..{}", spec.zero_point, spec.qmin, spec.qmax);
+  return {};
+}
+
+Status check_sources(const ir::Graph& graph, ir::Place place, const Spec& spec) {
+  if (spec.sources.empty()) return fail(Code::plugin, "no source places are given");
+  for (const ir::Place source : spec.sources) {
+    if (source == place) return fail(Code::plugin, "the place refers to itself");
+    QUOIN_CHECK(checked_value(graph, source));
+  }
+  if (spec.kind == SpecKind::shared)
+    return spec.sources.size() == 1 ? Status{}
+                                    : fail(Code::plugin, "{} places to share with, expected 1", spec.sources.size());
+  if (spec.rule == QUOIN_RULE_PRODUCT || (spec.rule >= QUOIN_RULE_PLUGIN && spec.deriver)) return {};
+  return fail(Code::plugin, "derivation rule {} is not known", spec.rule);
+}
+
+Status check_spec(const ir::Graph& graph, ir::Place place, ir::ValueId value, const Spec& spec) {
+  const TensorType& type = graph.value(value).type;
+  if (type.dtype != DType::f32 || type.qparams)
+    return fail(Code::plugin, "only f32 values can be quantized, found {}", to_string(type));
+  if (spec.kind == SpecKind::shared) return check_sources(graph, place, spec);
+  QUOIN_CHECK(check_range(spec));
+  QUOIN_CHECK(check_scheme(spec, type.shape, graph.is_constant(value)));
+  if (spec.dynamic && (place.output || spec.kind != SpecKind::observed))
+    return fail(Code::plugin, "qparams chosen at run time belong to inputs with an observed spec");
+  if (spec.kind == SpecKind::fixed) return check_fixed(spec);
+  return spec.kind == SpecKind::derived ? check_sources(graph, place, spec) : Status{};
+}
+
+}  // namespace
+
+std::string describe(const ir::Graph& graph, ir::Place place) {
+  return fmt::format("{} {} of {}", place.output ? "output" : "input", place.slot, graph.describe(place.node));
+}
+
+std::pair<int32_t, int32_t> storage_range(DType dtype) {
+  const bool is_unsigned = dtype == DType::u8 || dtype == DType::u16 || dtype == DType::u4;
+  const int64_t steps = int64_t{1} << bits(dtype);
+  if (is_unsigned) return {0, static_cast<int32_t>(steps - 1)};
+  return {static_cast<int32_t>(-steps / 2), static_cast<int32_t>(steps / 2 - 1)};
+}
+
+Status Annotations::set(const ir::Graph& graph, ir::Place place, Spec spec, const std::string& by) {
+  QUOIN_TRY(const ir::ValueId value, checked_value(graph, place));
+  const auto where = [&](Error error) { return fail(in(describe(graph, place), std::move(error))); };
+  if (const auto earlier = by_.find(place); earlier != by_.end())
+    return where(Error{
+        Code::plugin, fmt::format("already annotated by {}", earlier->second), {}, "ask before annotating twice"});
+  if (auto legal = check_spec(graph, place, value, spec); !legal) return where(std::move(legal).error());
+  specs_.emplace(place, std::move(spec));
+  by_.emplace(place, by);
+  return {};
+}
+
+const Spec* Annotations::find(ir::Place place) const {
+  const auto found = specs_.find(place);
+  return found == specs_.end() ? nullptr : &found->second;
+}
+
+}  // namespace quoin::quantize
