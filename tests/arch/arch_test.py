@@ -1,6 +1,7 @@
 """Architecture tests over the source tree; prints TAP. Usage: arch_test.py SOURCE_ROOT"""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,16 @@ def no_unknown_modules(root: str) -> List[str]:
     return [f"core/{name} has no line in DEPENDENCIES" for name in sorted(folders - set(tree.DEPENDENCIES))]
 
 
+def exit_codes(root: str) -> List[str]:
+    """docs/exit_codes.md has one row per value of quoin::Code, with its name."""
+    text = "\n".join(tree.lines(root, os.path.join("core", "base", "result.hpp")))
+    codes = re.findall(r"^  (\w+) = (\d+),", text, re.MULTILINE)
+    page = "\n".join(tree.lines(root, os.path.join("docs", "exit_codes.md")))
+    if not codes:
+        return ["no codes found in core/base/result.hpp"]
+    return [f"docs/exit_codes.md has no row for {value} {name}" for name, value in codes if f"| {value} | {name} |" not in page]
+
+
 def finds(file: str, text: str, expected: str) -> Callable[[str], List[str]]:
     """The checks themselves are checked: a tree with this one bad file must give one fault with `expected` in it."""
     def run(_: str) -> List[str]:
@@ -64,6 +75,7 @@ def cases() -> List[Tuple[str, Callable[[str], List[str]]]]:
         ("files are short", lambda root: tree.length_faults(root, FOLDERS)),
         ("nothing is left unfinished", lambda root: tree.left_over_faults(root, FOLDERS)),
         ("headers have guards", lambda root: tree.guard_faults(root, FOLDERS)),
+        ("exit codes are documented", exit_codes),
         ("abi.h is short", abi_length),
         ("abi.h is C11 for gcc", lambda root: compiles(root, "gcc", ["-x", "c", "-std=c11"])),
         ("abi.h is C11 for clang", lambda root: compiles(root, "clang", ["-x", "c", "-std=c11"])),

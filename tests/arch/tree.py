@@ -37,7 +37,7 @@ THIRD_PARTY = {
     "onnx/": {"core/import"},
     "google/protobuf/": {"core/import"},
     "zip.h": {"core/import", "core/data"},
-    "nlohmann/": {"core/import", "core/host", "core/cli", "core/data"},
+    "nlohmann/": {"core/import", "core/host", "core/cli", "core/data", "core/recipe"},
     "spdlog/": {"core/host", "core/cli"},
     "pthreadpool.h": {"core/host"},
     "xsimd/": {"plugins/cpu"},
