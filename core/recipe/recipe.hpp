@@ -68,7 +68,7 @@ struct Recipe {
   } lower;
   struct {
     std::string data, labels;
-    std::string metric;  // "", top1, top5, cosine, relative: "" picks by what the data holds
+    std::string metric;  // "", top1, cosine, relative_error: "" picks by what the data holds
   } eval;
   struct {
     int64_t threads = 1;

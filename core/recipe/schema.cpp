@@ -174,9 +174,10 @@ std::vector<Key> output_rows() {
       {"eval.metric",
        Kind::text,
        "",
-       "What is measured; default: top1 where there are labels, else a comparison with the reference output.",
+       "What is measured; default: top1 where there are labels (top5 comes with it), else cosine with the reference "
+       "output.",
        [](Target& t, V v, N) { t.recipe.eval.metric = as<std::string>(v); },
-       {"top1", "top5", "cosine", "relative"}},
+       {"top1", "cosine", "relative_error"}},
       {"run.threads",
        Kind::integer,
        "1",
