@@ -1,0 +1,167 @@
+#include <quoin/numerics.hpp>
+
+#include <cmath>
+
+#include "machine.hpp"
+
+namespace quoin::cpu::test {
+namespace {
+
+class Gemm : public PerTier {};
+INSTANTIATE_TEST_SUITE_P(Tiers, Gemm, ::testing::ValuesIn(usable_tiers()), tier_name);
+
+// A product with everything that surrounds it; defaults are a typical layer.
+struct Case {
+  int64_t rows = 5, n = 20, k = 18;
+  Fill fill = Fill::kUniform;
+  int64_t a_gap = 3, y_gap = 5;
+  int32_t zero_a = 131, zero_y = 117, low = 0, high = 255;
+};
+
+struct Operands {
+  std::vector<uint8_t> a;
+  std::vector<int8_t> w;
+  std::vector<int32_t> bias;
+  std::vector<float> multiplier;
+  std::vector<int8_t> packed;
+  std::vector<int32_t> folded, sums;
+  int64_t a_stride, y_stride;
+
+  Operands(const Case& c, Random& random) : a_stride(c.k + c.a_gap), y_stride(c.n + c.y_gap) {
+    a = random.activations(c.rows * a_stride, c.fill);
+    w = random.integers<int8_t>(c.n * c.k, -128, 127, c.fill);
+    bias = random.integers<int32_t>(c.n, -5000, 5000);
+    const int64_t padded = round_up(c.n, kChannelPadding);
+    multiplier = random.reals(padded, 0.0001f, 0.01f);
+    packed.resize(static_cast<size_t>(packed_gemm_s8(c.n, c.k)));
+    folded.resize(static_cast<size_t>(padded));
+    sums.resize(static_cast<size_t>(padded));
+    pack_gemm_s8(w.data(), c.n, c.k, packed.data());
+    column_sums(w.data(), c.n, c.k, sums.data());
+    EXPECT_TRUE(fold_bias(w.data(), c.n, c.k, bias.data(), c.zero_a, folded.data()));
+  }
+  int32_t exact(const Case& c, int64_t m, int64_t n, int32_t zero) const {
+    int64_t acc = 0;
+    for (int64_t k = 0; k < c.k; ++k)
+      acc += (int64_t{a[static_cast<size_t>(m * a_stride + k)]} - zero) * w[static_cast<size_t>(n * c.k + k)];
+    return static_cast<int32_t>(acc);
+  }
+};
+
+void check_u8(const KernelTable& kernels, const Case& c, uint32_t seed) {
+  SCOPED_TRACE(::testing::Message() << "rows " << c.rows << " n " << c.n << " k " << c.k);
+  Random random(seed);
+  const Operands o(c, random);
+  std::vector<uint8_t> y(static_cast<size_t>(c.rows * o.y_stride), 0xAB);
+  GemmU8 g;
+  g.a = o.a.data(), g.a_stride = o.a_stride, g.b = o.packed.data(), g.bias = o.folded.data();
+  g.y = y.data(), g.y_stride = o.y_stride, g.rows = c.rows, g.n = c.n, g.k = c.k;
+  g.out = {o.multiplier.data(), c.zero_y, c.low, c.high};
+  kernels.gemm_u8(g);
+  for (int64_t m = 0; m < c.rows; ++m)
+    for (int64_t n = 0; n < o.y_stride; ++n) {
+      const int32_t got = y[static_cast<size_t>(m * o.y_stride + n)];
+      if (n >= c.n) {
+        ASSERT_EQ(got, 0xAB) << "wrote past column " << c.n;
+        continue;
+      }
+      const size_t i = static_cast<size_t>(n);
+      const int32_t acc = o.exact(c, m, n, c.zero_a) + o.bias[i];
+      ASSERT_EQ(got, numerics::requantize(acc, o.multiplier[i], c.zero_y, c.low, c.high))
+          << "row " << m << " column " << n;
+    }
+}
+
+TEST_P(Gemm, EveryTailOfRowsAndColumnsIsExact) {
+  for (int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 25})
+    for (int64_t n : {1, 7, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 80, 130}) check_u8(k(), {.rows = rows, .n = n}, 1);
+}
+
+TEST_P(Gemm, EveryTailOfDepthIsExact) {
+  for (int64_t depth : {1, 2, 3, 4, 5, 27, 63, 64, 65, 1152}) check_u8(k(), {.k = depth}, 2);
+}
+
+TEST_P(Gemm, ExtremeOperandsNeitherSaturateNorWrap) {
+  for (int64_t depth : {4, 64, 4096}) check_u8(k(), {.n = 64, .k = depth, .fill = Fill::kExtreme}, 3);
+}
+
+TEST_P(Gemm, ClampBoundsHoldInTheU8Domain) { check_u8(k(), {.zero_y = 10, .low = 10, .high = 90}, 4); }
+
+TEST_P(Gemm, ManyRowsCrossTheCacheBlocks) { check_u8(k(), {.rows = 300, .n = 40, .k = 700}, 5); }
+
+TEST_P(Gemm, DequantizedOutputIsTheExactAccumulatorTimesItsScale) {
+  for (int64_t n : {1, 16, 40, 70}) {
+    const Case c{.n = n};
+    Random random(6);
+    const Operands o(c, random);
+    std::vector<float> y(static_cast<size_t>(c.rows * o.y_stride));
+    GemmU8F32 g;
+    g.a = o.a.data(), g.a_stride = o.a_stride, g.b = o.packed.data(), g.bias = o.folded.data();
+    g.multiplier = o.multiplier.data(), g.y = y.data(), g.y_stride = o.y_stride;
+    g.rows = c.rows, g.n = c.n, g.k = c.k, g.low = -1;
+    k().gemm_u8_f32(g);
+    for (int64_t m = 0; m < c.rows; ++m)
+      for (int64_t j = 0; j < n; ++j) {
+        const size_t i = static_cast<size_t>(j);
+        const float real = static_cast<float>(o.exact(c, m, j, c.zero_a) + o.bias[i]) * o.multiplier[i];
+        ASSERT_EQ(y[static_cast<size_t>(m * o.y_stride + j)], std::max(real, -1.0f)) << m << ", " << j;
+      }
+  }
+}
+
+TEST_P(Gemm, DynamicRowsUseTheirOwnScaleAndZeroPoint) {
+  const Case c{.rows = 9, .n = 37, .k = 50, .fill = Fill::kExtreme};
+  Random random(7);
+  const Operands o(c, random);
+  const std::vector<int32_t> zero = random.integers<int32_t>(c.rows, 0, 255);
+  const std::vector<float> scale = random.reals(c.rows, 0.001f, 0.1f), bias = random.reals(c.n);
+  std::vector<float> y(static_cast<size_t>(c.rows * o.y_stride));
+  GemmU8F32 g;
+  g.a = o.a.data(), g.a_stride = o.a_stride, g.b = o.packed.data(), g.sums = o.sums.data();
+  g.row_zero = zero.data(), g.row_scale = scale.data(), g.multiplier = o.multiplier.data(), g.float_bias = bias.data();
+  g.y = y.data(), g.y_stride = o.y_stride, g.rows = c.rows, g.n = c.n, g.k = c.k;
+  k().gemm_u8_f32(g);
+  for (int64_t m = 0; m < c.rows; ++m)
+    for (int64_t j = 0; j < c.n; ++j) {
+      const size_t row = static_cast<size_t>(m), column = static_cast<size_t>(j);
+      const float factor = scale[row] * o.multiplier[column];
+      const float want = static_cast<float>(o.exact(c, m, j, zero[row])) * factor + bias[column];
+      ASSERT_EQ(y[static_cast<size_t>(m * o.y_stride + j)], want) << m << ", " << j;
+    }
+}
+
+TEST_P(Gemm, FloatProductMatchesInEveryLayoutOfB) {
+  for (int64_t rows : {1, 4, 7, 13})
+    for (int64_t n : {1, 15, 16, 24, 49, 64, 100})
+      for (int64_t depth : {1, 33}) {
+        Random random(8);
+        const std::vector<float> a = random.reals(rows * depth), w = random.reals(n * depth), bias = random.reals(n);
+        std::vector<float> want(static_cast<size_t>(rows * n)), across(static_cast<size_t>(n * depth));
+        for (int64_t i = 0; i < n * depth; ++i)
+          across[static_cast<size_t>(i % depth * n + i / depth)] = w[static_cast<size_t>(i)];
+        for (int64_t m = 0; m < rows; ++m)
+          for (int64_t j = 0; j < n; ++j) {
+            double sum = 0;
+            for (int64_t i = 0; i < depth; ++i)
+              sum += double{a[static_cast<size_t>(m * depth + i)]} * w[static_cast<size_t>(j * depth + i)];
+            sum = 0.5 * sum + bias[static_cast<size_t>(j)];
+            want[static_cast<size_t>(m * n + j)] = static_cast<float>(std::min(sum, 0.75));
+          }
+        std::vector<float> y(want.size()), packed(static_cast<size_t>(packed_gemm_f32(n, depth))),
+            repacked(packed.size());
+        pack_gemm_f32(w.data(), n, depth, packed.data());
+        k().pack_rows_f32({w.data(), depth, n, depth, repacked.data()});
+        EXPECT_EQ(packed, repacked);
+        GemmF32 g;
+        g.a = a.data(), g.a_stride = depth, g.b = packed.data(), g.b_block_stride = 16 * depth, g.bias = bias.data();
+        g.y = y.data(), g.y_stride = n, g.rows = rows, g.n = n, g.k = depth, g.scale = 0.5f, g.high = 0.75f;
+        k().gemm_f32(g);
+        expect_near(y, want, 1e-5f, "packed");
+        g.b = across.data(), g.b_block_stride = 16, g.b_row_stride = n;
+        k().gemm_f32(g);
+        expect_near(y, want, 1e-5f, "in place");
+      }
+}
+
+}  // namespace
+}  // namespace quoin::cpu::test
