@@ -6,7 +6,7 @@ usage() {
   cat <<TEXT
 usage: sh tests/run.sh [options]
 
-  --build DIR            build folder (default: build/gcc or build/clang in the repository)
+  --build DIR            build folder (default: build, or build-clang, in the repository)
   --compiler gcc|clang   (default: gcc)
   --suite NAME           only this suite, e.g. base, host, cpu; repeatable. Builds everything all the same
   --compile-only         build, run nothing
@@ -55,30 +55,15 @@ while [ $# -gt 0 ]; do
 done
 
 case "$compiler" in
-  gcc) cc=gcc cxx=g++ ;;
-  clang) cc=clang cxx=clang++ ;;
+  gcc) cc=gcc cxx=g++ folder=build ;;
+  clang) cc=clang cxx=clang++ folder=build-clang ;;
   *) give_up "--compiler takes gcc or clang, not $compiler" ;;
 esac
-[ -n "$build" ] || build="$root/build/$compiler"
+[ -n "$build" ] || build="$root/$folder"
 
-install_packages() {
-  command -v dpkg-query >/dev/null 2>&1 || return 0  # not Debian: Meson will name what is missing
-  missing=
-  for package in $(sed 's/#.*//' "$root/configs/debian-packages.txt"); do
-    status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)
-    [ "$status" = installed ] || missing="$missing $package"
-  done
-  [ -n "$missing" ] || return 0
-  if [ "$install" = no ] || [ "$(id -u)" != 0 ]; then
-    echo "missing packages; install them with: apt-get install$missing" >&2
-    return 0
-  fi
-  apt-get update -qq || return 1
-  # shellcheck disable=SC2086  # a list of words
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
-}
-
-install_packages || give_up "installing packages"
+if [ "$install" = yes ]; then
+  sh "$root/configs/install-packages.sh" || give_up "installing packages"
+fi
 command -v meson >/dev/null 2>&1 || give_up "meson is not installed (configs/debian-packages.txt lists what is needed)"
 if command -v ccache >/dev/null 2>&1; then
   cc="ccache $cc" cxx="ccache $cxx"

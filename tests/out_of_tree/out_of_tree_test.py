@@ -13,6 +13,8 @@ import sys
 import tempfile
 from typing import List, Optional
 
+import command
+
 SYMBOL = "quoin_plugin_entry_v1"
 FLAGS = ["-std=c++20", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,-z,defs", "-Wall",
          "-Wextra", "-Wpedantic", "-Werror"]
@@ -97,6 +99,15 @@ def host_cases(tap: Tap, label: str, acme_test: str, folder: str, work: str) -> 
         tap.report(f"{label}: {case['classname']}.{case['name']}", faults or None)
 
 
+def command_cases(tap: Tap, source: str, build: str, folder: str, work: str) -> None:
+    quoin = os.path.join(build, "core", "cli", "quoin")
+    if not os.path.exists(quoin):
+        tap.report("the command uses the plugin", skip="the quoin command is not built (option tools)")
+        return
+    for name, fault in command.steps(quoin, source, folder, work):
+        tap.report(name, fault)
+
+
 def main() -> int:
     source, build, acme_test = sys.argv[1:4]
     tap = Tap()
@@ -113,6 +124,8 @@ def main() -> int:
             fault = fault_of(run(["strip", "--strip-all", plugin], work))
             tap.report(f"{compiler}: the plugin can be stripped", fault)
             host_cases(tap, f"{compiler}, stripped", acme_test, folder, work)
+            if compiler == "g++":
+                command_cases(tap, source, build, folder, work)
     print(f"1..{tap.count}")
     return 1 if tap.failed else 0
 
