@@ -187,7 +187,7 @@ class Value {
                    {q.zero_point, q.zero_point != nullptr ? q.count : 0u}};
   }
   std::span<const quoin_place> users() const { return {raw.users, raw.num_users}; }
-  const quoin_value raw;
+  quoin_value raw;
 
  private:
   uint32_t id_;
@@ -202,7 +202,7 @@ class Node {
   bool has_input(uint32_t slot) const { return slot < raw.num_inputs && raw.inputs[slot] != QUOIN_NONE; }
   std::span<const uint32_t> inputs() const { return {raw.inputs, raw.num_inputs}; }
   std::span<const uint32_t> outputs() const { return {raw.outputs, raw.num_outputs}; }
-  const quoin_node raw;
+  quoin_node raw;
 
  private:
   uint32_t id_;

@@ -1,0 +1,22 @@
+// Sizes that compiler and executor must agree on.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/kernels.hpp"
+#include "kernels/pack.hpp"
+#include "program.hpp"
+
+namespace quoin::cpu {
+
+// Rows of the unfolded image (im2col) that a worker makes at a time: about 32 KiB, a multiple of 16.
+inline int64_t tile_rows(int64_t k, int64_t element_size) {
+  return std::clamp<int64_t>(32768 / (k * element_size) / 16 * 16, 16, 512);
+}
+// Elements between those rows.
+inline int64_t tile_stride(int64_t k) { return (k + 15) / 16 * 16; }
+inline uint64_t tile_bytes(int64_t k, int64_t element_size) {
+  return static_cast<uint64_t>(tile_rows(k, element_size) * tile_stride(k) * element_size + kReadPadding);
+}
+
+}  // namespace quoin::cpu
