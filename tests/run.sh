@@ -71,6 +71,8 @@ fi
 
 if [ ! -f "$build/build.ninja" ]; then
   CC=$cc CXX=$cxx meson setup "$build" "$root" || give_up "meson setup"
+elif [ "$tests" = yes ]; then
+  meson configure "$build" -Dtests=true || give_up "meson configure"  # the quickstart builds without them
 fi
 ninja -C "$build" -j "$jobs" || give_up "compilation"
 [ "$tests" = yes ] || exit 0
