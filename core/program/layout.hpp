@@ -1,0 +1,39 @@
+// The outer layout: header, segment table, segments that tile the file with nothing but zero padding between them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.hpp"
+#include "program/format.hpp"
+
+namespace quoin::program {
+
+// A segment to be written, as the pieces it is made of: big tensors are never copied together.
+struct SegmentSource {
+  uint32_t kind = 0, alignment = 0;
+  std::vector<Bytes> pieces;
+};
+
+// The whole file as a list of pieces in order. Pieces borrow from the sources and from `head`.
+struct Image {
+  std::vector<std::byte> head;  // header and segment table
+  std::vector<Bytes> pieces;
+  uint64_t size = 0;
+};
+Image lay_out(const std::vector<SegmentSource>& segments);
+
+struct Segment {
+  uint32_t kind = 0;
+  Bytes bytes;
+};
+
+// Checks header, table, tiling, padding and every checksum. Segments come in file order; unknown optional ones stay in
+// the list (indices into it are used inside the file). Errors: program, program_version, limit.
+Result<std::vector<Segment>> parse_layout(Bytes file);
+
+std::string kind_name(uint32_t kind);
+// Zero bytes, at most 65536 of them.
+Bytes zeros(uint64_t count);
+
+}  // namespace quoin::program

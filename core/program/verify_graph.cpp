@@ -1,0 +1,225 @@
+#include <algorithm>
+#include <map>
+#include <queue>
+
+#include "program/format.hpp"
+#include "program/lifetime.hpp"
+#include "program/verify.hpp"
+
+namespace quoin::program {
+namespace {
+
+// Who gives a value its content. Exactly one source each.
+enum class Source : uint8_t { none, input, constant, result };
+
+tl::unexpected<Error> bad(std::string what) { return fail(Error{Code::program, std::move(what), {}, {}}); }
+
+class GraphVerifier {
+ public:
+  GraphVerifier(const Graph& graph, std::vector<uint32_t>& calls)
+      : graph_(graph), calls_(calls), source_(graph.values.size(), Source::none) {}
+  Status run();
+
+ private:
+  Status check_value(uint32_t id);
+  Status check_inputs();
+  Status check_node(const Node& node);
+  Status check_operands(const Node& node);
+  Status check_call(const Node& node);
+  Status check_operator(const Node& node);
+  Status define_results(const Node& node);
+  Status check_outputs();
+  Status known(uint32_t id) const {
+    if (id >= graph_.values.size()) return bad(fmt::format("value {} of {}", id, graph_.values.size()));
+    return {};
+  }
+  std::string value_name(uint32_t id) const { return fmt::format("value {} ({})", id, graph_.values[id].name); }
+
+  const Graph& graph_;
+  std::vector<uint32_t>& calls_;
+  std::vector<Source> source_;
+};
+
+Status GraphVerifier::check_value(uint32_t id) {
+  const Value& value = graph_.values[id];
+  QUOIN_CHECK(verify_name(value.name, "name"));
+  QUOIN_CHECK(verify_type(value.type));
+  if (!value.constant) return {};
+  source_[id] = Source::constant;
+  const Tensor& held = *value.constant;
+  if (held.dtype() != value.type.dtype || held.shape() != value.type.shape)
+    return bad(fmt::format("declared {}{} but holds {}{}", name(value.type.dtype), to_string(value.type.shape),
+                           name(held.dtype()), to_string(held.shape())));
+  return {};
+}
+
+Status GraphVerifier::check_inputs() {
+  for (size_t i = 0; i < graph_.inputs.size(); ++i) {
+    const uint32_t id = graph_.inputs[i];
+    const auto located = [&](Error error) { return fail(in(fmt::format("graph input {}", i), std::move(error))); };
+    if (auto status = known(id); !status) return located(std::move(status).error());
+    if (source_[id] != Source::none)
+      return located({Code::program,
+                      value_name(id) + (source_[id] == Source::input ? " is an input twice" : " is a constant"),
+                      {},
+                      {}});
+    source_[id] = Source::input;
+  }
+  return {};
+}
+
+Status GraphVerifier::check_operands(const Node& node) {
+  for (size_t slot = 0; slot < node.inputs.size(); ++slot) {
+    const uint32_t id = node.inputs[slot];
+    if (id == kNone) continue;
+    if (auto status = known(id); !status) return fail(in(fmt::format("input {}", slot), std::move(status).error()));
+    if (source_[id] == Source::none)
+      return bad(fmt::format("input {}: {} is not computed before this node", slot, value_name(id)));
+  }
+  return {};
+}
+
+Status GraphVerifier::define_results(const Node& node) {
+  for (size_t slot = 0; slot < node.outputs.size(); ++slot) {
+    const uint32_t id = node.outputs[slot];
+    if (auto status = known(id); !status) return fail(in(fmt::format("output {}", slot), std::move(status).error()));
+    if (source_[id] != Source::none)
+      return bad(fmt::format("output {}: {} has another source already", slot, value_name(id)));
+    source_[id] = Source::result;
+  }
+  return {};
+}
+
+Status GraphVerifier::check_call(const Node& node) {
+  if (calls_.empty()) return bad("calls a delegate, which is not allowed here");
+  if (node.delegate >= calls_.size()) return bad(fmt::format("delegate {} of {}", node.delegate, calls_.size()));
+  if (++calls_[node.delegate] > 1) return bad(fmt::format("delegate {} is called twice", node.delegate));
+  if (!node.attrs.empty()) return bad("the call of a delegate has attributes");
+  if (std::find(node.inputs.begin(), node.inputs.end(), kNone) != node.inputs.end())
+    return bad("the call of a delegate has an absent operand");
+  return {};
+}
+
+Status GraphVerifier::check_operator(const Node& node) {
+  if (node.delegate != kNone) return bad(fmt::format("operator {} with delegate {}", node.op, node.delegate));
+  const OpSchema* schema = find_op(node.op);
+  if (schema == nullptr)
+    return fail(Error{Code::program_version,
+                      fmt::format("operator \"{}\" is not known", node.op),
+                      {},
+                      "use a newer version of Quoin"});
+  QUOIN_TRY(const Attrs complete, complete_attrs(*schema, node.attrs));
+  if (complete != node.attrs) return bad("attributes are not complete");
+  std::vector<const TensorType*> operands;
+  for (const uint32_t id : node.inputs) operands.push_back(id == kNone ? nullptr : &graph_.values[id].type);
+  QUOIN_TRY(const std::vector<TensorType> types, infer_types(*schema, operands, node.attrs));
+  if (types.size() != node.outputs.size())
+    return bad(fmt::format("{} results, the operator has {}", node.outputs.size(), types.size()));
+  for (size_t i = 0; i < types.size(); ++i) {
+    const TensorType found = logical(graph_.values[node.outputs[i]].type);
+    if (found == types[i]) continue;
+    return bad(fmt::format("output {}: {} is {}, the operator gives {}", i, value_name(node.outputs[i]),
+                           to_string(found), to_string(types[i])));
+  }
+  return {};
+}
+
+Status GraphVerifier::check_node(const Node& node) {
+  QUOIN_CHECK(verify_name(node.name, "name"));
+  QUOIN_CHECK(verify_name(node.module, "module"));
+  QUOIN_CHECK(check_operands(node));
+  QUOIN_CHECK(define_results(node));
+  return node.op.empty() ? check_call(node) : check_operator(node);
+}
+
+Status GraphVerifier::check_outputs() {
+  for (size_t i = 0; i < graph_.outputs.size(); ++i) {
+    if (auto status = known(graph_.outputs[i]); !status)
+      return fail(in(fmt::format("graph output {}", i), std::move(status).error()));
+  }
+  for (uint32_t id = 0; id < source_.size(); ++id)
+    if (source_[id] == Source::none) return bad(value_name(id) + " is neither input, constant nor result of a node");
+  return {};
+}
+
+// What the operator table calls a fault of the model is here a fault of the program.
+Error as_program_fault(Error error) {
+  if (error.code == Code::model || error.code == Code::unsupported) error.code = Code::program;
+  return error;
+}
+
+Status GraphVerifier::run() {
+  for (uint32_t id = 0; id < graph_.values.size(); ++id)
+    if (auto status = check_value(id); !status)
+      return fail(in(value_name(id), as_program_fault(std::move(status).error())));
+  QUOIN_CHECK(check_inputs());
+  for (size_t i = 0; i < graph_.nodes.size(); ++i)
+    if (auto status = check_node(graph_.nodes[i]); !status)
+      return fail(
+          in(fmt::format("node {} ({})", i, graph_.nodes[i].name), as_program_fault(std::move(status).error())));
+  return check_outputs();
+}
+
+Status check_offsets(const Graph& graph) {
+  const std::vector<bool> arena = in_arena(graph);
+  uint64_t end = 0;
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    const Value& value = graph.values[id];
+    const auto located = [&](std::string what) {
+      return fail(Error{Code::program, std::move(what), fmt::format("value {} ({})", id, value.name), {}});
+    };
+    if (!arena[id] && value.offset != 0) return located("has an arena offset, but does not live in the arena");
+    if (!arena[id]) continue;
+    const auto size = static_cast<uint64_t>(byte_size(value.type.dtype, value.type.shape));
+    if (value.offset % kArenaAlignment != 0)
+      return located(fmt::format("arena offset {} is not a multiple of {}", value.offset, kArenaAlignment));
+    if (value.offset > graph.arena_size || size > graph.arena_size - value.offset)
+      return located(fmt::format("bytes {} + {} are outside the arena of {}", value.offset, size, graph.arena_size));
+    end = std::max(end, value.offset + size);
+  }
+  if (graph.arena_size % kArenaAlignment != 0 || graph.arena_size - end >= kArenaAlignment)
+    return bad(fmt::format("an arena of {} bytes for intermediates that end at {}", graph.arena_size, end));
+  return {};
+}
+
+}  // namespace
+
+Status verify_graph(const Graph& graph, std::vector<uint32_t>& calls) {
+  QUOIN_CHECK(GraphVerifier(graph, calls).run());
+  if (auto status = verify_memory_plan(graph); !status) return fail(in("memory plan", std::move(status).error()));
+  return {};
+}
+
+// A sweep over the nodes: what lives now is kept by offset, so that only neighbours can overlap.
+Status verify_memory_plan(const Graph& graph) {
+  QUOIN_CHECK(check_offsets(graph));
+  const auto at_operand = [&](const Node& node) {
+    return graph.values[node.inputs[0]].offset == graph.values[node.outputs[0]].offset;
+  };
+  const std::vector<Storage> all = storages(graph, at_operand);
+  std::map<uint64_t, uint32_t> live;             // offset -> storage
+  using Expiry = std::pair<uint32_t, uint32_t>;  // last node, storage
+  std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries;
+  const auto offset = [&](uint32_t s) { return graph.values[all[s].values[0]].offset; };
+  const auto clash = [&](uint32_t a, uint32_t b) {
+    const uint32_t first = all[a].values[0], second = all[b].values[0];
+    return bad(fmt::format("value {} ({}) and value {} ({}) overlap while both are needed", first,
+                           graph.values[first].name, second, graph.values[second].name));
+  };
+  for (uint32_t s = 0; s < all.size(); ++s) {
+    if (all[s].size == 0) continue;
+    for (; !expiries.empty() && expiries.top().first < all[s].first; expiries.pop())
+      live.erase(offset(expiries.top().second));
+    const auto after = live.lower_bound(offset(s));
+    if (after != live.end() && after->first < offset(s) + all[s].size) return clash(after->second, s);
+    if (after != live.begin()) {
+      const uint32_t before = std::prev(after)->second;
+      if (offset(before) + all[before].size > offset(s)) return clash(before, s);
+    }
+    live.emplace(offset(s), s);
+    expiries.push({all[s].last, s});
+  }
+  return {};
+}
+
+}  // namespace quoin::program
