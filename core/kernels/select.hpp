@@ -18,7 +18,7 @@ std::span<const quoin_kernel> portable();
 
 struct Choice {
   const quoin_kernel* kernel = nullptr;
-  std::string provider;                // plugin name or "portable"
+  std::string provider;                  // plugin name or "portable"
   std::vector<std::string> passed_over;  // "avx512vnni_conv: isa not available", ...
 };
 

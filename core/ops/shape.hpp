@@ -1,4 +1,4 @@
-// Arithmetic on shapes and dims, shared by inference and kernels. Pure functions.
+// Arithmetic on shapes, dims and element types, shared by inference and kernels. Pure functions.
 #pragma once
 
 #include "ops/schema.hpp"
@@ -15,5 +15,11 @@ Shape without_dims(const Shape& shape, std::span<const int64_t> dims, bool keep)
 Result<Shape> broadcast(const Shape& a, const Shape& b);
 // Elements between neighbours along each dim of a dense row-major tensor.
 Shape strides_of(const Shape& shape);
+
+// Floating wins over integer wins over bool; within a class the wider type wins (u8 with s8: s16).
+DType promote(DType a, DType b);
+// Type of an operation between a tensor and a number: integers stay integers when the number is an integer that fits
+// s64, else the result is f32.
+DType with_number(DType dtype, double value);
 
 }  // namespace quoin

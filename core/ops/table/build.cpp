@@ -69,26 +69,6 @@ Types float_as_first(Operands operands, const Attrs&) {
   return one(is_floating(dtype) ? dtype : DType::f32, operands[0]->shape);
 }
 
-DType promote(DType a, DType b) {
-  if (a == b) return a;
-  if (a == DType::boolean) return b;
-  if (b == DType::boolean) return a;
-  if (is_floating(a) != is_floating(b)) return is_floating(a) ? a : b;
-  if (bits(a) == bits(b)) {  // f16 with bf16, or signed with unsigned: the next wider type holds both
-    if (is_floating(a)) return DType::f32;
-    return bits(a) < 8 ? DType::s8 : bits(a) == 8 ? DType::s16 : DType::s32;
-  }
-  return bits(a) > bits(b) ? a : b;
-}
-
-DType with_number(DType dtype, double value) {
-  if (is_floating(dtype)) return dtype;
-  const bool integral =
-      value >= -9.2e18 && value <= 9.2e18 && value == static_cast<double>(static_cast<int64_t>(value));
-  if (!integral) return DType::f32;
-  return dtype == DType::boolean ? DType::s64 : dtype;
-}
-
 Result<DType> dtype_attr(const Attrs& attrs, std::string_view name) {
   const auto dtype = parse_dtype(get_text(attrs, name));
   if (!dtype)

@@ -40,9 +40,6 @@ inline Types one(DType dtype, Shape shape) { return std::vector<TensorType>{{dty
 Types same_as_first(Operands operands, const Attrs& attrs);
 Types float_as_first(Operands operands, const Attrs& attrs);  // integers become f32 (exp, softmax, ...)
 
-// Floating wins over integer wins over bool; within a class the wider type wins (u8 with s8: s16).
-DType promote(DType a, DType b);
-DType with_number(DType dtype, double value);  // type of an operation between a tensor and a number
 Result<DType> dtype_attr(const Attrs& attrs, std::string_view name);
 Status expect_rank(const TensorType& type, size_t rank, std::string_view what);
 Status expect_shape(const TensorType* type, const Shape& shape, std::string_view what);  // null passes

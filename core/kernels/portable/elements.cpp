@@ -1,0 +1,320 @@
+#include "kernels/portable/elements.hpp"
+
+#include <quoin/numerics.hpp>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/portable/kernel.hpp"
+
+namespace quoin::kernels {
+namespace {
+
+constexpr int64_t kBlock = 256;  // elements per stack buffer
+
+float half_to_float(uint16_t bits) {
+  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16, exponent = (bits >> 10) & 31u,
+                 mantissa = bits & 1023u;
+  if (exponent == 0) {
+    const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  const uint32_t high = exponent == 31 ? 255u : exponent + 112u;
+  return std::bit_cast<float>(sign | (high << 23) | (mantissa << 13));
+}
+
+// Round to nearest even.
+uint16_t float_to_half(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
+  const float magnitude = std::fabs(value);
+  if (std::isnan(value)) return static_cast<uint16_t>(sign | 0x7e00u);
+  if (magnitude >= 65520.0f) return static_cast<uint16_t>(sign | 0x7c00u);
+  if (magnitude < 0x1p-14f)
+    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(magnitude * 0x1p24f)));
+  const uint32_t rounded = (bits & 0x7fffffffu) + 0xfffu + ((bits >> 13) & 1u);
+  return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));
+}
+
+float bfloat_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+uint16_t float_to_bfloat(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if (std::isnan(value)) return static_cast<uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+struct Half {
+  uint16_t bits;
+  operator double() const { return static_cast<double>(half_to_float(bits)); }
+  static Half from(double value) { return {float_to_half(static_cast<float>(value))}; }
+};
+struct BFloat {
+  uint16_t bits;
+  operator double() const { return static_cast<double>(bfloat_to_float(bits)); }
+  static BFloat from(double value) { return {float_to_bfloat(static_cast<float>(value))}; }
+};
+struct Bool {
+  uint8_t bits;
+  operator double() const { return bits != 0 ? 1.0 : 0.0; }
+  static Bool from(double value) { return {static_cast<uint8_t>(value != 0)}; }
+};
+
+// Truncates; saturates; NaN is 0. The bounds are powers of two, exact in binary64.
+int64_t to_int64(double value) {
+  if (!(value == value)) return 0;
+  if (value >= 0x1p63) return INT64_MAX;
+  return value < -0x1p63 ? INT64_MIN : static_cast<int64_t>(value);
+}
+
+// Calls f with a null pointer of the C++ type that stores `dtype`; false for sub-byte types.
+template <class F>
+bool visit(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::f32:
+      f(static_cast<float*>(nullptr));
+      return true;
+    case DType::f64:
+      f(static_cast<double*>(nullptr));
+      return true;
+    case DType::f16:
+      f(static_cast<Half*>(nullptr));
+      return true;
+    case DType::bf16:
+      f(static_cast<BFloat*>(nullptr));
+      return true;
+    case DType::s8:
+      f(static_cast<int8_t*>(nullptr));
+      return true;
+    case DType::u8:
+      f(static_cast<uint8_t*>(nullptr));
+      return true;
+    case DType::s16:
+      f(static_cast<int16_t*>(nullptr));
+      return true;
+    case DType::u16:
+      f(static_cast<uint16_t*>(nullptr));
+      return true;
+    case DType::s32:
+      f(static_cast<int32_t*>(nullptr));
+      return true;
+    case DType::s64:
+      f(static_cast<int64_t*>(nullptr));
+      return true;
+    case DType::boolean:
+      f(static_cast<Bool*>(nullptr));
+      return true;
+    case DType::s4:
+    case DType::u4:
+    case DType::s2:
+      return false;
+  }
+  return false;
+}
+
+// Sub-byte element: row r of the last axis starts on a byte, element 0 in the low bits.
+struct BitPlace {
+  int64_t byte;
+  uint32_t shift;
+};
+BitPlace place(const Block& block, int64_t index) {
+  const int64_t width = bits(block.dtype), row_bytes = (block.columns * width + 7) / 8;
+  const int64_t bit = (index % block.columns) * width;
+  return {index / block.columns * row_bytes + bit / 8, static_cast<uint32_t>(bit % 8)};
+}
+int64_t read_bits(const Block& block, const void* data, int64_t index) {
+  const BitPlace at = place(block, index);
+  const uint32_t width = bits(block.dtype), mask = (1u << width) - 1;
+  const uint32_t raw = (static_cast<const uint8_t*>(data)[at.byte] >> at.shift) & mask;
+  const bool negative = block.dtype != DType::u4 && (raw >> (width - 1)) != 0;
+  return static_cast<int64_t>(raw) - (negative ? int64_t{1} << width : 0);
+}
+void write_bits(const Block& block, void* data, int64_t index, int64_t value) {
+  const BitPlace at = place(block, index);
+  const uint32_t mask = (1u << bits(block.dtype)) - 1;
+  uint8_t& byte = static_cast<uint8_t*>(data)[at.byte];
+  byte = static_cast<uint8_t>((byte & ~(mask << at.shift)) | ((static_cast<uint32_t>(value) & mask) << at.shift));
+}
+
+template <class T>
+T narrow(double value) {
+  if constexpr (std::is_floating_point_v<T>)
+    return static_cast<T>(value);
+  else if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(to_int64(value));
+  else
+    return T::from(value);
+}
+
+}  // namespace
+
+void read_integers(const Block& block, const void* data, int64_t first, int64_t count, int64_t* out) {
+  const bool whole = visit(block.dtype, [&]<class T>(T*) {
+    const T* from = static_cast<const T*>(data) + first;
+    for (int64_t i = 0; i < count; ++i) {
+      if constexpr (std::is_integral_v<T>)
+        out[i] = static_cast<int64_t>(from[i]);
+      else
+        out[i] = to_int64(static_cast<double>(from[i]));
+    }
+  });
+  for (int64_t i = 0; !whole && i < count; ++i) out[i] = read_bits(block, data, first + i);
+}
+
+void read_numbers(const Block& block, const void* data, int64_t first, int64_t count, double* out) {
+  const bool whole = visit(block.dtype, [&]<class T>(T*) {
+    const T* from = static_cast<const T*>(data) + first;
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<double>(from[i]);
+  });
+  for (int64_t i = 0; !whole && i < count; ++i) out[i] = static_cast<double>(read_bits(block, data, first + i));
+}
+
+void write_integers(const Block& block, void* data, int64_t first, int64_t count, const int64_t* from) {
+  const bool whole = visit(block.dtype, [&]<class T>(T*) {
+    T* out = static_cast<T*>(data) + first;
+    for (int64_t i = 0; i < count; ++i) {
+      if constexpr (std::is_integral_v<T>)
+        out[i] = static_cast<T>(from[i]);
+      else
+        out[i] = narrow<T>(static_cast<double>(from[i]));
+    }
+  });
+  for (int64_t i = 0; !whole && i < count; ++i) write_bits(block, data, first + i, from[i]);
+}
+
+void write_numbers(const Block& block, void* data, int64_t first, int64_t count, const double* from) {
+  const bool whole = visit(block.dtype, [&]<class T>(T*) {
+    T* out = static_cast<T*>(data) + first;
+    for (int64_t i = 0; i < count; ++i) out[i] = narrow<T>(from[i]);
+  });
+  for (int64_t i = 0; !whole && i < count; ++i) write_bits(block, data, first + i, to_int64(from[i]));
+}
+
+int64_t integer_at(DType dtype, const void* data, int64_t index) {
+  int64_t out = 0;
+  read_integers({dtype, 1}, data, index, 1, &out);
+  return out;
+}
+
+double number_at(DType dtype, const void* data, int64_t index) {
+  double out = 0;
+  read_numbers({dtype, 1}, data, index, 1, &out);
+  return out;
+}
+
+Result<ScaleIndex> ScaleIndex::of(const TensorType& type) {
+  const QParams& q = *type.qparams;
+  const auto count = static_cast<int64_t>(q.scale.size());
+  const int64_t elements = numel(type.shape), columns = type.shape.empty() ? 1 : type.shape.back();
+  ScaleIndex out{1, count};
+  int64_t expected = 1;
+  if (q.scheme == Scheme::per_channel) {
+    if (q.axis < 0 || static_cast<size_t>(q.axis) >= type.shape.size())
+      return fail(Code::model, "channel axis {} of {}", q.axis, to_string(type.shape));
+    for (size_t i = static_cast<size_t>(q.axis) + 1; i < type.shape.size(); ++i) out.inner *= type.shape[i];
+    expected = type.shape[static_cast<size_t>(q.axis)];
+  } else if (q.scheme == Scheme::per_token) {
+    out.inner = std::max<int64_t>(columns, 1);
+    expected = elements / out.inner;
+  } else if (q.scheme == Scheme::per_group) {
+    out.inner = static_cast<int64_t>(q.group);
+    if (out.inner < 1 || columns % out.inner != 0)
+      return fail(Code::unsupported, "groups of {} do not divide the last dim of {}", q.group, to_string(type.shape));
+    expected = elements / out.inner;
+  }
+  out.inner = std::max<int64_t>(out.inner, 1);
+  if (count != expected && elements != 0)
+    return fail(Code::model, "{} scales for {}, expected {}", count, to_string(type.shape), expected);
+  if (!q.zero_point.empty() && q.zero_point.size() != q.scale.size())
+    return fail(Code::model, "{} zero points for {} scales", q.zero_point.size(), q.scale.size());
+  return out;
+}
+
+Result<Converter> Converter::make(const TensorType& from, const TensorType& to) {
+  Converter out;
+  out.from_ = from;
+  out.to_ = to;
+  const bool same_numbers = !from.qparams == !to.qparams && (!from.qparams || *from.qparams == *to.qparams);
+  if (from.dtype == to.dtype && same_numbers) return out;
+  if (from.qparams) {
+    QUOIN_TRY(out.from_scale_, ScaleIndex::of(from));
+  }
+  if (to.qparams) {
+    QUOIN_TRY(out.to_scale_, ScaleIndex::of(to));
+  }
+  if (from.qparams && to.qparams && from.qparams->scale.size() == 1 && to.qparams->scale.size() == 1)
+    out.path_ = Path::rescale;
+  else if (from.qparams || to.qparams)
+    out.path_ = Path::scaled;
+  else
+    out.path_ = is_floating(from.dtype) || is_floating(to.dtype) ? Path::numbers : Path::integers;
+  return out;
+}
+
+void Converter::rescale(const void* from, void* to, int64_t first, int64_t count) const {
+  int64_t block[kBlock];
+  const QParams &a = *from_.qparams, &b = *to_.qparams;
+  const float ratio = a.scale[0] / b.scale[0];
+  read_integers(Block::of(from_), from, first, count, block);
+  for (int64_t i = 0; i < count; ++i)
+    block[i] = numerics::rescale(static_cast<int32_t>(block[i]), a.zero_point_at(0), ratio, b.zero_point_at(0), b.qmin,
+                                 b.qmax);
+  write_integers(Block::of(to_), to, first, count, block);
+}
+
+void Converter::scaled(const void* from, void* to, int64_t first, int64_t count) const {
+  double numbers[kBlock];
+  int64_t integers[kBlock];
+  if (from_.qparams) {
+    const QParams& q = *from_.qparams;
+    read_integers(Block::of(from_), from, first, count, integers);
+    for (int64_t i = 0; i < count; ++i) {
+      const auto at = static_cast<size_t>(from_scale_(first + i));
+      numbers[i] = static_cast<double>(
+          numerics::dequantize(static_cast<int32_t>(integers[i]), q.scale[at], q.zero_point_at(at)));
+    }
+  } else {
+    read_numbers(Block::of(from_), from, first, count, numbers);
+  }
+  if (!to_.qparams) return write_numbers(Block::of(to_), to, first, count, numbers);
+  const QParams& q = *to_.qparams;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<size_t>(to_scale_(first + i));
+    integers[i] =
+        numerics::quantize(static_cast<float>(numbers[i]), 1.0f / q.scale[at], q.zero_point_at(at), q.qmin, q.qmax);
+  }
+  write_integers(Block::of(to_), to, first, count, integers);
+}
+
+void Converter::run_range(const void* from, void* to, int64_t begin, int64_t end) const {
+  for (int64_t first = begin; first < end; first += kBlock) {
+    const int64_t count = std::min(kBlock, end - first);
+    if (path_ == Path::rescale) {
+      rescale(from, to, first, count);
+    } else if (path_ == Path::scaled) {
+      scaled(from, to, first, count);
+    } else if (path_ == Path::integers) {
+      int64_t block[kBlock];
+      read_integers(Block::of(from_), from, first, count, block);
+      write_integers(Block::of(to_), to, first, count, block);
+    } else {
+      double block[kBlock];
+      read_numbers(Block::of(from_), from, first, count, block);
+      write_numbers(Block::of(to_), to, first, count, block);
+    }
+  }
+}
+
+void Converter::run(const quoin_host& host, const void* from, void* to) const {
+  const int64_t count = numel(from_.shape);
+  if (count == 0) return;
+  if (path_ == Path::copy) {
+    if (from != to) std::memcpy(to, from, static_cast<size_t>(byte_size(from_.dtype, from_.shape)));
+    return;
+  }
+  // Sub-byte neighbours share bytes: one thread writes them all.
+  const int64_t grain = bits(to_.dtype) < 8 ? count : 64 * kBlock;
+  parallel(host, count, grain, [&](int64_t begin, int64_t end, uint32_t) { run_range(from, to, begin, end); });
+}
+
+}  // namespace quoin::kernels

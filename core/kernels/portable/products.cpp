@@ -1,0 +1,103 @@
+#include "kernels/portable/products.hpp"
+
+namespace quoin::kernels {
+
+bool small_integers(const TensorType& type) { return type.qparams && bits(type.dtype) <= 8; }
+bool real_f32(const TensorType& type) { return !type.qparams && type.dtype == DType::f32; }
+bool tensor_quantized(const TensorType& type) {
+  return type.qparams && type.qparams->scale.size() == 1 && bits(type.dtype) >= 8 && bits(type.dtype) <= 16;
+}
+
+void store_integer(DType dtype, void* out, int64_t index, int32_t value) {
+  switch (dtype) {
+    case DType::s8:
+      static_cast<int8_t*>(out)[index] = static_cast<int8_t>(value);
+      break;
+    case DType::u8:
+      static_cast<uint8_t*>(out)[index] = static_cast<uint8_t>(value);
+      break;
+    case DType::s16:
+      static_cast<int16_t*>(out)[index] = static_cast<int16_t>(value);
+      break;
+    case DType::u16:
+      static_cast<uint16_t*>(out)[index] = static_cast<uint16_t>(value);
+      break;
+    default:
+      static_cast<int32_t*>(out)[index] = value;
+      break;
+  }
+}
+
+Result<Centered> Centered::of(const TensorType& type) {
+  QUOIN_TRY(const ScaleIndex index, ScaleIndex::of(type));
+  return Centered{type, index};
+}
+
+void Centered::read(const quoin_host& host, const void* data, Word* out) const {
+  constexpr int64_t kBlock = 256;
+  parallel(host, count(), 64 * kBlock, [&](int64_t begin, int64_t end, uint32_t) {
+    int64_t block[kBlock];
+    for (int64_t first = begin; first < end; first += kBlock) {
+      const int64_t size = std::min(kBlock, end - first);
+      read_integers(Block::of(type), data, first, size, block);
+      for (int64_t i = 0; i < size; ++i)
+        out[first + i] =
+            static_cast<Word>(block[i] - type.qparams->zero_point_at(static_cast<size_t>(index(first + i))));
+    }
+  });
+}
+
+bool ProductOutput::accepts(const NodeView& view, int32_t weight_axis) {
+  const TensorType &x = view.in(0), &w = view.in(1), &y = view.out();
+  if (!small_integers(x) || x.qparams->scale.size() != 1 || !small_integers(w)) return false;
+  if (w.qparams->scale.size() != 1 && (w.qparams->scheme != Scheme::per_channel || w.qparams->axis != weight_axis))
+    return false;
+  if (!tensor_quantized(y) && !real_f32(y)) return false;
+  if (!view.has_in(2) || real_f32(view.in(2))) return true;
+  const TensorType& bias = view.in(2);  // integer: its scale must be the product's
+  if (!bias.qparams || bias.dtype != DType::s32) return false;
+  const QParams &qb = *bias.qparams, &qw = *w.qparams;
+  for (size_t c = 0; c < std::max(qb.scale.size(), qw.scale.size()); ++c) {
+    const float product = x.qparams->scale[0] * qw.scale[c % qw.scale.size()];
+    if (qb.scale[c % qb.scale.size()] != product || qb.zero_point_at(c % qb.scale.size()) != 0) return false;
+  }
+  return true;
+}
+
+Result<ProductOutput> ProductOutput::make(const NodeView& view, int64_t channels) {
+  ProductOutput out;
+  const TensorType &x = view.in(0), &w = view.in(1), &y = view.out();
+  out.scale_x_ = x.qparams->scale[0];
+  if (view.has_in(2)) out.bias_ = view.in(2).dtype;
+  out.out_ = y.dtype;
+  if (y.qparams) {
+    out.zero_point_ = y.qparams->zero_point_at(0);
+    out.qmin_ = y.qparams->qmin;
+    out.qmax_ = y.qparams->qmax;
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    out.scale_w_.push_back(w.qparams->scale[static_cast<size_t>(c) % w.qparams->scale.size()]);
+    if (y.qparams)
+      out.multiplier_.push_back(
+          numerics::requantize_multiplier(out.scale_x_, out.scale_w_.back(), y.qparams->scale[0]));
+  }
+  return out;
+}
+
+void ProductOutput::store(Word sum, int64_t channel, const void* bias, void* out, int64_t index) const {
+  const auto c = static_cast<size_t>(channel);
+  const bool quantized = !multiplier_.empty();
+  if (bias != nullptr && bias_ == DType::s32) {
+    sum += static_cast<Word>(static_cast<const int32_t*>(bias)[c]);
+  } else if (bias != nullptr && quantized) {
+    sum += static_cast<Word>(numerics::quantize_bias(static_cast<const float*>(bias)[c], scale_x_, scale_w_[c]));
+  }
+  const auto total = static_cast<int32_t>(sum);
+  if (quantized)
+    return store_integer(out_, out, index, numerics::requantize(total, multiplier_[c], zero_point_, qmin_, qmax_));
+  float real = numerics::dequantize_product(total, scale_x_, scale_w_[c]);
+  if (bias != nullptr && bias_ == DType::f32) real += static_cast<const float*>(bias)[c];
+  static_cast<float*>(out)[index] = real;
+}
+
+}  // namespace quoin::kernels

@@ -1,0 +1,66 @@
+// What convolutions and matrix products share: dot products in float and in wrapping int32, and how int32 sums become
+// results (numerics.hpp).
+#pragma once
+
+#include <quoin/numerics.hpp>
+
+#include "kernels/portable/kernel.hpp"
+
+namespace quoin::kernels {
+
+// Sums of integer products wrap modulo 2^32, which is exact wherever the true sum fits int32.
+using Word = uint32_t;
+
+// sum of a[k] * b[k]. Sixteen interleaved partial sums, added in order at the end: the compiler may use vector
+// registers of any width without changing the result.
+template <class T>
+T dot(const T* a, const T* b, int64_t count) {
+  constexpr int64_t kLanes = 16;
+  T lanes[kLanes] = {};
+  int64_t k = 0;
+  for (; k + kLanes <= count; k += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += a[k + lane] * b[k + lane];
+  T sum{};
+  for (const T lane : lanes) sum += lane;
+  for (; k < count; ++k) sum += a[k] * b[k];
+  return sum;
+}
+
+// out[i] = q - zero point, as a Word. `scale_index` finds the zero point of each element.
+struct Centered {
+  TensorType type;
+  ScaleIndex index;
+  static Result<Centered> of(const TensorType& type);
+  int64_t count() const { return numel(type.shape); }
+  void read(const quoin_host& host, const void* data, Word* out) const;
+};
+
+// Turns the sum of output channel c into element i of the result. Scales: s[c] = scale_x * scale_w[c].
+//   quantized result: numerics::requantize(sum + int32 bias, ...)
+//   float result:     numerics::dequantize_product(sum + int32 bias, ...) + float bias
+class ProductOutput {
+ public:
+  // `weight_axis`: the dim of a per-channel weight that counts output channels; `channels` of them (a group of a
+  // transposed convolution has fewer scales than channels: they repeat). Bias is slot 2 if the operator has one.
+  static Result<ProductOutput> make(const NodeView& view, int64_t channels);
+  // The types of x, weight, bias and result that integer products are defined for.
+  static bool accepts(const NodeView& view, int32_t weight_axis);
+
+  void store(Word sum, int64_t channel, const void* bias, void* out, int64_t index) const;
+
+ private:
+  float scale_x_ = 1;
+  std::vector<float> scale_w_;  // per channel
+  std::vector<float> multiplier_;
+  DType bias_ = DType::f32, out_ = DType::f32;
+  int32_t zero_point_ = 0, qmin_ = 0, qmax_ = 0;
+};
+
+// Tensors of at most 8 bits: sums of products of differences fit int32 for up to 33000 terms.
+bool small_integers(const TensorType& type);
+bool real_f32(const TensorType& type);
+// Per-tensor quantized, at most 16 bits.
+bool tensor_quantized(const TensorType& type);
+void store_integer(DType dtype, void* out, int64_t index, int32_t value);
+
+}  // namespace quoin::kernels
