@@ -13,6 +13,7 @@
 //             activations with kReadPadding spare bytes. Per-channel arrays (bias, multiplier, sums, weight scales) are
 //             read up to round_up(channels, kChannelPadding) elements. Float tensors are never read past their end,
 //             except per-channel arrays (bias) of gemm_f32 and depthwise_f32. Packed weights come padded from pack.hpp.
+//   NaN       Float clamps let NaN through, as the framework does; quantizing turns it into `low`.
 //   aliasing  Elementwise kernels may run in place (y == x); all others need disjoint buffers.
 // Preconditions are the caller's duty (sizes >= 0, low <= high, k >= 1): kernels check nothing.
 #pragma once
@@ -271,7 +272,6 @@ struct BinaryF32 {
   float low = -__builtin_inff(), high = __builtin_inff();  // fused clamp
 };
 
-// NaN passes low (as numerics::clamp_real).
 struct ClampF32 {
   const float* x = nullptr;
   float* y = nullptr;

@@ -4,9 +4,11 @@
 
 #include <quoin/abi.h>
 
+#include <span>
+
 namespace quoin::cpu {
 
-// Elements are quoin_kernel; static storage.
-quoin_array operator_kernels();
+// Static storage; what quoin_plugin.kernels points at.
+std::span<const quoin_kernel> operator_kernels();
 
 }  // namespace quoin::cpu

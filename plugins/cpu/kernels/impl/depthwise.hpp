@@ -219,7 +219,7 @@ QUOIN_INLINE void depthwise_f32_pixel(const DepthwiseF32& g, int64_t row, int64_
         const float* x = g.x + ((top + kh * w.dilation_h) * w.in_w + left + kw * w.dilation_w) * g.x_stride + c;
         acc = T::fma(T::load_n(x, n), T::load(weights + (kh * w.kernel_w + kw) * 16 + v * T::kLanes), acc);
       }
-    T::store_n(g.y + (row * w.out_w + column) * g.y_stride + c, T::min(T::max(acc, T::set1(g.low)), T::set1(g.high)),
+    T::store_n(g.y + (row * w.out_w + column) * g.y_stride + c, T::min(T::set1(g.high), T::max(T::set1(g.low), acc)),
                n);
   }
 }
@@ -250,7 +250,7 @@ void depthwise_plane_f32(const PlaneF32& g) {
           acc = T::fma(T::load(x), T::set1(g.w[kh * w.kernel_w + kw]), acc);
         }
       }
-      T::store_n(g.y + row * w.out_w + column, T::min(T::max(acc, T::set1(g.low)), T::set1(g.high)), n);
+      T::store_n(g.y + row * w.out_w + column, T::min(T::set1(g.high), T::max(T::set1(g.low), acc)), n);
     });
   }
 }

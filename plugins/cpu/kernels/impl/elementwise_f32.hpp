@@ -16,7 +16,7 @@ QUOIN_INLINE void binary_f32(const BinaryF32& g, const Op& op) {
     each_vector<T>(g.cols, [&](int64_t i, int64_t n) QUOIN_LAMBDA_INLINE {
       const typename T::F left = g.a_scalar ? T::set1(*a) : T::load_n(a + i, n);
       const typename T::F right = g.b_scalar ? T::set1(*b) : T::load_n(b + i, n);
-      T::store_n(y + i, T::min(T::max(op(left, right), low), high), n);
+      T::store_n(y + i, T::min(high, T::max(low, op(left, right))), n);
     });
   }
 }
@@ -47,7 +47,7 @@ QUOIN_INLINE void unary_f32(const float* x, float* y, int64_t count, const Op& o
 template <class T>
 void clamp_f32(const ClampF32& g) {
   const typename T::F low = T::set1(g.low), high = T::set1(g.high);
-  unary_f32<T>(g.x, g.y, g.count, [&](typename T::F v) { return T::min(T::max(v, low), high); });
+  unary_f32<T>(g.x, g.y, g.count, [&](typename T::F v) { return T::min(high, T::max(low, v)); });
 }
 template <class T>
 void gelu_f32(const float* x, float* y, int64_t count) {
@@ -79,7 +79,7 @@ void silu_f32(const float* x, float* y, int64_t count) {
 template <class T>
 void hardswish_f32(const float* x, float* y, int64_t count) {
   unary_f32<T>(x, y, count,
-               [](typename T::F v) { return v * T::min(T::max(v + T::set1(3), T::set1(0)), T::set1(6)) / T::set1(6); });
+               [](typename T::F v) { return v * T::min(T::set1(6), T::max(T::set1(0), v + T::set1(3))) / T::set1(6); });
 }
 template <class T>
 void exp_f32(const float* x, float* y, int64_t count) {

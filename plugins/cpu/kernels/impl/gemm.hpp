@@ -102,7 +102,7 @@ struct StoreF32 {
         const typename T::F scale = T::set1(g.row_scale ? g.row_scale[row + m] : 1.0f);
         typename T::F y = T::to_float(T::sub_int(acc[m][v], T::mul_int(zero, sums))) * (scale * multiplier);
         if (g.float_bias) y = y + T::load_n(g.float_bias + c, n);
-        T::store_n(g.y + (row + m) * g.y_stride + c, T::min(T::max(y, low), high), n);
+        T::store_n(g.y + (row + m) * g.y_stride + c, T::min(high, T::max(low, y)), n);
       }
     }
   }
@@ -223,7 +223,7 @@ struct FmaKernel {
       for (int m = 0; m < Rows; ++m) {
         if (m >= rows) continue;
         const F offset = g.row_bias ? bias + T::set1(g.row_bias[row + m]) : bias;
-        T::store_n(g.y + (row + m) * g.y_stride + c, T::min(T::max(T::fma(acc[m][v], scale, offset), low), high), n);
+        T::store_n(g.y + (row + m) * g.y_stride + c, T::min(high, T::max(low, T::fma(acc[m][v], scale, offset))), n);
       }
     }
   }

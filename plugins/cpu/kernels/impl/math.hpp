@@ -1,4 +1,5 @@
-// Elementary functions on a vector of floats. Polynomials and rationals are minimax fits in binary32; the error bounds
+// Elementary functions on a vector of floats; bounds are the first operand of min and max, so that NaN passes.
+// Polynomials and rationals are minimax fits in binary32; the error bounds
 // in kernels.hpp are checked by tests over the whole range.
 #pragma once
 
@@ -13,7 +14,7 @@ template <class T>
 QUOIN_INLINE typename T::F exp(typename T::F x) {
   using F = typename T::F;
   const F lowest = T::set1(-87.3365478515625f);
-  const F bounded = T::min(T::max(x, lowest), T::set1(89.0f));
+  const F bounded = T::min(T::set1(89.0f), T::max(lowest, x));
   const F n = T::round(bounded * T::set1(1.44269504088896341f));
   F r = T::fma(n, T::set1(-0.693359375f), bounded);
   r = T::fma(n, T::set1(2.12194440e-4f), r);
@@ -39,7 +40,7 @@ QUOIN_INLINE typename T::F sigmoid(typename T::F x) {
 template <class T>
 QUOIN_INLINE typename T::F tanh(typename T::F x) {
   using F = typename T::F;
-  const F v = T::min(T::max(x, T::set1(-7.90531110763549805f)), T::set1(7.90531110763549805f)), s = v * v;
+  const F v = T::min(T::set1(7.90531110763549805f), T::max(T::set1(-7.90531110763549805f), x)), s = v * v;
   F p = T::set1(-2.76076847742355e-16f);
   p = T::fma(p, s, T::set1(2.00018790482477e-13f));
   p = T::fma(p, s, T::set1(-8.60467152213735e-11f));
@@ -57,7 +58,7 @@ QUOIN_INLINE typename T::F tanh(typename T::F x) {
 template <class T>
 QUOIN_INLINE typename T::F erf(typename T::F x) {
   using F = typename T::F;
-  const F v = T::min(T::max(x, T::set1(-4)), T::set1(4)), s = v * v;
+  const F v = T::min(T::set1(4), T::max(T::set1(-4), x)), s = v * v;
   F p = T::set1(-2.72614225801306e-10f);
   p = T::fma(p, s, T::set1(2.77068142495902e-08f));
   p = T::fma(p, s, T::set1(-2.10102402082508e-06f));
