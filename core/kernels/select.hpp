@@ -14,6 +14,8 @@
 namespace quoin::kernels {
 
 // The portable set: defines the semantics of every operator; accepts everything legal. Static storage.
+// Calls of any kernel: quoin_run.inputs has one tensor per operand of the node, constants too; an absent optional
+// operand is a zeroed quoin_tensor. Operators without an integer form run on quantized values as quantize(op(dequantize)).
 std::span<const quoin_kernel> portable();
 
 struct Choice {
