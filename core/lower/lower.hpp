@@ -15,21 +15,21 @@ namespace quoin::lower {
 
 struct Options {
   std::vector<std::shared_ptr<host::Backend>> order;  // who may claim, in this order
-  uint64_t isa = 0;                                    // target instruction sets
-  bool keep_original = true;                           // store sub-graphs for fallback
-  std::string fallback = "warn";                       // allow | warn | error: node that no plugin takes
-  std::vector<quoin_param> params;                     // for partition and compile
+  uint64_t isa = 0;                                   // target instruction sets
+  bool keep_original = true;                          // store sub-graphs for fallback
+  std::string fallback = "warn";                      // allow | warn | error: node that no plugin takes
+  std::vector<quoin_param> params;                    // for partition and compile
 };
 
 // Where one node of the graph will run.
 struct Placement {
   ir::NodeId node = ir::kNone;
   std::string name, op, module;
-  std::string backend;    // plugin name, or "kernels"
-  std::string kernel;     // for "kernels": which one
-  bool integer = false;   // computes on integers
-  std::string reason;     // for "kernels": why no plugin took it
-  int64_t macs = 0;       // multiply-adds
+  std::string backend;   // plugin name, or "kernels"
+  std::string kernel;    // for "kernels": which one
+  bool integer = false;  // computes on integers
+  std::string reason;    // for "kernels": why no plugin took it
+  int64_t macs = 0;      // multiply-adds
 };
 
 struct Lowered {

@@ -1,0 +1,124 @@
+#include "lower/compile.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+#include "host/call.hpp"
+#include "ir/snapshot.hpp"
+
+namespace quoin::lower {
+namespace {
+
+// What a delegate's spans borrow from.
+struct Storage {
+  Buffer blob;
+  std::vector<std::shared_ptr<const Buffer>> named;
+};
+
+// Collects what the plugin writes.
+class Writer {
+ public:
+  explicit Writer(NamedData& named) : all_named_(named), storage_(std::make_shared<Storage>()) {}
+
+  quoin_blob_writer table() {
+    return {sizeof(quoin_blob_writer), 0, this,
+            [](void* self, quoin_bytes chunk) { return static_cast<Writer*>(self)->guarded_write(chunk); },
+            [](void* self, quoin_str key, quoin_bytes data, uint64_t alignment) {
+              return static_cast<Writer*>(self)->guarded_named(key, data, alignment);
+            }};
+  }
+  const std::string& fault() const { return fault_; }
+  // Call once, after compile().
+  void move_into(program::Delegate& delegate) {
+    storage_->blob.shrink_to_fit();
+    delegate.blob = storage_->blob;
+    delegate.named = std::move(named_);
+    delegate.owner = std::move(storage_);
+  }
+
+ private:
+  // Nothing may throw into the plugin.
+  quoin_status guarded_write(quoin_bytes chunk) noexcept try {
+    const auto* bytes = static_cast<const std::byte*>(chunk.data);
+    if (chunk.size == 0) return QUOIN_OK;
+    if (bytes == nullptr) return refuse(fmt::format("wrote {} bytes from nowhere", chunk.size));
+    storage_->blob.insert(storage_->blob.end(), bytes, bytes + chunk.size);
+    return QUOIN_OK;
+  } catch (const std::exception&) {
+    return QUOIN_OUT_OF_MEMORY;
+  }
+  quoin_status guarded_named(quoin_str key, quoin_bytes data, uint64_t alignment) noexcept try {
+    return named(key, data, alignment);
+  } catch (const std::exception&) {
+    return QUOIN_OUT_OF_MEMORY;
+  }
+
+  quoin_status named(quoin_str key, quoin_bytes data, uint64_t alignment) {
+    if (key.data == nullptr || key.size == 0) return refuse("named data without a key");
+    const std::string name(key.data, key.size);
+    if (data.data == nullptr && data.size != 0)
+      return refuse(fmt::format("data {}: {} bytes from nowhere", name, data.size));
+    if (alignment > 64) return refuse(fmt::format("data {}: alignment {}, at most 64", name, alignment));
+    std::shared_ptr<const Buffer>& known = all_named_[name];
+    const auto* bytes = static_cast<const std::byte*>(data.data);
+    if (!known) known = std::make_shared<const Buffer>(bytes, bytes + data.size);
+    if (known->size() != data.size || (data.size != 0 && std::memcmp(known->data(), bytes, data.size) != 0))
+      return refuse(fmt::format("data {} was written twice with different bytes", name));
+    storage_->named.push_back(known);
+    named_[name] = *known;
+    return QUOIN_OK;
+  }
+  quoin_status refuse(std::string why) {
+    if (fault_.empty()) fault_ = std::move(why);
+    return QUOIN_INVALID;
+  }
+
+  NamedData& all_named_;
+  std::shared_ptr<Storage> storage_;
+  std::map<std::string, std::span<const std::byte>> named_;
+  std::string fault_;
+};
+
+std::vector<ir::ValueId> graph_values(const ir::Snapshot& snapshot, const uint32_t* ids, uint32_t count) {
+  std::vector<ir::ValueId> out;
+  for (uint32_t i = 0; i < count; ++i) out.push_back(snapshot.value_ids()[ids[i]]);
+  return out;
+}
+
+}  // namespace
+
+Result<Compiled> compile(const ir::Graph& graph, const Claim& claim, const Options& options, NamedData& named) {
+  const host::Backend& backend = *claim.backend;
+  const ir::Snapshot snapshot = ir::Snapshot::of(graph, claim.nodes);
+  const quoin_lower_request request{
+      sizeof request,
+      0,
+      snapshot.view(),
+      {options.params.data(), static_cast<uint32_t>(options.params.size()), sizeof(quoin_param)},
+      options.isa};
+  Writer writer(named);
+  const quoin_blob_writer table = writer.table();
+  auto called = host::call(backend.name(), [&](quoin_error* error) {
+    return backend.table().compiler->compile(backend.handle(), &request, &table, error);
+  });
+  const std::string where =
+      fmt::format("compile {} ({} nodes from {})", claim.tag, claim.nodes.size(), graph.describe(claim.nodes[0]));
+  if (!writer.fault().empty())
+    return fail(Error{Code::plugin, writer.fault(), where + ": plugin " + backend.name(), {}});
+  if (!called.ok()) return fail(in(where, std::move(called.error)));
+
+  Compiled out;
+  out.inputs = graph_values(snapshot, snapshot.view()->inputs, snapshot.view()->num_inputs);
+  out.outputs = graph_values(snapshot, snapshot.view()->outputs, snapshot.view()->num_outputs);
+  out.delegate.plugin = backend.name();
+  out.delegate.version = backend.version();
+  out.delegate.tag = claim.tag;
+  out.delegate.blob_format = backend.table().compiler->blob_format;
+  out.delegate.isa = options.isa;
+  writer.move_into(out.delegate);
+  for (const ir::NodeId node : claim.nodes) out.delegate.debug_ids.push_back(graph.node(node).debug_id);
+  return out;
+}
+
+}  // namespace quoin::lower

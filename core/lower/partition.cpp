@@ -1,0 +1,183 @@
+#include "lower/partition.hpp"
+
+#include <algorithm>
+#include <exception>
+
+#include "base/text.hpp"
+#include "host/call.hpp"
+#include "ir/snapshot.hpp"
+#include "lower/schedule.hpp"
+
+namespace quoin::lower {
+namespace {
+
+std::string names(const ir::Graph& graph, const std::vector<ir::NodeId>& nodes) {
+  constexpr size_t kShown = 8;
+  std::vector<std::string> out;
+  for (size_t i = 0; i < std::min(nodes.size(), kShown); ++i) out.push_back(graph.node(nodes[i]).name);
+  if (nodes.size() > kShown) out.push_back(fmt::format("{} more", nodes.size() - kShown));
+  return join(out, ", ");
+}
+
+// Answers one plugin's callbacks during partition().
+class Asking {
+ public:
+  Asking(const ir::Graph& graph, std::shared_ptr<host::Backend> backend, const std::vector<ir::NodeId>& ids,
+         Partition& partition, Diagnostics& diagnostics)
+      : graph_(graph),
+        backend_(std::move(backend)),
+        ids_(ids),
+        partition_(partition),
+        diagnostics_(diagnostics),
+        sees_all_(partition.claims.empty()),
+        position_(graph.node_capacity(), 0),
+        claimed_(graph.node_capacity(), false) {
+    for (uint32_t i = 0; i < ids.size(); ++i) position_[ids[i]] = i;
+  }
+
+  quoin_claims table() {
+    return {
+        sizeof(quoin_claims), 0, this,
+        [](void* self, const uint32_t* nodes, uint32_t count, quoin_str tag) {
+          return static_cast<Asking*>(self)->guarded_claim({nodes, count}, tag);
+        },
+        [](void* self, uint32_t node, quoin_str reason) { static_cast<Asking*>(self)->guarded_decline(node, reason); }};
+  }
+  // The first claim that the plugin should not have made.
+  Status fault() const {
+    if (fault_.empty()) return {};
+    return fail(Error{Code::plugin, fault_, "plugin " + backend_->name(), "report it to the plugin's author"});
+  }
+
+ private:
+  // Nothing may throw into the plugin.
+  quoin_status guarded_claim(std::span<const uint32_t> nodes, quoin_str tag) noexcept try {
+    return claim(nodes, tag);
+  } catch (const std::exception&) {
+    return QUOIN_OUT_OF_MEMORY;
+  }
+  void guarded_decline(uint32_t node, quoin_str reason) noexcept try {
+    decline(node, reason);
+  } catch (const std::exception&) {
+    return;  // a lost reason is reported as "gave no reason"
+  }
+
+  quoin_status claim(std::span<const uint32_t> nodes, quoin_str tag);
+  void decline(uint32_t node, quoin_str reason);
+  std::string circle(const std::vector<ir::NodeId>& nodes) const;
+  quoin_status drop(const std::vector<ir::NodeId>& nodes);
+  bool fits(const Claim& claim) const;
+  quoin_status refuse(std::string why) {
+    if (fault_.empty()) fault_ = std::move(why);
+    return QUOIN_INVALID;
+  }
+
+  const ir::Graph& graph_;
+  std::shared_ptr<host::Backend> backend_;
+  const std::vector<ir::NodeId>& ids_;  // snapshot node -> graph node
+  Partition& partition_;
+  Diagnostics& diagnostics_;
+  bool sees_all_;                   // no nodes are hidden from it because an earlier plugin took them
+  std::vector<uint32_t> position_;  // graph node -> snapshot node
+  std::vector<bool> claimed_;       // graph nodes that this plugin claimed
+  std::string fault_;
+};
+
+quoin_status Asking::claim(std::span<const uint32_t> nodes, quoin_str tag) {
+  if (nodes.empty() || nodes.data() == nullptr) return refuse("claims no nodes");
+  Claim claim{backend_, {}, std::string(tag.data == nullptr ? "" : tag.data, tag.data == nullptr ? 0 : tag.size)};
+  for (const uint32_t node : nodes) {
+    if (node >= ids_.size()) return refuse(fmt::format("claims node {} of a graph with {}", node, ids_.size()));
+    claim.nodes.push_back(ids_[node]);
+  }
+  std::sort(claim.nodes.begin(), claim.nodes.end(), [&](auto a, auto b) { return position_[a] < position_[b]; });
+  if (const auto twice = std::adjacent_find(claim.nodes.begin(), claim.nodes.end()); twice != claim.nodes.end())
+    return refuse(fmt::format("claims {} twice in one claim", graph_.describe(*twice)));
+  const auto again = std::find_if(claim.nodes.begin(), claim.nodes.end(), [&](auto node) { return claimed_[node]; });
+  if (again != claim.nodes.end()) return refuse(fmt::format("claims {} in two claims", graph_.describe(*again)));
+  if (!fits(claim)) return sees_all_ ? refuse(circle(claim.nodes)) : drop(claim.nodes);
+  for (const ir::NodeId node : claim.nodes) claimed_[node] = true;
+  partition_.claims.push_back(std::move(claim));
+  return QUOIN_OK;
+}
+
+std::string Asking::circle(const std::vector<ir::NodeId>& nodes) const {
+  const ir::NodeId back = reentry(graph_, nodes);
+  if (back != ir::kNone)
+    return fmt::format("claims [{}], which is not convex: a value leaves the claim and comes back at {}",
+                       names(graph_, nodes), graph_.describe(back));
+  return fmt::format("claims [{}], which depends in a circle on another of its claims", names(graph_, nodes));
+}
+
+// Not the plugin's fault: paths through the nodes of earlier plugins were hidden from it.
+quoin_status Asking::drop(const std::vector<ir::NodeId>& nodes) {
+  const std::string why = "its claim surrounds nodes that were taken before";
+  for (const ir::NodeId node : nodes) partition_.reasons[node].push_back(backend_->name() + ": " + why);
+  diagnostics_.warn("plugin " + backend_->name(), fmt::format("[{}] left to others: {}", names(graph_, nodes), why));
+  return QUOIN_OK;
+}
+
+bool Asking::fits(const Claim& claim) const {
+  auto lists = node_lists(partition_.claims);
+  lists.push_back(&claim.nodes);
+  return schedule(graph_, lists).has_value();
+}
+
+void Asking::decline(uint32_t node, quoin_str reason) {
+  if (node >= ids_.size()) {
+    refuse(fmt::format("declines node {} of a graph with {}", node, ids_.size()));
+    return;
+  }
+  constexpr uint64_t kLongest = 1024;
+  const std::string text(reason.data == nullptr ? "" : reason.data,
+                         reason.data == nullptr ? 0 : std::min(reason.size, kLongest));
+  partition_.reasons[ids_[node]].push_back(backend_->name() + ": " + (text.empty() ? "gave no reason" : text));
+}
+
+Status ask(const ir::Graph& graph, const std::shared_ptr<host::Backend>& backend, const Options& options,
+           Partition& partition, Diagnostics& diagnostics) {
+  std::vector<bool> taken(graph.node_capacity(), false);
+  for (const Claim& claim : partition.claims)
+    for (const ir::NodeId node : claim.nodes) taken[node] = true;
+  std::vector<ir::NodeId> free;
+  for (const ir::NodeId node : graph.order())
+    if (!taken[node]) free.push_back(node);
+  if (free.empty()) return {};
+  const quoin_compiler* compiler = backend->table().compiler;
+  if (!QUOIN_HAS(quoin_compiler, compiler, partition)) {
+    for (const ir::NodeId node : free)
+      partition.reasons[node].push_back(backend->name() + ": the plugin has no compiler");
+    return {};
+  }
+  const ir::Snapshot snapshot = partition.claims.empty() ? ir::Snapshot::of(graph) : ir::Snapshot::of(graph, free);
+  Asking asking(graph, backend, snapshot.node_ids(), partition, diagnostics);
+  const quoin_lower_request request{
+      sizeof request,
+      0,
+      snapshot.view(),
+      {options.params.data(), static_cast<uint32_t>(options.params.size()), sizeof(quoin_param)},
+      options.isa};
+  const quoin_claims claims = asking.table();
+  auto called = host::call(backend->name(), [&](quoin_error* error) {
+    return compiler->partition(backend->handle(), &request, &claims, error);
+  });
+  QUOIN_CHECK(asking.fault());
+  if (!called.ok()) return fail(in("partition", std::move(called.error)));
+  return {};
+}
+
+}  // namespace
+
+std::vector<const std::vector<ir::NodeId>*> node_lists(const std::vector<Claim>& claims) {
+  std::vector<const std::vector<ir::NodeId>*> lists;
+  for (const Claim& claim : claims) lists.push_back(&claim.nodes);
+  return lists;
+}
+
+Result<Partition> partition(const ir::Graph& graph, const Options& options, Diagnostics& diagnostics) {
+  Partition out;
+  for (const auto& backend : options.order) QUOIN_CHECK(ask(graph, backend, options, out, diagnostics));
+  return out;
+}
+
+}  // namespace quoin::lower

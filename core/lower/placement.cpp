@@ -1,0 +1,122 @@
+#include "lower/placement.hpp"
+
+#include <array>
+
+#include "base/text.hpp"
+
+namespace quoin::lower {
+namespace {
+
+const Shape& shape(const ir::Graph& graph, ir::ValueId id) { return graph.value(id).type.shape; }
+
+// The weight has one row of products per output channel: every output element costs one row.
+int64_t convolution(const ir::Graph& graph, const ir::Node& node) {
+  const Shape& weight = shape(graph, node.inputs[1]);
+  return weight.empty() || weight[0] == 0 ? 0 : numel(shape(graph, node.outputs[0])) * (numel(weight) / weight[0]);
+}
+// Its weight is [in, out / groups, ...]: every input element costs one row.
+int64_t transposed(const ir::Graph& graph, const ir::Node& node) {
+  const Shape& weight = shape(graph, node.inputs[1]);
+  return weight.empty() || weight[0] == 0 ? 0 : numel(shape(graph, node.inputs[0])) * (numel(weight) / weight[0]);
+}
+// Every output element is a dot product along the last axis of the first operand.
+int64_t product(const ir::Graph& graph, const ir::Node& node) {
+  const Shape& x = shape(graph, node.inputs[0]);
+  return x.empty() ? 0 : numel(shape(graph, node.outputs[0])) * x.back();
+}
+
+struct Cost {
+  std::string_view op;
+  int64_t (*macs)(const ir::Graph&, const ir::Node&);
+};
+constexpr std::array kCosts = {
+    Cost{"aten.conv1d.default", convolution},
+    Cost{"aten.conv2d.default", convolution},
+    Cost{"aten.conv_transpose2d.input", transposed},
+    Cost{"aten.linear.default", product},
+    Cost{"quoin.linear_dynamic.default", product},
+    Cost{"aten.matmul.default", product},
+    Cost{"aten.bmm.default", product},
+    Cost{"aten.mm.default", product},
+};
+
+bool is_conversion(const std::string& op) {
+  return op == "quoin.quantize.default" || op == "quoin.dequantize.default" || op.starts_with("quantized_decomposed.");
+}
+
+// "3 aten.relu.default, 1 aten.mean.dim": how many of which operators.
+std::string count_ops(const std::vector<const Placement*>& rows) {
+  std::map<std::string, size_t> counts;
+  for (const Placement* row : rows) ++counts[row->op];
+  std::vector<std::string> parts;
+  for (const auto& [op, count] : counts) parts.push_back(fmt::format("{} {}", count, op));
+  return join(parts, ", ");
+}
+
+std::string where(const Placement& row) {
+  return row.module.empty() ? "node " + row.name : fmt::format("node {} (module {})", row.name, row.module);
+}
+
+}  // namespace
+
+int64_t macs(const ir::Graph& graph, const ir::Node& node) {
+  for (const Cost& cost : kCosts)
+    if (cost.op == node.op()) return cost.macs(graph, node);
+  return 0;
+}
+
+bool is_integer(const ir::Graph& graph, const ir::Node& node) {
+  if (is_conversion(node.op())) return false;
+  if (node.op() == "quoin.linear_dynamic.default") return true;
+  return !node.inputs.empty() && node.inputs[0] != ir::kNone && graph.value(node.inputs[0]).type.qparams != nullptr;
+}
+
+std::vector<Placement> place(const ir::Graph& graph, const Partition& partition,
+                             const std::map<ir::NodeId, std::string>& kernels) {
+  std::map<ir::NodeId, const Claim*> claim_of;
+  for (const Claim& claim : partition.claims)
+    for (const ir::NodeId node : claim.nodes) claim_of[node] = &claim;
+  std::vector<Placement> out;
+  for (const ir::NodeId id : graph.order()) {
+    const ir::Node& node = graph.node(id);
+    Placement row;
+    row.node = id;
+    row.name = node.name;
+    row.op = node.op();
+    row.module = node.module_path();
+    row.integer = is_integer(graph, node);
+    row.macs = macs(graph, node);
+    if (const auto claim = claim_of.find(id); claim != claim_of.end()) {
+      row.backend = claim->second->backend->name();
+    } else {
+      const auto reasons = partition.reasons.find(id);
+      row.backend = "kernels";
+      row.kernel = kernels.at(id);
+      row.reason =
+          reasons == partition.reasons.end() ? "no plugin claimed or declined it" : join(reasons->second, "; ");
+    }
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+Status report_fallback(const std::vector<Placement>& placement, const Options& options, Diagnostics& diagnostics) {
+  if (options.fallback != "allow" && options.fallback != "warn" && options.fallback != "error")
+    return fail(Code::usage, "fallback policy \"{}\" (known: allow, warn, error)", options.fallback);
+  std::map<std::string, std::vector<const Placement*>> by_reason;
+  for (const Placement& row : placement)
+    if (row.backend == "kernels") by_reason[row.reason].push_back(&row);
+  std::vector<std::string> lines;
+  for (const auto& [reason, rows] : by_reason) {
+    const std::string what = fmt::format("{} runs on kernels: {}", count_ops(rows), reason);
+    lines.push_back(where(*rows[0]) + ": " + what);
+    const bool asked = !options.order.empty();
+    if (asked && options.fallback == "warn") diagnostics.warn(where(*rows[0]), what);
+    if (!asked || options.fallback == "allow") diagnostics.info(where(*rows[0]), what);
+  }
+  if (options.fallback != "error" || lines.empty()) return {};
+  return fail(Error{
+      Code::strict, "no plugin takes these nodes: " + join(lines, "; "), {}, "fallback: warn lets kernels run them"});
+}
+
+}  // namespace quoin::lower
