@@ -1,0 +1,397 @@
+#include "import/pt2_program.hpp"
+
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "import/provenance.hpp"
+
+namespace quoin::import::pt2 {
+namespace {
+
+constexpr int64_t kSchemaMajor = 8;
+constexpr int64_t kUnbounded = int64_t{1} << 62;  // sympy's infinity is written as a number near 2^63
+
+// "L__self__conv,conv,torch.nn.Conv2d;..." -> frames, the root (empty path) left out.
+std::vector<ir::ModuleFrame> parse_modules(const std::string& stack) {
+  std::vector<ir::ModuleFrame> out;
+  for (const std::string& level : split(stack, ';')) {
+    const size_t first = level.find(','), second = first == std::string::npos ? first : level.find(',', first + 1);
+    if (second == std::string::npos) continue;
+    std::string path = level.substr(first + 1, second - first - 1);
+    // Strict-mode exports write the path as Python code.
+    for (const std::string_view root : {"L['self'].", "L['self']", "self."})
+      if (path.starts_with(root)) path.erase(0, root.size());
+    if (!path.empty()) out.push_back({std::move(path), level.substr(second + 1)});
+  }
+  return out;
+}
+
+Status append_outputs(const Json& tagged, std::vector<std::string>& out) {
+  QUOIN_TRY(const auto tag, tagged.tagged());
+  const auto& [kind, value] = tag;
+  if (kind == "as_tensor") {
+    QUOIN_TRY(const Json name, value.at("name"));
+    QUOIN_TRY(out.emplace_back(), name.text());
+    return {};
+  }
+  if (kind == "as_optional_tensor") return append_outputs(value, out);
+  if (kind != "as_tensors" && kind != "as_optional_tensors") return {};
+  QUOIN_TRY(const auto items, value.items());
+  for (const Json& item : items) {
+    if (item.find("as_none")) continue;
+    const auto nested = item.find("as_tensor");
+    QUOIN_TRY(const Json name, (nested ? *nested : item).at("name"));
+    QUOIN_TRY(out.emplace_back(), name.text());
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<DType> scalar_type(const Json& code) {
+  QUOIN_TRY(const int64_t value, code.integer());
+  switch (value) {  // torch._export.serde.schema.ScalarType
+    case 1:
+      return DType::u8;
+    case 2:
+      return DType::s8;
+    case 3:
+      return DType::s16;
+    case 4:
+      return DType::s32;
+    case 5:
+      return DType::s64;
+    case 6:
+      return DType::f16;
+    case 7:
+      return DType::f32;
+    case 8:
+      return DType::f64;
+    case 12:
+      return DType::boolean;
+    case 13:
+      return DType::bf16;
+    case 28:
+      return DType::u16;
+    default:
+      return fail(Error{Code::unsupported, fmt::format("element type {} of torch's ScalarType is not supported", value),
+                        code.where(), "complex, quantized and 8-bit float tensors cannot be imported"});
+  }
+}
+
+Result<TensorMeta> read_meta(const Json& meta, const std::function<Result<int64_t>(const Json&)>& size) {
+  TensorMeta out;
+  const auto list = [&](const char* key, Shape& to) -> Status {
+    QUOIN_TRY(const Json json, meta.at(key));
+    QUOIN_TRY(const auto items, json.items());
+    for (const Json& item : items) {
+      QUOIN_TRY(to.emplace_back(), size(item));
+    }
+    return {};
+  };
+  QUOIN_TRY(const Json dtype, meta.at("dtype"));
+  QUOIN_TRY(out.dtype, scalar_type(dtype));
+  QUOIN_CHECK(list("sizes", out.shape));
+  QUOIN_CHECK(list("strides", out.strides));
+  QUOIN_TRY(const Json offset, meta.at("storage_offset"));
+  QUOIN_TRY(out.offset, size(offset));
+  if (out.strides.size() != out.shape.size())
+    return fail(Error{
+        Code::model, fmt::format("{} sizes but {} strides", out.shape.size(), out.strides.size()), meta.where(), {}});
+  if (auto count = checked_numel(out.shape); !count) return fail(in(meta.where(), std::move(count).error()));
+  return out;
+}
+
+Program::Program(std::unique_ptr<nlohmann::json> document, Dims& dims) : document_(std::move(document)), dims_(&dims) {}
+
+Result<Program> Program::parse(std::string_view text, const std::string& file, Dims& dims, Diagnostics& diagnostics) {
+  QUOIN_TRY(auto document, parse_json(text, file));
+  Program program(std::make_unique<nlohmann::json>(std::move(document)), dims);
+  const Json root(*program.document_, file);
+  QUOIN_CHECK(program.read_version(root));
+  QUOIN_TRY(const Json module, root.at("graph_module"));
+  QUOIN_TRY(const Json graph, module.at("graph"));
+  QUOIN_TRY(const Json signature, module.at("signature"));
+  QUOIN_TRY(const Json tensors, graph.at("tensor_values"));
+  QUOIN_TRY(auto values, tensors.members());
+  for (auto& [name, meta] : values) program.tensors_.emplace(std::move(name), std::move(meta));
+  if (const auto symbolic = graph.find("sym_int_values")) {
+    QUOIN_TRY(auto sizes, symbolic->members());
+    for (auto& [name, size] : sizes) program.symbolic_.emplace(std::move(name), std::move(size));
+  }
+  QUOIN_CHECK(program.read_ranges(root));
+  QUOIN_CHECK(program.read_inputs(graph, signature));
+  QUOIN_CHECK(program.read_outputs(signature, diagnostics));
+  QUOIN_CHECK(program.read_nodes(graph));
+  return program;
+}
+
+Status Program::read_version(const Json& root) const {
+  QUOIN_TRY(const Json version, root.at("schema_version"));
+  QUOIN_TRY(const Json major_json, version.at("major"));
+  QUOIN_TRY(const int64_t number, major_json.integer());
+  if (number == kSchemaMajor) return {};
+  return fail(Error{Code::unsupported,
+                    fmt::format("schema version {} of torch.export, version {} is read", number, kSchemaMajor),
+                    root.where(), "save the program again with torch 2.9 or newer"});
+}
+
+Status Program::read_ranges(const Json& root) {
+  const auto constraints = root.find("range_constraints");
+  if (!constraints) return {};
+  QUOIN_TRY(const auto members, constraints->members());
+  for (const auto& [symbol, json] : members) {
+    Range range;
+    if (const auto least = json.find("min_val"); least && !least->is_text()) {
+      QUOIN_TRY(range.min, least->integer());
+    }
+    if (const auto most = json.find("max_val"); most && !most->is_text()) {
+      QUOIN_TRY(const int64_t max, most->integer());
+      if (max < kUnbounded) range.max = max;
+    }
+    range.min = std::max<int64_t>(range.min, 0);
+    ranges_.emplace(symbol, range);
+  }
+  return {};
+}
+
+Status Program::read_inputs(const Json& graph, const Json& signature) {
+  QUOIN_TRY(const Json specs_json, signature.at("input_specs"));
+  QUOIN_TRY(const auto specs, specs_json.items());
+  QUOIN_TRY(const Json inputs_json, graph.at("inputs"));
+  QUOIN_TRY(const auto inputs, inputs_json.items());
+  if (inputs.size() != specs.size())
+    return fail(Error{
+        Code::model, fmt::format("{} inputs but {} input specs", inputs.size(), specs.size()), signature.where(), {}});
+  static constexpr struct {
+    const char *tag, *target;
+    InputSpec::Kind kind;
+  } kLifted[] = {{"parameter", "parameter_name", InputSpec::Kind::parameter},
+                 {"buffer", "buffer_name", InputSpec::Kind::buffer},
+                 {"tensor_constant", "tensor_constant_name", InputSpec::Kind::constant}};
+  for (const Json& spec : specs) {
+    QUOIN_TRY(const auto tag, spec.tagged());
+    const auto& [kind, body] = tag;
+    InputSpec input;
+    const auto* lifted = std::ranges::find_if(kLifted, [&](const auto& row) { return kind == row.tag; });
+    if (lifted != std::end(kLifted)) {
+      input.kind = lifted->kind;
+      QUOIN_TRY(const Json arg, body.at("arg"));
+      QUOIN_TRY(const Json name, arg.at("name"));
+      QUOIN_TRY(input.value, name.text());
+      QUOIN_TRY(const Json target, body.at(lifted->target));
+      QUOIN_TRY(input.target, target.text());
+    } else if (kind == "user_input") {
+      QUOIN_TRY(const Json arg, body.at("arg"));
+      QUOIN_TRY(const auto value, arg.tagged());
+      if (value.first == "as_tensor") {
+        QUOIN_TRY(const Json name, value.second.at("name"));
+        QUOIN_TRY(input.value, name.text());
+        QUOIN_CHECK(bind_symbols(input.value));
+      } else if (value.first == "as_sym_int" || value.first == "as_custom_obj") {
+        return fail(Error{Code::unsupported, fmt::format("inputs of kind {} are not supported", value.first),
+                          arg.where(), "export the model with tensors as its only inputs"});
+      } else {
+        input.kind = InputSpec::Kind::ignored;  // numbers and None were fixed when the model was exported
+      }
+    } else if (kind == "constant_input") {
+      input.kind = InputSpec::Kind::ignored;
+    } else {
+      return fail(Error{Code::unsupported, fmt::format("inputs of kind {} are not supported", kind), spec.where(), {}});
+    }
+    inputs_.push_back(std::move(input));
+  }
+  return {};
+}
+
+// Every identifier in an input's sizes that has a range is a free symbol.
+Status Program::bind_symbols(const std::string& input) {
+  const auto found = tensors_.find(input);
+  if (found == tensors_.end()) return fail(Code::model, "input \"{}\" has no entry in tensor_values", input);
+  QUOIN_TRY(const Json sizes_json, found->second.at("sizes"));
+  QUOIN_TRY(const auto sizes, sizes_json.items());
+  for (size_t axis = 0; axis < sizes.size(); ++axis) {
+    const auto expression = sizes[axis].find("as_expr");
+    if (!expression) continue;
+    QUOIN_TRY(const Json json, expression->at("expr_str"));
+    QUOIN_TRY(const std::string text, json.text());
+    const auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+    for (size_t at = 0; at < text.size(); ++at) {
+      const size_t start = at;
+      while (at < text.size() && word(text[at])) ++at;
+      const std::string symbol = text.substr(start, at - start);
+      if (const auto range = ranges_.find(symbol); range != ranges_.end()) {
+        QUOIN_CHECK(dims_->bind(symbol, range->second, fmt::format("input {}, axis {}", input, axis)));
+      } else if (symbol == text) {
+        QUOIN_CHECK(dims_->bind(symbol, {}, fmt::format("input {}, axis {}", input, axis)));
+      }
+    }
+  }
+  return {};
+}
+
+Status Program::read_outputs(const Json& signature, Diagnostics& diagnostics) {
+  QUOIN_TRY(const Json specs_json, signature.at("output_specs"));
+  QUOIN_TRY(const auto specs, specs_json.items());
+  for (const Json& spec : specs) {
+    QUOIN_TRY(const auto tag, spec.tagged());
+    if (tag.first != "user_output" && tag.first != "loss_output") {
+      diagnostics.warn(spec.where(),
+                       fmt::format("output of kind {} is dropped: programs keep no state between runs", tag.first));
+      continue;
+    }
+    QUOIN_TRY(Json arg, tag.second.at("arg"));
+    if (const auto direct = arg.find("name")) {
+      QUOIN_TRY(outputs_.emplace_back(), direct->text());
+      continue;
+    }
+    const size_t before = outputs_.size();
+    QUOIN_CHECK(append_outputs(arg, outputs_));
+    if (outputs_.size() == before) diagnostics.info(spec.where(), "an output that is no tensor is dropped");
+  }
+  return {};
+}
+
+Status Program::read_nodes(const Json& graph) {
+  QUOIN_TRY(const Json nodes_json, graph.at("nodes"));
+  QUOIN_TRY(const auto nodes, nodes_json.items());
+  nodes_.reserve(nodes.size());
+  for (const Json& json : nodes) {
+    QUOIN_TRY(const Json target_json, json.at("target"));
+    QUOIN_TRY(std::string target, target_json.text());
+    if (target.starts_with("torch.ops.")) target.erase(0, 10);
+    QUOIN_TRY(const Json inputs, json.at("inputs"));
+    QUOIN_TRY(const Json outputs_json, json.at("outputs"));
+    QUOIN_TRY(const auto outputs, outputs_json.items());
+    NodeRecord node{std::move(target), {}, {}, {}, {}, inputs};
+    for (const Json& output : outputs) {
+      QUOIN_CHECK(append_outputs(output, node.outputs));
+    }
+    if (const auto name = json.find("name")) {
+      QUOIN_TRY(node.name, name->text());
+    } else if (!node.outputs.empty()) {
+      node.name = node.outputs[0];
+    }
+    if (const auto metadata = json.find("metadata")) {
+      if (const auto stack = metadata->find("nn_module_stack"); stack && stack->is_text())
+        node.modules = parse_modules(*stack->text());
+      if (const auto trace = metadata->find("stack_trace"); trace && trace->is_text())
+        node.source = innermost_line(*trace->text());
+    }
+    nodes_.push_back(std::move(node));
+  }
+  return {};
+}
+
+Result<int64_t> Program::size(const Json& tagged) const {
+  QUOIN_TRY(const auto tag, tagged.tagged());
+  const auto& [kind, value] = tag;
+  if (kind == "as_int") return value.integer();
+  if (kind == "as_expr") {
+    QUOIN_TRY(const Json json, value.at("expr_str"));
+    QUOIN_TRY(const std::string expression, json.text());
+    auto result = dims_->evaluate(expression);
+    if (!result) return fail(in(value.where(), std::move(result).error()));
+    return result;
+  }
+  if (kind == "as_name") {
+    QUOIN_TRY(const std::string name, value.text());
+    const auto found = symbolic_.find(name);
+    if (found == symbolic_.end())
+      return fail(Error{Code::model, fmt::format("size \"{}\" is not defined", name), value.where(), {}});
+    if (found->second.find("as_name")) return found->second.expected("a number or an expression");
+    return size(found->second);
+  }
+  return tagged.expected("a size");
+}
+
+Result<TensorMeta> Program::meta(const std::string& value) const {
+  const auto found = tensors_.find(value);
+  if (found == tensors_.end()) return fail(Code::model, "value \"{}\" has no entry in tensor_values", value);
+  return read_meta(found->second, [this](const Json& json) { return size(json); });
+}
+
+Result<Argument> Program::list_argument(const std::string& tag, const Json& value) const {
+  QUOIN_TRY(const auto items, value.items());
+  if (tag == "as_tensors" || tag == "as_optional_tensors") {
+    TensorRefs out;
+    for (const Json& item : items) {
+      if (item.find("as_none")) {
+        out.emplace_back();
+        continue;
+      }
+      const auto nested = item.find("as_tensor");
+      QUOIN_TRY(const Json name, (nested ? *nested : item).at("name"));
+      QUOIN_TRY(std::string text, name.text());
+      out.push_back(TensorRef{std::move(text)});
+    }
+    return out;
+  }
+  if (tag == "as_floats") {
+    std::vector<double> out;
+    for (const Json& item : items) {
+      QUOIN_TRY(out.emplace_back(), item.number());
+    }
+    return out;
+  }
+  std::vector<int64_t> out;
+  for (const Json& item : items) {
+    if (tag == "as_bools") {
+      QUOIN_TRY(const bool flag, item.flag());
+      out.push_back(flag);
+    } else {
+      QUOIN_TRY(out.emplace_back(), tag == "as_ints" ? item.integer() : size(item));
+    }
+  }
+  return out;
+}
+
+Result<Argument> Program::argument(const Json& tagged) const {
+  QUOIN_TRY(const auto pair, tagged.tagged());
+  const auto& [tag, value] = pair;
+  if (tag == "as_none") return Argument();
+  if (tag == "as_tensor") {
+    QUOIN_TRY(const Json name, value.at("name"));
+    QUOIN_TRY(std::string text, name.text());
+    return TensorRef{std::move(text)};
+  }
+  if (tag == "as_optional_tensor") return argument(value);
+  if (tag == "as_bool") return value.flag();
+  if (tag == "as_int") return value.integer();
+  if (tag == "as_float") return value.number();
+  if (tag == "as_string") return value.text();
+  if (tag == "as_sym_int") return size(value);
+  if (tag == "as_scalar_type") {
+    QUOIN_TRY(const DType dtype, scalar_type(value));
+    return std::string(quoin::name(dtype));
+  }
+  if (tag == "as_device" || tag == "as_layout" || tag == "as_memory_format") return Placement();
+  if (tag == "as_sym_bool") {
+    if (const auto flag = value.find("as_bool")) return flag->flag();
+    return Opaque{tag};
+  }
+  if (tag == "as_sym_float") {
+    if (const auto number = value.find("as_float")) return number->number();
+    return Opaque{tag};
+  }
+  for (const std::string_view list :
+       {"as_ints", "as_floats", "as_bools", "as_sym_ints", "as_tensors", "as_optional_tensors"})
+    if (tag == list) return list_argument(tag, value);
+  return Opaque{tag};
+}
+
+Result<Arguments> Program::arguments(const NodeRecord& node) const {
+  QUOIN_TRY(const auto inputs, node.inputs.items());
+  Arguments out;
+  for (const Json& input : inputs) {
+    QUOIN_TRY(const Json name_json, input.at("name"));
+    QUOIN_TRY(std::string name, name_json.text());
+    QUOIN_TRY(const Json arg, input.at("arg"));
+    QUOIN_TRY(Argument value, argument(arg));
+    out.emplace_back(std::move(name), std::move(value));
+  }
+  return out;
+}
+
+}  // namespace quoin::import::pt2
