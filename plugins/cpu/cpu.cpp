@@ -3,6 +3,7 @@
 
 #include "builder.hpp"
 #include "executor.hpp"
+#include "kernels/operators.hpp"
 #include "rules.hpp"
 
 namespace quoin::cpu {
@@ -18,6 +19,7 @@ class Cpu : public sdk::RuleBackend<Cpu> {
   static constexpr std::span<const quoin_str> passes = kPasses;
   static constexpr std::span<const quoin_preset> presets = kPresets;
   static const sdk::RuleTable& rules() { return cpu::rules(); }
+  static std::span<const quoin_kernel> kernels() { return operator_kernels(); }
 
   Cpu(const quoin_host& host, sdk::Params) : host_(host) {}
   void compile(const sdk::LowerRequest& request, sdk::Blob& blob) { cpu::compile(request.graph, blob); }

@@ -6,7 +6,7 @@
 //     // quantizer: presets, annotate; optional: passes, derive
 //     // compiler:  blob_format, partition, compile
 //     // executor:  Delegate(Mine&, const Load&) with run; optional: Delegate::plan, Mine::reentrant
-//     // kernels:   static kernels();   options: options, set_option, get_option;   extensions: static extensions()
+//     // kernels:   static kernels() (a span);   options: options, set_option, get_option;   extensions: static extensions()
 //   };
 //   QUOIN_PLUGIN(Mine, "mine", "1.0.0")
 //
