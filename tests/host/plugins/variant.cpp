@@ -81,7 +81,7 @@ const quoin_executor executor = {sizeof(quoin_executor),
 #endif
                                  destroy};
 
-const quoin_plugin table = [] {
+[[maybe_unused]] const quoin_plugin table = [] {
   quoin_plugin p{};
   p.struct_size = sizeof p;
   p.abi_major = QUOIN_ABI_MAJOR;
