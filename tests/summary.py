@@ -24,6 +24,15 @@ def first_line(text: str) -> str:
     return lines[1] if len(lines) > 1 and ":" in lines[0] and " " not in lines[0] else lines[0] if lines else ""
 
 
+def tap_reason(suite: xml.Element, name: str) -> str:
+    """The comment below "not ok NAME" in the output of a script."""
+    output = (suite.findtext("system-out") or "").splitlines()
+    for line, following in zip(output, output[1:]):
+        if line.startswith(f"not ok {name}") and following.startswith("#"):
+            return following.lstrip("# ")
+    return ""
+
+
 def cases(path: str) -> Iterator[Case]:
     for suite in xml.parse(path).getroot().iter("testsuite"):
         for case in suite.iter("testcase"):
@@ -31,7 +40,8 @@ def cases(path: str) -> Iterator[Case]:
             broken = case.find("failure") if case.find("failure") is not None else case.find("error")
             skipped = case.find("skipped")
             if broken is not None:
-                yield Case(name, "failed", broken.get("message") or broken.text or "")
+                text = broken.get("message") or broken.text or tap_reason(suite, case.get("name", ""))
+                yield Case(name, "failed", text)
             elif skipped is not None:
                 yield Case(name, "skipped", skipped.get("message") or case.findtext("system-out") or "")
             else:
