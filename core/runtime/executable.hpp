@@ -36,7 +36,8 @@ struct Options {
 class Executable {
  public:
   // Errors: program_version (delegate's plugin missing or too old and no original stored), plugin, unsupported, limit.
-  static Result<Executable> load(program::Model model, const Options& options, const quoin_host& host, Diagnostics& diagnostics);
+  static Result<Executable> load(program::Model model, const Options& options, const quoin_host& host,
+                                 Diagnostics& diagnostics);
   Executable(Executable&&) noexcept;
   Executable& operator=(Executable&&) noexcept;
   ~Executable();

@@ -1,0 +1,27 @@
+// A program graph as the flat arrays that kernels read (quoin_graph).
+#pragma once
+
+#include <memory>
+
+#include "program/model.hpp"
+
+namespace quoin::runtime {
+
+// Operator nodes only: what delegates compute has no producer here. Value ids are the graph's own. Borrows from the
+// graph, which must outlive the view and stay where it is.
+class GraphView {
+ public:
+  explicit GraphView(const program::Graph& graph);
+  GraphView(GraphView&&) noexcept;
+  ~GraphView();
+  const quoin_graph* graph() const;
+  // Index of an operator node in the view.
+  uint32_t node(size_t graph_node) const;
+  const quoin_qparams* qparams(uint32_t value) const;  // null: none
+
+ private:
+  struct Arrays;
+  std::unique_ptr<Arrays> arrays_;
+};
+
+}  // namespace quoin::runtime

@@ -1,0 +1,85 @@
+#include "runtime/profile.hpp"
+
+#include <algorithm>
+#include <exception>
+
+namespace quoin::runtime {
+namespace {
+
+constexpr uint64_t kDropped = UINT64_MAX;
+
+}  // namespace
+
+Profile::Profile(std::vector<Event>& events, const program::Model& model, const quoin_host& host)
+    : events_(events),
+      model_(model),
+      host_(host),
+      table_{sizeof(quoin_profiler),
+             0,
+             this,
+             [](void* self, quoin_str name, uint64_t id) { return static_cast<Profile*>(self)->begin_inner(name, id); },
+             [](void* self, uint64_t token) { static_cast<Profile*>(self)->end_inner(token); },
+             [](void* self, quoin_str name, uint64_t id, uint64_t start, uint64_t end) {
+               static_cast<Profile*>(self)->past_inner(name, id, start, end);
+             }} {}
+
+void Profile::begin(const Step& step) {
+  step_ = &step;
+  nodes_.clear();
+  Event event{step.node->name, step.node->op, step.node->module, {}, step.node->debug_id, 0, 0};
+  if (step.loaded) {
+    const program::Delegate& delegate = model_.delegates[step.delegate];
+    event.op = "delegate";
+    event.backend = step.loaded->name();
+    if (delegate.original)
+      for (const program::Node& node : delegate.original->nodes) nodes_.emplace(node.debug_id, &node);
+  } else {
+    event.backend = step.kernel->name();
+  }
+  current_ = events_.size();
+  events_.push_back(std::move(event));
+  events_[current_].start_ns = now();
+}
+
+void Profile::end() { events_[current_].end_ns = now(); }
+
+// Names of nodes where the debug id is known; the plugin's own name then tells the operation.
+size_t Profile::add_inner(quoin_str name, uint64_t debug_id) {
+  Event event;
+  event.op.assign(name.data == nullptr ? "" : name.data, name.data == nullptr ? 0 : name.size);
+  event.name = event.op;
+  event.backend = step_->loaded ? step_->loaded->name() : step_->kernel->name();
+  event.debug_id = debug_id;
+  if (const auto node = nodes_.find(debug_id); node != nodes_.end()) {
+    event.name = node->second->name;
+    event.module = node->second->module;
+  }
+  events_.push_back(std::move(event));
+  return events_.size() - 1;
+}
+
+// Nothing may throw into the plugin: an event that finds no memory is lost.
+uint64_t Profile::begin_inner(quoin_str name, uint64_t debug_id) noexcept try {
+  const std::lock_guard lock(mutex_);
+  const size_t token = add_inner(name, debug_id);
+  events_[token].start_ns = events_[token].end_ns = now();
+  return token;
+} catch (const std::exception&) {
+  return kDropped;
+}
+
+void Profile::end_inner(uint64_t token) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (token < events_.size()) events_[token].end_ns = now();
+}
+
+void Profile::past_inner(quoin_str name, uint64_t debug_id, uint64_t start_ns, uint64_t end_ns) noexcept try {
+  const std::lock_guard lock(mutex_);
+  const size_t token = add_inner(name, debug_id);
+  events_[token].start_ns = start_ns;
+  events_[token].end_ns = std::max(start_ns, end_ns);
+} catch (const std::exception&) {
+  return;
+}
+
+}  // namespace quoin::runtime

@@ -1,0 +1,88 @@
+// What run() executes: a flat list of prepared calls with their tensors bound to memory.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/backend.hpp"
+#include "program/model.hpp"
+
+namespace quoin::runtime {
+
+// A kernel bound to a node. Releases its state.
+class PreparedKernel {
+ public:
+  PreparedKernel(const quoin_kernel& kernel, std::string provider, const quoin_host& host)
+      : kernel_(&kernel), provider_(std::move(provider)), host_(&host) {}
+  PreparedKernel(PreparedKernel&& other) noexcept
+      : kernel_(other.kernel_),
+        provider_(std::move(other.provider_)),
+        host_(other.host_),
+        state_(std::exchange(other.state_, nullptr)) {}
+  PreparedKernel& operator=(PreparedKernel&&) = delete;
+  ~PreparedKernel() {
+    if (state_ != nullptr && kernel_->release != nullptr) kernel_->release(host_, state_);
+  }
+  // Errors: the kernel's own. Writes what memory a run needs.
+  Status prepare(const quoin_graph* graph, uint32_t node, quoin_memory_need& need);
+  Status run(const quoin_run& run) const;
+  const char* name() const { return kernel_->name; }
+
+ private:
+  const quoin_kernel* kernel_;
+  std::string provider_;
+  const quoin_host* host_;
+  void* state_ = nullptr;
+};
+
+// A blob loaded by its plugin. Destroys the delegate, then lets go of the plugin.
+class LoadedDelegate {
+ public:
+  LoadedDelegate(std::shared_ptr<host::Backend> backend, quoin_delegate* handle)
+      : backend_(std::move(backend)), name_(backend_->name()), handle_(handle) {}
+  LoadedDelegate(LoadedDelegate&& other) noexcept
+      : backend_(std::move(other.backend_)),
+        name_(std::move(other.name_)),
+        handle_(std::exchange(other.handle_, nullptr)) {}
+  LoadedDelegate& operator=(LoadedDelegate&&) = delete;
+  ~LoadedDelegate() {
+    if (handle_ != nullptr) backend_->table().executor->destroy(handle_);
+  }
+  Status run(const quoin_run& run) const;
+  const host::Backend& backend() const { return *backend_; }
+  const std::string& name() const { return name_; }
+  quoin_delegate* handle() const { return handle_; }
+
+ private:
+  std::shared_ptr<host::Backend> backend_;
+  std::string name_;
+  quoin_delegate* handle_;
+};
+
+// Where a tensor's bytes are.
+struct Location {
+  enum Kind : uint8_t { absent, arena, input, output, constant } kind = absent;
+  uint64_t at = 0;             // arena: offset; input, output: position in run()'s lists
+  const void* data = nullptr;  // constant
+  friend bool operator==(const Location&, const Location&) = default;
+};
+
+struct Step {
+  const program::Node* node = nullptr;
+  uint32_t delegate = program::kNone;    // of the program; also for steps of its original
+  std::optional<PreparedKernel> kernel;  // exactly one of these two
+  std::optional<LoadedDelegate> loaded;
+  std::vector<quoin_tensor> tensors;  // inputs, then outputs
+  std::vector<Location> locations;    // of each
+  std::vector<Shape> dims;            // what tensors[i].dims points at
+  uint32_t inputs = 0;                // how many of `tensors`
+  quoin_array input_array() const { return {tensors.data(), inputs, sizeof(quoin_tensor)}; }
+  quoin_array output_array() const {
+    return {tensors.data() + inputs, static_cast<uint32_t>(tensors.size()) - inputs, sizeof(quoin_tensor)};
+  }
+};
+
+std::string describe(const program::Node& node);  // "node conv2d_3 (aten.conv2d.default, module features.2)"
+
+}  // namespace quoin::runtime
