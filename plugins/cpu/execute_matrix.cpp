@@ -92,7 +92,7 @@ void check_matmul(const Instruction& i, const Checker& c) {
   c.reads<float>(i.x, c.mul(i.batch, c.mul(i.rows, i.k)));
   c.reads<float>(i.x2, c.mul(i.batch, c.mul(i.k, i.n)));
   c.writes<float>(i.y, c.mul(i.batch, c.mul(i.rows, i.n)));
-  if (i.flags & kRowsOperand) c.worker(static_cast<uint64_t>(c.mul(c.mul(c.add(i.n, 15), i.k), sizeof(float))));
+  if (i.flags & kRowsOperand) c.worker(static_cast<uint64_t>(c.mul(c.mul(round_up(i.n, 16), i.k), sizeof(float))));
 }
 void run_matmul(const Instruction& i, const Context& c) {
   // Shares out batches, or the rows of a single one; each worker packs the second operand for itself.
