@@ -25,7 +25,7 @@ DEPENDENCIES: Dict[str, Set[str]] = {
 DEPENDENCIES["flow"] = set(DEPENDENCIES)
 DEPENDENCIES["cli"] = set(DEPENDENCIES)
 # What a device ships takes only the part of host that loads nothing.
-ONLY_THESE = {("runtime", "host"): {"host/services.hpp", "host/backend.hpp"}}
+ONLY_THESE = {("runtime", "host"): {"host/services.hpp", "host/backend.hpp", "host/call.hpp"}}
 NO_SDK = {"base"}
 
 # Third-party header (a path prefix) -> folders that may include it; its types must not leave them.
