@@ -1,8 +1,9 @@
 #include "host/backend.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <string_view>
+
+#include "host/call.hpp"
 
 namespace quoin::host {
 namespace {
@@ -123,23 +124,8 @@ Result<std::shared_ptr<Backend>> Backend::open(const quoin_plugin* plugin, std::
   QUOIN_CHECK(check_table(plugin, host));
   const std::string name = plugin->name;
   quoin_backend* handle = nullptr;
-  quoin_error error{};
-  error.struct_size = sizeof error;
-  // The contract forbids exceptions here; a plugin that breaks it costs an error, not the process.
-  std::string thrown;
-  quoin_status status = QUOIN_INTERNAL;
-  try {
-    status = plugin->open(&host, params, &handle, &error);
-  } catch (const std::exception& e) {
-    thrown = printable(e.what());
-  } catch (...) {
-    thrown = "of a type not derived from std::exception";
-  }
-  if (!thrown.empty()) {
-    return fail(Error{Code::plugin, "open() let an exception escape: " + thrown, "plugin " + name,
-                      "the plugin breaks the ABI contract; report it to its author"});
-  }
-  if (status != QUOIN_OK) return fail(in("open", plugin_error(name, status, error)));
+  const CallResult opened = call(name, [&](quoin_error* e) { return plugin->open(&host, params, &handle, e); });
+  if (!opened.ok()) return fail(in("open", opened.error));
   if (handle == nullptr)
     return fail(Error{Code::plugin, "open() reported success without a backend", "plugin " + name, {}});
   return std::shared_ptr<Backend>(new Backend(plugin, std::move(library), handle));
