@@ -62,7 +62,8 @@ TEST_F(BlobTest, ChangedBitsAreRefusedOrHarmless) {
   for (int trial = 0; trial < 6000; ++trial) {
     Blob changed = blob;
     for (int64_t flips = net.pick(1, 3); flips > 0; --flips)
-      changed[static_cast<size_t>(net.pick(0, static_cast<int64_t>(head) - 1))] ^= static_cast<char>(1 << net.pick(0, 7));
+      changed[static_cast<size_t>(net.pick(0, static_cast<int64_t>(head) - 1))] ^=
+          static_cast<char>(1 << net.pick(0, 7));
     Loaded loaded(host, plugin, changed);
     if (loaded.status() != QUOIN_OK) {
       ++refused;
@@ -93,7 +94,8 @@ TEST_F(BlobTest, OtherShapesAreUnsupported) {
   Loaded loaded(host, plugin, blob);
   inputs[0] = Tensor(DType::f32, {1, 3, 9, 8});
   EXPECT_EQ(loaded.run(inputs, outputs), QUOIN_UNSUPPORTED);
-  EXPECT_NE(loaded.message().find("compiled for [1, 3, 9, 9], found [1, 3, 9, 8]"), std::string::npos) << loaded.message();
+  EXPECT_NE(loaded.message().find("compiled for [1, 3, 9, 9], found [1, 3, 9, 8]"), std::string::npos)
+      << loaded.message();
 }
 
 TEST_F(BlobTest, TooLittleScratchIsRefused) {

@@ -20,7 +20,8 @@ TEST_P(Real, Convolutions) {
   const int64_t groups = net.pick(0, 3) == 0 ? 2 : 1;
   auto x = net.input({net.pick(1, 2), groups * net.pick(1, 20), net.pick(7, 12), net.pick(7, 12)});
   x = net.same("aten.pad.default", {x}, {{"pad", Ints{0, 1, 2, 1}}, {"mode", std::string("constant")}, {"value", 0.0}});
-  x = net.conv2d(x, {.out = groups * net.pick(1, 40), .kernel = net.pick(1, 3), .stride = net.pick(1, 2), .groups = groups});
+  x = net.conv2d(
+      x, {.out = groups * net.pick(1, 40), .kernel = net.pick(1, 3), .stride = net.pick(1, 2), .groups = groups});
   x = net.clamp(x, -1, 1);
   const int64_t channels = net.dim(x, 1);
   const auto y = net.conv2d(x, {.out = channels, .kernel = 3, .pad = 1, .groups = channels, .bias = false});
@@ -48,7 +49,8 @@ TEST_P(Real, Arithmetic) {
 
 TEST_P(Real, Functions) {
   const auto x = net.input({3, net.pick(1, 70)});
-  expect_close({net.op("aten.gelu.default", {x}), net.op("aten.gelu.default", {x}, {{"approximate", std::string("tanh")}}),
+  expect_close({net.op("aten.gelu.default", {x}),
+                net.op("aten.gelu.default", {x}, {{"approximate", std::string("tanh")}}),
                 net.op("aten.tanh.default", {x}), net.op("aten.sigmoid.default", {x}), net.op("aten.silu.default", {x}),
                 net.op("aten.hardswish.default", {x}), net.op("aten.exp.default", {x})});
 }
@@ -56,12 +58,13 @@ TEST_P(Real, Functions) {
 TEST_P(Real, DataMovement) {
   const auto x = net.conv2d(net.input({2, 3, 4, 6}), {.out = 5});
   const auto row = net.input({2, 1, 6});
-  expect_close({net.op("aten.permute.default", {x}, {{"dims", Ints{0, 2, 3, 1}}}),
-                net.op("aten.expand.default", {row}, {{"size", Ints{2, 4, -1}}}),
-                net.op("aten.select.int", {x}, {{"dim", int64_t{1}}, {"index", int64_t{-2}}}),
-                net.op("aten.cat.default", {x, x, x}, {{"dim", int64_t{2}}}),
-                net.op("aten.pad.default", {x}, {{"pad", Ints{1, 0, -1, 2}}, {"mode", std::string("constant")}, {"value", 1.5}}),
-                net.op("aten.slice.Tensor", {row}, {{"dim", int64_t{2}}, {"start", int64_t{2}}}), x});
+  expect_close(
+      {net.op("aten.permute.default", {x}, {{"dims", Ints{0, 2, 3, 1}}}),
+       net.op("aten.expand.default", {row}, {{"size", Ints{2, 4, -1}}}),
+       net.op("aten.select.int", {x}, {{"dim", int64_t{1}}, {"index", int64_t{-2}}}),
+       net.op("aten.cat.default", {x, x, x}, {{"dim", int64_t{2}}}),
+       net.op("aten.pad.default", {x}, {{"pad", Ints{1, 0, -1, 2}}, {"mode", std::string("constant")}, {"value", 1.5}}),
+       net.op("aten.slice.Tensor", {row}, {{"dim", int64_t{2}}, {"start", int64_t{2}}}), x});
 }
 
 // One attention layer as a sentence encoder has it, with dynamically quantized projections.
@@ -74,7 +77,8 @@ TEST_P(Real, AttentionLayer) {
     return net.op("aten.transpose.int", {x}, {{"dim0", int64_t{1}}, {"dim1", int64_t{2}}});
   };
   const auto x = net.input({1, tokens, dim}), mask = net.input({1, 1, tokens, tokens});
-  const auto keys = net.op("aten.transpose.int", {split(project(x, dim))}, {{"dim0", int64_t{2}}, {"dim1", int64_t{3}}});
+  const auto keys =
+      net.op("aten.transpose.int", {split(project(x, dim))}, {{"dim0", int64_t{2}}, {"dim1", int64_t{3}}});
   auto scores = net.op("aten.matmul.default", {split(project(x, dim)), keys});
   scores = net.op("aten.mul.Tensor", {scores, net.constant({})});
   scores = net.op("aten.softmax.int", {net.op("aten.add.Tensor", {scores, mask})}, {{"dim", int64_t{-1}}});
@@ -82,7 +86,8 @@ TEST_P(Real, AttentionLayer) {
   y = net.op("aten.transpose.int", {y}, {{"dim0", int64_t{1}}, {"dim1", int64_t{2}}});
   y = net.op("aten.reshape.default", {y}, {{"shape", Ints{1, tokens, -1}}});
   y = net.op("aten.add.Tensor", {net.op("aten.gelu.default", {net.linear(y, dim)}), x});
-  y = net.op("aten.layer_norm.default", {y, net.constant({dim}), net.constant({dim})}, {{"normalized_shape", Ints{dim}}, {"eps", 1e-12}});
+  y = net.op("aten.layer_norm.default", {y, net.constant({dim}), net.constant({dim})},
+             {{"normalized_shape", Ints{dim}}, {"eps", 1e-12}});
   expect_close({y}, 5e-4f);
 }
 

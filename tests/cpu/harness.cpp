@@ -31,7 +31,8 @@ class Views {
     dims_.push_back(std::make_unique<Shape>(tensor.shape()));
     if (q != nullptr) qparams_.push_back(std::make_unique<quoin_qparams>(quoin::view(*q)));
     tensors_.push_back({static_cast<quoin_dtype>(tensor.dtype()), static_cast<uint32_t>(dims_.back()->size()),
-                        dims_.back()->data(), tensor.data(), tensor.bytes(), q == nullptr ? nullptr : qparams_.back().get()});
+                        dims_.back()->data(), tensor.data(), tensor.bytes(),
+                        q == nullptr ? nullptr : qparams_.back().get()});
   }
   void add_absent() { tensors_.push_back({}); }
   quoin_array array() const { return {tensors_.data(), static_cast<uint32_t>(tensors_.size()), sizeof(quoin_tensor)}; }
@@ -154,7 +155,8 @@ quoin_status Loaded::run(std::span<const Tensor> inputs, std::span<Tensor> outpu
   return status_ = plugin_.table().executor->run(delegate_, &run, &error_);
 }
 
-// ---- reference -------------------------------------------------------------------------------------------------------
+// ---- reference
+// -------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -169,8 +171,7 @@ void run_node(const FakeHost& host, const kernels::KernelSet& set, const quoin_g
   const auto view_of = [&](ir::ValueId value, Views& views) {
     views.add(values[value], source.value(value).type.qparams.get());
   };
-  for (const ir::ValueId input : node.inputs)
-    input == ir::kNone ? in.add_absent() : view_of(input, in);
+  for (const ir::ValueId input : node.inputs) input == ir::kNone ? in.add_absent() : view_of(input, in);
   for (const ir::ValueId output : node.outputs) {
     values[output] = Tensor(source.value(output).type.dtype, source.value(output).type.shape);
     view_of(output, out);
@@ -233,7 +234,8 @@ void expect_same(const ir::Graph& graph, std::mt19937& random, uint32_t workers,
   for (size_t o = 0; o < expected.size(); ++o) {
     if (expected[o].dtype() == DType::s8) {
       const std::span<const int8_t> want = expected[o].as<int8_t>(), have = found[o].as<int8_t>();
-      for (size_t i = 0; i < want.size(); ++i) ASSERT_EQ(int{have[i]}, int{want[i]}) << "output " << o << " element " << i;
+      for (size_t i = 0; i < want.size(); ++i)
+        ASSERT_EQ(int{have[i]}, int{want[i]}) << "output " << o << " element " << i;
     } else {
       const std::span<const float> want = expected[o].as<float>(), have = found[o].as<float>();
       for (size_t i = 0; i < want.size(); ++i)

@@ -37,7 +37,8 @@ Annotated annotate(const ir::Graph& graph, std::string_view preset, std::vector<
   const quoin_quant_config config{{preset.data(), preset.size()},
                                   {params.data(), static_cast<uint32_t>(params.size()), sizeof(quoin_param)}};
   const std::vector<uint32_t> node_config(graph.order().size(), 0);
-  const quoin_quant_request request{sizeof request, 0, snapshot.view(), {&config, 1, sizeof config}, node_config.data()};
+  const quoin_quant_request request{
+      sizeof request, 0, snapshot.view(), {&config, 1, sizeof config}, node_config.data()};
   quoin_error error{};
   error.struct_size = sizeof error;
   EXPECT_EQ(plugin.table().quantizer->annotate(plugin.backend(), &request, &annotator, &error), QUOIN_OK);
@@ -71,8 +72,9 @@ TEST_F(Rules, ParametersReachTheSpecs) {
   const auto x = net.linear(net.input({2, 8}), 4, false);
   const uint8_t per_channel = 0;
   const int64_t qmin = -100;
-  const Annotated a = annotate(net.returns({x}), "int8-static",
-                               {{{"per_channel", 11}, QUOIN_PARAM_BOOL, 1, &per_channel}, {{"act_qmin", 8}, QUOIN_PARAM_INT, 1, &qmin}});
+  const Annotated a = annotate(
+      net.returns({x}), "int8-static",
+      {{{"per_channel", 11}, QUOIN_PARAM_BOOL, 1, &per_channel}, {{"act_qmin", 8}, QUOIN_PARAM_INT, 1, &qmin}});
   EXPECT_EQ(a.specs.at({0, 0, 0}).qmin, -100);
   EXPECT_EQ(a.specs.at({0, 1, 0}).scheme, uint32_t{QUOIN_PER_TENSOR});
   EXPECT_FALSE(a.specs.contains({0, 2, 0})) << "there is no bias";
@@ -93,7 +95,8 @@ TEST_F(Rules, DataMovementSharesTheScaleOfItsProducer) {
 }
 
 TEST_F(Rules, PaddingOfAnInputIsQuantizedWithTheConvolutionBehindIt) {
-  const auto x = net.op("aten.pad.default", {net.input({1, 3, 8, 8})}, {{"pad", Ints{0, 1, 0, 1}}, {"mode", std::string("constant")}, {"value", 0.0}});
+  const auto x = net.op("aten.pad.default", {net.input({1, 3, 8, 8})},
+                        {{"pad", Ints{0, 1, 0, 1}}, {"mode", std::string("constant")}, {"value", 0.0}});
   const Annotated a = annotate(net.returns({net.conv2d(x, {.out = 4})}), "int8-static");
   EXPECT_EQ(a.specs.at({0, 0, 0}).kind, uint32_t{QUOIN_OBSERVED});
   EXPECT_EQ(a.specs.at({0, 0, 1}).kind, uint32_t{QUOIN_SHARED});

@@ -36,15 +36,18 @@ TEST_P(Typed, PointwiseConvWithClamp) {
 TEST_P(Typed, DepthwiseConvBehindPadding) {
   const int64_t channels = net.pick(2, 150), kernel = net.pick(0, 1) == 0 ? 3 : 5;
   auto x = net.input({net.pick(1, 2), channels, net.pick(5, 12), net.pick(5, 12)});
-  x = net.same("aten.pad.default", {x}, {{"pad", Ints{net.pick(0, 2), net.pick(0, 2), net.pick(0, 2), net.pick(0, 2)}},
-                                         {"mode", std::string("constant")}, {"value", 0.0}});
+  x = net.same("aten.pad.default", {x},
+               {{"pad", Ints{net.pick(0, 2), net.pick(0, 2), net.pick(0, 2), net.pick(0, 2)}},
+                {"mode", std::string("constant")},
+                {"value", 0.0}});
   x = net.conv2d(x, {.out = channels, .kernel = kernel, .stride = net.pick(1, 2), .groups = channels});
   expect_equal(net.clamp(x));
 }
 
 TEST_P(Typed, PaddingThatSomebodyElseReads) {
   auto x = net.input({1, 3, 6, 7});
-  x = net.same("aten.pad.default", {x}, {{"pad", Ints{1, 2, -1, 1}}, {"mode", std::string("constant")}, {"value", 0.0}});
+  x = net.same("aten.pad.default", {x},
+               {{"pad", Ints{1, 2, -1, 1}}, {"mode", std::string("constant")}, {"value", 0.0}});
   const auto y = net.conv2d(x, {.out = 5, .kernel = 3});
   expect_same(net.returns({x, y}), random, workers);
 }
@@ -57,7 +60,8 @@ TEST_P(Typed, LinearOverRows) {
 TEST_P(Typed, AddAndMulBroadcast) {
   const char* name = net.pick(0, 1) == 0 ? "aten.add.Tensor" : "aten.mul.Tensor";
   const Shape full{2, net.pick(2, 20), net.pick(1, 6), net.pick(2, 9)};
-  const Shape shapes[] = {full, {1, full[1], 1, 1}, {full[1], 1, 1}, {1}, {full[3]}, {full[2], full[3]}, {2, 1, full[2], 1}};
+  const Shape shapes[] = {full,      {1, full[1], 1, 1}, {full[1], 1, 1},   {1},
+                          {full[3]}, {full[2], full[3]}, {2, 1, full[2], 1}};
   auto a = net.input(full), b = net.input(shapes[GetParam() % 7]);
   if (net.pick(0, 1) == 0) a = net.conv2d(a, {.out = full[1]});
   if (net.pick(0, 1) == 0) std::swap(a, b);
@@ -92,7 +96,9 @@ TEST_P(Typed, DataMovement) {
   const auto x = net.conv2d(net.input({2, 3, 4, 6}), {.out = 5});
   const auto permuted = net.same("aten.permute.default", {x}, {{"dims", Ints{0, 2, 3, 1}}});
   const auto transposed = net.same("aten.transpose.int", {x}, {{"dim0", int64_t{1}}, {"dim1", int64_t{3}}});
-  const auto sliced = net.same("aten.slice.Tensor", {x}, {{"dim", int64_t{1}}, {"start", int64_t{1}}, {"end", int64_t{-1}}, {"step", int64_t{2}}});
+  const auto sliced =
+      net.same("aten.slice.Tensor", {x},
+               {{"dim", int64_t{1}}, {"start", int64_t{1}}, {"end", int64_t{-1}}, {"step", int64_t{2}}});
   const auto viewed = net.same("aten.view.default", {x}, {{"size", Ints{2, -1}}});
   const auto joined = net.same("aten.cat.default", {x, x}, {{"dim", int64_t{1}}});
   const auto again = net.op("quoin.requantize.default", {x});
