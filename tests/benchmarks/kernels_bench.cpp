@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "../cpu/kernels/machine.hpp"
+#include "../cpu/kernels/graph_builder.hpp"
 
 namespace quoin::cpu::test {
 namespace {
@@ -118,6 +118,58 @@ void elementwise(benchmark::State& state, Fn run) {
   state.SetItemsProcessed(state.iterations() * kCount);
 }
 
+// The convolutions and clamps of EfficientNet-Lite0 as single NCHW operators: what calibration costs per image.
+class FloatNetwork {
+ public:
+  explicit FloatNetwork(uint64_t isa) : isa_(isa) {
+    struct Stage {
+      int64_t kernel, stride, expand, out, repeats;
+    };
+    const Stage stages[] = {{3, 1, 1, 16, 1},  {3, 2, 6, 24, 2},  {5, 2, 6, 40, 2}, {3, 2, 6, 80, 3},
+                            {5, 1, 6, 112, 3}, {5, 2, 6, 192, 4}, {3, 1, 6, 320, 1}};
+    convolution(32, 3, 2, 1);
+    for (const Stage& s : stages)
+      for (int64_t i = 0; i < s.repeats; ++i) {
+        const int64_t wide = channels_ * s.expand;
+        if (s.expand > 1) convolution(wide, 1, 1, 1);
+        convolution(wide, s.kernel, i == 0 ? s.stride : 1, wide);
+        convolution(s.out, 1, 1, 1);
+      }
+    convolution(1280, 1, 1, 1);
+  }
+  void run() {
+    for (auto& p : prepared_) p->run();
+  }
+
+ private:
+  void convolution(int64_t filters, int64_t kernel, int64_t stride, int64_t groups) {
+    const int64_t out = (size_ + stride - 1) / stride, pad = (kernel - 1) / 2, depth = channels_ / groups;
+    add("aten.conv2d.default")
+        .input({1, channels_, size_, size_}, random_.reals(channels_ * size_ * size_))
+        .input({filters, depth, kernel, kernel}, random_.reals(filters * depth * kernel * kernel), true)
+        .input({filters}, random_.reals(filters), true)
+        .ints("stride", {stride, stride})
+        .ints("padding", {pad, pad})
+        .ints("dilation", {1, 1})
+        .ints("groups", {groups})
+        .output({1, filters, out, out});
+    prepare();
+    add("aten.relu6.default")
+        .input({filters, out, out}, random_.reals(filters * out * out))
+        .output({filters, out, out});
+    prepare();
+    size_ = out, channels_ = filters;
+  }
+  OneNode& add(const std::string& op) { return *nodes_.emplace_back(std::make_unique<OneNode>(op)); }
+  void prepare() { prepared_.push_back(std::make_unique<OneNode::Prepared>(*nodes_.back(), isa_)); }
+
+  uint64_t isa_;
+  Random random_{1};
+  int64_t size_ = 224, channels_ = 3;
+  std::vector<std::unique_ptr<OneNode>> nodes_;
+  std::vector<std::unique_ptr<OneNode::Prepared>> prepared_;
+};
+
 void add_one(const std::string& name, const std::function<void(benchmark::State&)>& run) {
   benchmark::RegisterBenchmark(name.c_str(), run)->Unit(benchmark::kMicrosecond)->ComputeStatistics("min", smallest);
 }
@@ -173,6 +225,10 @@ void add_all() {
       add_one("depthwise_f32" + suffix, [t, m](benchmark::State& state) { depthwise_f32(state, t, m); });
     }
     add_elementwise(t, tier);
+    add_one("effnet_lite0_float_operators" + tier, [t](benchmark::State& state) {
+      FloatNetwork network(t->isa);
+      for (auto _ : state) network.run();
+    });
   }
 }
 

@@ -91,7 +91,7 @@ void OneNode::build() {
   graph_.nodes = {&node_, 1, sizeof(quoin_node)};
 }
 
-OneNode::Prepared::Prepared(OneNode& node, uint64_t isa) : node_(node), host_(inline_host(isa)) {
+OneNode::Prepared::Prepared(OneNode& node, uint64_t isa) : host_(inline_host(isa)) {
   node.build();
   for (const quoin_kernel& k : operator_kernels())
     if (node.op_ == k.op && k.accepts(&node.graph_, 0) >= 0) kernel_ = &k;

@@ -37,7 +37,6 @@ class OneNode {
     bool accepted() const { return kernel_ != nullptr; }
 
    private:
-    OneNode& node_;
     quoin_host host_;
     const quoin_kernel* kernel_ = nullptr;
     void* state_ = nullptr;

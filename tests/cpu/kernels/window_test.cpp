@@ -112,7 +112,7 @@ TEST_P(Windows, DepthwiseHoldsExtremeOperands) {
   for (const Geometry& geometry : kGeometries) check_depthwise_u8(k(), geometry, 70, Fill::kExtreme);
 }
 
-TEST_P(Windows, FloatDepthwiseMatchesInBothLayouts) {
+TEST_P(Windows, FloatDepthwiseMatchesForEveryGeometry) {
   for (const Geometry& geometry : kGeometries)
     for (int64_t channels : {1, 16, 21}) {
       const Window w = geometry.window();
@@ -133,7 +133,7 @@ TEST_P(Windows, FloatDepthwiseMatchesInBothLayouts) {
       g.x = x.data(), g.x_stride = channels, g.w = packed.data(), g.bias = bias.data(), g.y = y.data();
       g.y_stride = channels, g.channels = channels, g.row_end = w.out_h, g.low = -0.5f, g.window = w;
       k().depthwise_f32(g);
-      expect_near(y, want, 1e-5f, "NHWC");
+      expect_near(y, want, 1e-5f, "depthwise");
     }
 }
 
