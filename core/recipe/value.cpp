@@ -48,9 +48,11 @@ std::string found_name(const Node& node) {
   return fmt::format("{} {}", kNames[scalar_of(node).index()], node.quoted ? '"' + node.text + '"' : node.text);
 }
 
+// An empty value has no place of its own; its key has.
 tl::unexpected<Error> wrong(const Key& key, const Node& node, const std::string& expected, std::string hint = {}) {
+  const bool empty = node.kind == Node::Kind::null && !node.key_place.text.empty();
   return fail(Error{Code::recipe, fmt::format("{}: expected {}, found {}", key.path, expected, found_name(node)),
-                    node.place.text, std::move(hint)});
+                    empty ? node.key_place.text : node.place.text, std::move(hint)});
 }
 
 // A scalar of one of the alternatives of Scalar, as a double where it is a number.
