@@ -201,38 +201,52 @@ QUOIN_INLINE TapRange taps_inside(int64_t start, int64_t dilation, int64_t kerne
   return {smaller(from, kernel), smaller(larger(to, 0), kernel)};
 }
 
-template <class T>
-QUOIN_INLINE void depthwise_f32_pixel(const DepthwiseF32& g, int64_t row, int64_t column, int64_t channel) {
-  constexpr int kVectors = 16 / T::kLanes;
+// Pixels neighbours of one row that have the same taps inside the image, one vector of channels; their sums are
+// independent, which hides the latency of the FMA.
+template <class T, int Pixels>
+QUOIN_INLINE void depthwise_f32_pixels(const DepthwiseF32& g, int64_t row, int64_t column, int64_t channel) {
+  using F = typename T::F;
   const Window& w = g.window;
+  const int64_t n = smaller(g.channels - channel, T::kLanes), step = w.stride_w * g.x_stride;
   const int64_t top = row * w.stride_h - w.pad_top, left = column * w.stride_w - w.pad_left;
   const TapRange rows = taps_inside(top, w.dilation_h, w.kernel_h, w.in_h);
   const TapRange columns = taps_inside(left, w.dilation_w, w.kernel_w, w.in_w);
-  const float* weights = g.w + channel * w.kernel_h * w.kernel_w;
+  const float* weights = g.w + channel / 16 * 16 * w.kernel_h * w.kernel_w + channel % 16;
+  F acc[Pixels];
   QUOIN_UNROLL
-  for (int v = 0; v < kVectors; ++v) {
-    const int64_t c = channel + v * T::kLanes, n = smaller(g.channels - c, T::kLanes);
-    if (n <= 0) continue;
-    typename T::F acc = g.bias ? T::load_n(g.bias + c, n) : T::set1(0);
-    for (int64_t kh = rows.from; kh < rows.to; ++kh)
-      for (int64_t kw = columns.from; kw < columns.to; ++kw) {
-        const float* x = g.x + ((top + kh * w.dilation_h) * w.in_w + left + kw * w.dilation_w) * g.x_stride + c;
-        acc = T::fma(T::load_n(x, n), T::load(weights + (kh * w.kernel_w + kw) * 16 + v * T::kLanes), acc);
-      }
-    T::store_n(g.y + (row * w.out_w + column) * g.y_stride + c, T::min(T::set1(g.high), T::max(T::set1(g.low), acc)),
-               n);
-  }
+  for (int p = 0; p < Pixels; ++p) acc[p] = g.bias ? T::load_n(g.bias + channel, n) : T::set1(0);
+  for (int64_t kh = rows.from; kh < rows.to; ++kh)
+    for (int64_t kw = columns.from; kw < columns.to; ++kw) {
+      const float* x = g.x + ((top + kh * w.dilation_h) * w.in_w + left + kw * w.dilation_w) * g.x_stride + channel;
+      const F weight = T::load(weights + (kh * w.kernel_w + kw) * 16);
+      QUOIN_UNROLL
+      for (int p = 0; p < Pixels; ++p) acc[p] = T::fma(T::load_n(x + p * step, n), weight, acc[p]);
+    }
+  float* y = g.y + (row * w.out_w + column) * g.y_stride + channel;
+  QUOIN_UNROLL
+  for (int p = 0; p < Pixels; ++p)
+    T::store_n(y + p * g.y_stride, T::min(T::set1(g.high), T::max(T::set1(g.low), acc[p])), n);
 }
 
 template <class T>
 void depthwise_f32(const DepthwiseF32& g) {
+  constexpr int kPixels = 8;
+  const Window& w = g.window;
+  // Output columns [begin, end) have every tap inside the image.
+  const int64_t begin = smaller((w.pad_left + w.stride_w - 1) / w.stride_w, w.out_w);
+  const int64_t reach = w.in_w + w.pad_left - (w.kernel_w - 1) * int64_t{w.dilation_w};
+  const int64_t end = reach <= 0 ? begin : larger(begin, smaller((reach - 1) / w.stride_w + 1, w.out_w));
   for (int64_t row = g.row_begin; row < g.row_end; ++row)
-    for (int64_t channel = 0; channel < g.channels; channel += 16)
-      for (int64_t column = 0; column < g.window.out_w; ++column) depthwise_f32_pixel<T>(g, row, column, channel);
+    for (int64_t channel = 0; channel < g.channels; channel += T::kLanes) {
+      int64_t column = 0;
+      for (; column < begin; ++column) depthwise_f32_pixels<T, 1>(g, row, column, channel);
+      for (; column + kPixels <= end; column += kPixels) depthwise_f32_pixels<T, kPixels>(g, row, column, channel);
+      for (; column + 2 <= end; column += 2) depthwise_f32_pixels<T, 2>(g, row, column, channel);
+      for (; column < w.out_w; ++column) depthwise_f32_pixels<T, 1>(g, row, column, channel);
+    }
 }
 
-// ---- f32, one channel plane (NCHW): a vector runs along the output row
-// -------------------------------------------------
+// ---- f32, one channel plane (NCHW): a vector runs along the output row -------------------------------------------
 
 // Input rows arrive split by column modulo stride (fill_phases), so that every tap is a contiguous load.
 template <class T>
@@ -244,10 +258,10 @@ void depthwise_plane_f32(const PlaneF32& g) {
       typename T::F acc = T::set1(g.bias);
       for (int64_t kh = 0; kh < w.kernel_h; ++kh) {
         const float* line = g.x + (row * w.stride_h + kh * w.dilation_h) * pitch + column;
+        int64_t phase = 0;  // (kw * dilation) % stride; `line` moves on by the quotient
         for (int64_t kw = 0; kw < w.kernel_w; ++kw) {
-          const int64_t offset = kw * w.dilation_w;
-          const float* x = line + offset % w.stride_w * g.phase_width + offset / w.stride_w;
-          acc = T::fma(T::load(x), T::set1(g.w[kh * w.kernel_w + kw]), acc);
+          acc = T::fma(T::load(line + phase * g.phase_width), T::set1(g.w[kh * w.kernel_w + kw]), acc);
+          for (phase += w.dilation_w; phase >= w.stride_w; phase -= w.stride_w) ++line;
         }
       }
       T::store_n(g.y + row * w.out_w + column, T::min(T::set1(g.high), T::max(T::set1(g.low), acc)), n);

@@ -111,6 +111,11 @@ QUOIN_INLINE void transpose_tiles(const Args& g, const Fn& convert) {
           QUOIN_UNROLL
           for (int64_t r = 0; r < kTileRows; ++r) y[c * g.y_stride + r] = tile[r][c];
         }
+      } else if (rows == 3) {  // images
+        for (int64_t c = 0; c < cols; ++c) {
+          QUOIN_UNROLL
+          for (int64_t r = 0; r < 3; ++r) y[c * g.y_stride + r] = tile[r][c];
+        }
       } else {
         for (int64_t c = 0; c < cols; ++c)
           for (int64_t r = 0; r < rows; ++r) y[c * g.y_stride + r] = tile[r][c];
