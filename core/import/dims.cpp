@@ -17,8 +17,8 @@ constexpr size_t kMaxLength = 4096;
 
 int64_t floor_div(int64_t a, int64_t b) { return a / b - ((a % b != 0) && ((a < 0) != (b < 0)) ? 1 : 0); }
 
-// sum := product {(+|-) product};  product := power {(*|//|/|%) power};  power := unary [** power]
-// unary := - unary | atom;  atom := number | symbol | function(sum {, sum}) | ( sum )
+// sum := product {(+|-) product};  product := unary {(*|//|/|%) unary};  unary := - unary | power
+// power := atom [** unary];  atom := number | symbol | function(sum {, sum}) | ( sum )
 class Parser {
  public:
   Parser(std::string_view text, const Bound& bound) : text_(text), bound_(bound) {}
@@ -65,11 +65,11 @@ class Parser {
   }
 
   Result<int64_t> product(int depth) {
-    QUOIN_TRY(int64_t value, power(depth));
+    QUOIN_TRY(int64_t value, unary(depth));
     for (;;) {
       const char op = accept("//") ? 'f' : accept("*") ? '*' : accept("/") ? '/' : accept("%") ? 'm' : 0;
       if (!op) return value;
-      QUOIN_TRY(const int64_t other, power(depth));
+      QUOIN_TRY(const int64_t other, unary(depth));
       QUOIN_TRY(value, apply(op, value, other));
     }
   }
@@ -84,10 +84,9 @@ class Parser {
   }
 
   Result<int64_t> power(int depth) {
-    QUOIN_TRY(const int64_t base, unary(depth));
+    QUOIN_TRY(const int64_t base, atom(depth));
     if (!accept("**")) return base;
-    if (depth > kMaxDepth) return fail(Code::model, "size expression is nested too deeply");
-    QUOIN_TRY(const int64_t exponent, power(depth + 1));
+    QUOIN_TRY(const int64_t exponent, unary(depth + 1));
     if (exponent < 0 || exponent > 62)
       return fail(Code::unsupported, "size expression \"{}\" has exponent {}", text_, exponent);
     int64_t value = 1;
@@ -99,7 +98,7 @@ class Parser {
 
   Result<int64_t> unary(int depth) {
     if (depth > kMaxDepth) return fail(Code::model, "size expression is nested too deeply");
-    if (!accept("-")) return atom(depth);
+    if (!accept("-")) return power(depth);
     QUOIN_TRY(const int64_t value, unary(depth + 1));
     return checked(subtract(0, value));
   }

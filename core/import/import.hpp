@@ -10,7 +10,8 @@
 namespace quoin::import {
 
 struct Options {
-  std::map<std::string, int64_t> dims;  // symbolic dimension -> size ("s77", "batch"); a missing one becomes 1, with a note
+  std::map<std::string, int64_t>
+      dims;  // symbolic dimension -> size ("s77", "batch"); a missing one becomes 1, with a note
 };
 
 // `.pt2` (torch.export archive) or `.onnx` (opset 13-22), told apart by content. Symbolic dimensions are bound to a

@@ -11,8 +11,8 @@
 namespace quoin::import::test {
 namespace {
 
-#define NEEDS_SHARED()                               \
-  const std::string shared = shared_folder();        \
+#define NEEDS_SHARED()                        \
+  const std::string shared = shared_folder(); \
   if (shared.empty()) GTEST_SKIP() << "the shared folder with the reference models is not there"
 
 struct Model {
@@ -70,16 +70,17 @@ TEST_P(ReferenceModel, ReproducesTheStoredOutputs) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, ReferenceModel,
-    testing::Values(Model{"tiny/kws_dscnn.pt2", "tiny/kws_dscnn_reference.safetensors", "output", 1e-4, 33, 8},
-                    Model{"tiny/kws_dscnn.onnx", "tiny/kws_dscnn_reference.safetensors", "output", 1e-4, 23, 8},
-                    Model{"tiny/resnet8.pt2", "tiny/resnet8_reference.safetensors", "output", 1e-4, 25, 8},
-                    Model{"tiny/resnet8.onnx", "tiny/resnet8_reference.safetensors", "output", 1e-4, 25, 8},
-                    Model{"tiny/vww_mobilenetv1_025.pt2", "tiny/vww_mobilenetv1_025_reference.safetensors", "output", 1e-4, 63, 8},
-                    Model{"tiny/vww_mobilenetv1_025.onnx", "tiny/vww_mobilenetv1_025_reference.safetensors", "output", 1e-4, 63, 8},
-                    Model{"tiny/ad_autoencoder.pt2", "tiny/ad_autoencoder_reference.safetensors", "output", 1e-4, 19, 8},
-                    Model{"tiny/ad_autoencoder.onnx", "tiny/ad_autoencoder_reference.safetensors", "output", 1e-4, 19, 8},
-                    Model{"effnet_lite0/effnet_lite0.pt2", "effnet_lite0/reference.safetensors", "logits", 1e-3, 161, 1},
-                    Model{"effnet_lite0/effnet_lite0.onnx", "effnet_lite0/reference.safetensors", "logits", 1e-3, 99, 1}));
+    testing::Values(
+        Model{"tiny/kws_dscnn.pt2", "tiny/kws_dscnn_reference.safetensors", "output", 1e-4, 23, 8},
+        Model{"tiny/kws_dscnn.onnx", "tiny/kws_dscnn_reference.safetensors", "output", 1e-4, 23, 8},
+        Model{"tiny/resnet8.pt2", "tiny/resnet8_reference.safetensors", "output", 1e-4, 25, 8},
+        Model{"tiny/resnet8.onnx", "tiny/resnet8_reference.safetensors", "output", 1e-4, 25, 8},
+        Model{"tiny/vww_mobilenetv1_025.pt2", "tiny/vww_mobilenetv1_025_reference.safetensors", "output", 1e-4, 63, 8},
+        Model{"tiny/vww_mobilenetv1_025.onnx", "tiny/vww_mobilenetv1_025_reference.safetensors", "output", 1e-4, 63, 8},
+        Model{"tiny/ad_autoencoder.pt2", "tiny/ad_autoencoder_reference.safetensors", "output", 1e-4, 19, 8},
+        Model{"tiny/ad_autoencoder.onnx", "tiny/ad_autoencoder_reference.safetensors", "output", 1e-4, 19, 8},
+        Model{"effnet_lite0/effnet_lite0.pt2", "effnet_lite0/reference.safetensors", "logits", 1e-3, 161, 1},
+        Model{"effnet_lite0/effnet_lite0.onnx", "effnet_lite0/reference.safetensors", "logits", 1e-3, 99, 1}));
 
 TEST(ReferenceModels, SentenceEncoderReproducesItsEmbeddings) {
   NEEDS_SHARED();
@@ -130,7 +131,9 @@ TEST(ReferenceModels, QuantizedOnnxModelImportsAsQdqGraph) {
   EXPECT_EQ(count["aten.conv2d.default"], 49);
   EXPECT_EQ(count["aten.linear.default"], 1);
   EXPECT_EQ(count["quantized_decomposed.quantize_per_tensor.default"], 61);
-  EXPECT_EQ(count["quantized_decomposed.dequantize_per_tensor.default"] + count["quantized_decomposed.dequantize_per_channel.default"], 161);
+  EXPECT_EQ(count["quantized_decomposed.dequantize_per_tensor.default"] +
+                count["quantized_decomposed.dequantize_per_channel.default"],
+            161);
   auto tensors = data::read_safetensors(shared + "/models/effnet_lite0/reference.safetensors");
   ASSERT_TRUE(tensors.has_value()) << tensors.error().text();
   const auto outputs = run(graph, {sample(tensors->at("input"), 0, graph.value(graph.inputs()[0]).type)});

@@ -68,7 +68,10 @@ std::vector<int64_t> row_major(const std::vector<int64_t>& shape) {
 }
 
 json meta_of(const std::vector<int64_t>& shape, int dtype = 7) {
-  return {{"dtype", dtype}, {"sizes", sizes_of(shape)}, {"strides", sizes_of(row_major(shape))}, {"storage_offset", {{"as_int", 0}}}};
+  return {{"dtype", dtype},
+          {"sizes", sizes_of(shape)},
+          {"strides", sizes_of(row_major(shape))},
+          {"storage_offset", {{"as_int", 0}}}};
 }
 
 }  // namespace
@@ -83,7 +86,10 @@ json text_arg(const std::string& value) { return {{"as_string", value}}; }
 Pt2::Pt2(std::vector<int64_t> input_shape) {
   program_["schema_version"] = {{"major", 8}, {"minor", 20}};
   program_["range_constraints"] = json::object();
-  graph() = {{"inputs", json::array()}, {"outputs", json::array()}, {"nodes", json::array()}, {"tensor_values", json::object()},
+  graph() = {{"inputs", json::array()},
+             {"outputs", json::array()},
+             {"nodes", json::array()},
+             {"tensor_values", json::object()},
              {"sym_int_values", json::object()}};
   program_["graph_module"]["signature"] = {{"input_specs", json::array()}, {"output_specs", json::array()}};
   weights_["config"] = json::object();
@@ -123,8 +129,11 @@ Pt2& Pt2::node(const std::string& target, const std::string& name, std::vector<s
                std::vector<int64_t> shape, int dtype) {
   json inputs = json::array();
   for (auto& [key, value] : args) inputs.push_back({{"name", key}, {"arg", std::move(value)}, {"kind", 1}});
-  graph()["nodes"].push_back({{"target", "torch.ops." + target}, {"name", name}, {"inputs", inputs},
-                              {"outputs", {tensor_arg(name)}}, {"metadata", json::object()}});
+  graph()["nodes"].push_back({{"target", "torch.ops." + target},
+                              {"name", name},
+                              {"inputs", inputs},
+                              {"outputs", {tensor_arg(name)}},
+                              {"metadata", json::object()}});
   graph()["tensor_values"][name] = meta_of(shape, dtype);
   return *this;
 }
@@ -201,7 +210,8 @@ Onnx& Onnx::ints(const std::string& name, const std::vector<int64_t>& shape, con
   return *this;
 }
 
-Onnx& Onnx::node(const std::string& op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs) {
+Onnx& Onnx::node(const std::string& op, const std::vector<std::string>& inputs,
+                 const std::vector<std::string>& outputs) {
   auto* node = model.mutable_graph()->add_node();
   node->set_op_type(op);
   for (const std::string& input : inputs) node->add_input(input);

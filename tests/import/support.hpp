@@ -110,7 +110,8 @@ class Onnx {
 };
 
 // ---- importing ----------------------------------------------------------------------------------------------------
-Result<ir::Graph> import_bytes(const std::string& bytes, const Options& options = {}, Diagnostics* diagnostics = nullptr);
+Result<ir::Graph> import_bytes(const std::string& bytes, const Options& options = {},
+                               Diagnostics* diagnostics = nullptr);
 // Imports and fails the test on an error.
 ir::Graph imported(const std::string& bytes, const Options& options = {});
 // The error of a file that must not import.
