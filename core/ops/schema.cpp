@@ -172,12 +172,10 @@ std::vector<std::string> op_names() {
 TensorType logical(const TensorType& type) { return {type.qparams ? DType::f32 : type.dtype, type.shape, nullptr}; }
 
 Result<Attrs> complete_attrs(const OpSchema& schema, Attrs attrs) {
+  std::vector<std::string> names;
+  for (const AttrSpec& spec : schema.attrs) names.push_back(spec.name);
   for (const auto& [name, value] : attrs) {
-    const bool known =
-        std::any_of(schema.attrs.begin(), schema.attrs.end(), [&](const AttrSpec& spec) { return spec.name == name; });
-    if (known) continue;
-    std::vector<std::string> names;
-    for (const AttrSpec& spec : schema.attrs) names.push_back(spec.name);
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     return fail(Error{Code::model, fmt::format("unknown attribute {} = {}", name, to_string(value)), schema.name,
                       did_you_mean(name, names)});
   }

@@ -107,21 +107,23 @@ void gather(const Geometry& g, const T* x, int64_t first, int64_t count, T* colu
 template <class T, class Sink>
 void convolve(const quoin_host& host, const Geometry& g, const T* x, const T* filters, T* columns, const Sink& sink) {
   const int64_t tiles = (g.pixels() + kTile - 1) / kTile, depth = g.depth();
-  parallel(host, g.batch * g.groups * tiles, 1, [&](int64_t begin, int64_t end, uint32_t worker) {
-    T* own = columns + worker * depth * kTile;
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t first = task % tiles * kTile, group = task / tiles % g.groups, image = task / tiles / g.groups;
-      const int64_t count = std::min(kTile, g.pixels() - first);
-      gather(g, x + (image * g.in_channels + group * g.group_in()) * g.in_h * g.in_w, first, count, own);
-      for (int64_t channel = group * g.group_out(); channel < (group + 1) * g.group_out(); ++channel) {
-        T sums[kTile] = {};
-        const T* filter = filters + channel * depth;
-        for (int64_t k = 0; k < depth; ++k)
-          for (int64_t p = 0; p < kTile; ++p) sums[p] += filter[k] * own[k * kTile + p];
-        sink(image, channel, first, count, sums);
-      }
-    }
-  });
+  parallel(host, g.batch * g.groups * tiles, depth * kTile * (g.group_out() + 4),
+           [&](int64_t begin, int64_t end, uint32_t worker) {
+             T* own = columns + worker * depth * kTile;
+             for (int64_t task = begin; task < end; ++task) {
+               const int64_t first = task % tiles * kTile, group = task / tiles % g.groups,
+                             image = task / tiles / g.groups;
+               const int64_t count = std::min(kTile, g.pixels() - first);
+               gather(g, x + (image * g.in_channels + group * g.group_in()) * g.in_h * g.in_w, first, count, own);
+               for (int64_t channel = group * g.group_out(); channel < (group + 1) * g.group_out(); ++channel) {
+                 T sums[kTile] = {};
+                 const T* filter = filters + channel * depth;
+                 for (int64_t k = 0; k < depth; ++k)
+                   for (int64_t p = 0; p < kTile; ++p) sums[p] += filter[k] * own[k * kTile + p];
+                 sink(image, channel, first, count, sums);
+               }
+             }
+           });
 }
 
 uint64_t column_bytes(const quoin_host& host, const Geometry& g) {

@@ -82,7 +82,7 @@ struct Quantize : KernelBase {
         std::max(static_cast<double>(std::isnan(q) ? 0.0f : q), static_cast<double>(low)), static_cast<double>(high)));
   }
   Status run(const Run& run) const {
-    parallel(run.host, numel(in.shape), 4096, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, numel(in.shape), 32, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t q = quantize(static_cast<float>(number_at(in.dtype, run.inputs[0], i)), params.at(run, i));
         write_integers(Block::of(out), run.out(), i, 1, &q);
@@ -97,7 +97,7 @@ struct Dequantize : KernelBase {
   TensorType in;
   static Result<Dequantize> make(const NodeView& view) { return Dequantize{{}, Params::of(view), view.in(0)}; }
   Status run(const Run& run) const {
-    parallel(run.host, numel(in.shape), 4096, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, numel(in.shape), 32, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t i = begin; i < end; ++i) {
         const Params::One p = params.at(run, i);
         const auto q = static_cast<float>(integer_at(in.dtype, run.inputs[0], i));

@@ -313,8 +313,8 @@ void Converter::run(const quoin_host& host, const void* from, void* to) const {
     return;
   }
   // Sub-byte neighbours share bytes: one thread writes them all.
-  const int64_t grain = bits(to_.dtype) < 8 ? count : 64 * kBlock;
-  parallel(host, count, grain, [&](int64_t begin, int64_t end, uint32_t) { run_range(from, to, begin, end); });
+  if (bits(to_.dtype) < 8) return run_range(from, to, 0, count);
+  parallel(host, count, 8, [&](int64_t begin, int64_t end, uint32_t) { run_range(from, to, begin, end); });
 }
 
 }  // namespace quoin::kernels

@@ -29,9 +29,12 @@ struct Run {
   }
 };
 
-// f(begin, end, worker) over [0, count) in pieces of about `grain`. f must not throw.
+// f(begin, end, worker) over [0, count) in pieces of about 2^17 operations; `cost`: operations per item, roughly.
+// Less work than that runs inline. f must not throw.
 template <class F>
-void parallel(const quoin_host& host, int64_t count, int64_t grain, const F& f) {
+void parallel(const quoin_host& host, int64_t count, int64_t cost, const F& f) {
+  constexpr int64_t kPiece = int64_t{1} << 17;
+  const int64_t grain = std::max<int64_t>(kPiece / std::max<int64_t>(cost, 1), 1);
   if (count <= grain) {
     if (count > 0) f(int64_t{0}, count, uint32_t{0});
     return;
@@ -39,8 +42,7 @@ void parallel(const quoin_host& host, int64_t count, int64_t grain, const F& f) 
   const auto call = [](void* context, uint64_t begin, uint64_t end, uint32_t worker) {
     (*static_cast<const F*>(context))(static_cast<int64_t>(begin), static_cast<int64_t>(end), worker);
   };
-  host.parallel_for(host.self, static_cast<uint64_t>(count), static_cast<uint64_t>(std::max<int64_t>(grain, 1)), call,
-                    const_cast<F*>(&f));
+  host.parallel_for(host.self, static_cast<uint64_t>(count), static_cast<uint64_t>(grain), call, const_cast<F*>(&f));
 }
 
 // Defaults of the optional members.

@@ -27,7 +27,7 @@ template <class T, class Sink>
 void multiply_rows(const quoin_host& host, const LinearShape& s, const T* x, const T* w, const Sink& sink) {
   const int64_t blocks = (s.rows + kRowBlock - 1) / kRowBlock;
   const int64_t columns = (s.outputs + kColumnTile - 1) / kColumnTile;
-  parallel(host, blocks * columns, 1, [&](int64_t begin, int64_t end, uint32_t) {
+  parallel(host, blocks * columns, kRowBlock * kColumnTile * s.inner, [&](int64_t begin, int64_t end, uint32_t) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first_row = task / columns * kRowBlock, first = task % columns * kColumnTile;
       const int64_t last_row = std::min(first_row + kRowBlock, s.rows);
@@ -126,7 +126,7 @@ template <class T, class Sink>
 void multiply(const quoin_host& host, const MatmulShape& s, const T* a, const T* b, const Sink& sink) {
   const int64_t tiles = (s.columns + kColumnTile - 1) / kColumnTile;
   const auto batch = static_cast<int64_t>(s.a_first.size());
-  parallel(host, batch * s.rows * tiles, 8, [&](int64_t begin, int64_t end, uint32_t) {
+  parallel(host, batch * s.rows * tiles, kColumnTile * s.inner, [&](int64_t begin, int64_t end, uint32_t) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t row = task % s.rows, first = task / s.rows % tiles * kColumnTile, matrix = task / s.rows / tiles;
       const int64_t count = std::min(kColumnTile, s.columns - first);

@@ -22,7 +22,7 @@ struct BatchNorm : KernelBase {
   Status run(const Run& run) const {
     const float *weight = run.in<float>(1), *bias = run.in<float>(2), *mean = run.in<float>(3),
                 *variance = run.in<float>(4);
-    parallel(run.host, batch * channels, 8, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, batch * channels, inner, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t plane = begin; plane < end; ++plane) {
         const int64_t c = plane % channels;
         const float inverse = 1.0f / std::sqrt(variance[c] + static_cast<float>(eps));
@@ -69,7 +69,7 @@ struct RowNorm : KernelBase {
   Status run(const Run& run) const {
     const float* weight = run.in<float>(1);
     const float* bias = root_mean_square ? nullptr : run.in<float>(2);
-    parallel(run.host, rows, 8, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, rows, 4 * count, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t row = begin; row < end; ++row) {
         const float* x = run.in<float>(0) + row * count;
         float* y = run.out<float>() + row * count;
@@ -99,7 +99,7 @@ struct GroupNorm : KernelBase {
   Status run(const Run& run) const {
     const float *weight = run.in<float>(1), *bias = run.in<float>(2);
     const int64_t members = channels / groups, count = members * inner;
-    parallel(run.host, count == 0 ? 0 : batch * groups, 1, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, count == 0 ? 0 : batch * groups, 4 * count, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t group = begin; group < end; ++group) {
         const float* x = run.in<float>(0) + group * count;
         float* y = run.out<float>() + group * count;
@@ -129,7 +129,7 @@ struct Softmax : KernelBase {
     return out;
   }
   Status run(const Run& run) const {
-    parallel(run.host, count == 0 ? 0 : outer * inner, 16, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, count == 0 ? 0 : outer * inner, 16 * count, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t row = begin; row < end; ++row) {
         const int64_t first = row / inner * count * inner + row % inner;
         line(run.in<float>(0) + first, run.out<float>() + first);

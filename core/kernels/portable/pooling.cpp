@@ -69,7 +69,7 @@ struct AverageShape {
   template <class T, class At, class Sink>
   void run(const quoin_host& host, const At& at, const Sink& sink) const {
     const Planes& p = planes;
-    parallel(host, p.planes, 1, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(host, p.planes, 2 * (p.in_h * p.in_w + p.out_h * p.out_w), [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t i = begin * p.out_h * p.out_w; i < end * p.out_h * p.out_w; ++i) {
         const Span& row = rows[static_cast<size_t>(i / p.out_w % p.out_h)];
         const Span& column = columns[static_cast<size_t>(i % p.out_w)];
@@ -153,10 +153,11 @@ struct MaxPool : KernelBase {
     const T* x = run.in<T>(0);
     T* y = run.out<T>();
     const Planes& p = planes;
-    parallel(run.host, p.planes, 1, [&](int64_t begin, int64_t end, uint32_t) {
-      for (int64_t i = begin * p.out_h * p.out_w; i < end * p.out_h * p.out_w; ++i)
-        y[i] = best(x + i / p.out_w / p.out_h * p.in_h * p.in_w, i / p.out_w % p.out_h, i % p.out_w);
-    });
+    parallel(run.host, p.planes, 2 * p.out_h * p.out_w * kernel[0] * kernel[1],
+             [&](int64_t begin, int64_t end, uint32_t) {
+               for (int64_t i = begin * p.out_h * p.out_w; i < end * p.out_h * p.out_w; ++i)
+                 y[i] = best(x + i / p.out_w / p.out_h * p.in_h * p.in_w, i / p.out_w % p.out_h, i % p.out_w);
+             });
     return {};
   }
   static bool accepts(const NodeView& view) {

@@ -35,7 +35,7 @@ Result<Centered> Centered::of(const TensorType& type) {
 
 void Centered::read(const quoin_host& host, const void* data, Word* out) const {
   constexpr int64_t kBlock = 256;
-  parallel(host, count(), 64 * kBlock, [&](int64_t begin, int64_t end, uint32_t) {
+  parallel(host, count(), 8, [&](int64_t begin, int64_t end, uint32_t) {
     int64_t block[kBlock];
     for (int64_t first = begin; first < end; first += kBlock) {
       const int64_t size = std::min(kBlock, end - first);

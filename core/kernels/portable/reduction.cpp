@@ -33,10 +33,9 @@ struct Reduced {
   template <class F>
   void results_in(const quoin_host& host, const F& f) const {
     const int64_t length = kept.row_length(), step = kept.row_steps()[0];
-    parallel(host, results, std::max<int64_t>(1, 4096 / std::max<int64_t>(count, 1)),
-             [&](int64_t begin, int64_t end, uint32_t) {
-               for (int64_t i = begin; i < end; ++i) f(i, kept.offsets_of(i / length)[0] + i % length * step);
-             });
+    parallel(host, results, 4 * count, [&](int64_t begin, int64_t end, uint32_t) {
+      for (int64_t i = begin; i < end; ++i) f(i, kept.offsets_of(i / length)[0] + i % length * step);
+    });
   }
   // f(offset) over the elements of one reduction, in row-major order.
   template <class F>

@@ -33,7 +33,7 @@ struct Nearest : KernelBase {
   }
   Status run(const Run& run) const {
     const auto out_h = static_cast<int64_t>(rows.size()), out_w = static_cast<int64_t>(columns.size());
-    parallel(run.host, planes * out_h, 8, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, planes * out_h, 4 * out_w, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t line = begin; line < end; ++line) {
         const int64_t row = rows[static_cast<size_t>(line % out_h)];
         const std::byte* from = run.in<std::byte>(0) + (line / out_h * in_h + row) * in_w * size;
@@ -76,7 +76,7 @@ struct Bilinear : KernelBase {
   }
   Status run(const Run& run) const {
     const auto out_h = static_cast<int64_t>(rows.size()), out_w = static_cast<int64_t>(columns.size());
-    parallel(run.host, planes * out_h, 8, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, planes * out_h, 4 * out_w, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t line = begin; line < end; ++line) {
         const Tap& row = rows[static_cast<size_t>(line % out_h)];
         const float* plane = run.in<float>(0) + line / out_h * in_h * in_w;

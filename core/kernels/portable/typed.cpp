@@ -82,7 +82,7 @@ struct LinearDynamic : KernelBase {
     w.read(run.host, run.inputs[1], weight);
     quantize_rows(run.in<float>(0), x, scales);
     const float* bias = run.in<float>(2);
-    parallel(run.host, rows * outputs, 64, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, rows * outputs, inner, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = i / outputs, o = i % outputs;
         const float y = product(x + row * inner, weight + o * inner, o, scales[row]);

@@ -23,7 +23,7 @@ struct Map : KernelBase {
   Status run(const Run& run) const {
     const float* x = run.in<float>(0);
     float* y = run.out<float>();
-    parallel(run.host, count, 4096, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, count, 16, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t i = begin; i < end; ++i) y[i] = function(x[i]);
     });
     return {};
@@ -121,7 +121,7 @@ struct NumberMap : KernelBase {
   void apply(const Run& run) const {
     const T* x = run.in<T>(0);
     T* y = run.out<T>();
-    parallel(run.host, count, 4096, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, count, 16, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t i = begin; i < end; ++i) y[i] = function(x[i]);
     });
   }
@@ -243,7 +243,7 @@ struct IntegerClamp : KernelBase {
   }
   Status run(const Run& run) const {
     const float ratio = from->scale[0] / to->scale[0];
-    parallel(run.host, numel(out.shape), 4096, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(run.host, numel(out.shape), 16, [&](int64_t begin, int64_t end, uint32_t) {
       int64_t block[256];
       for (int64_t first = begin; first < end; first += 256) {
         const int64_t size = std::min<int64_t>(256, end - first);

@@ -42,8 +42,7 @@ class Walk {
   // f(offsets of the row's first elements); rows run in parallel.
   template <class F>
   void rows(const quoin_host& host, const F& f) const {
-    const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(row_length(), 1));
-    parallel(host, rows_, grain, [&](int64_t begin, int64_t end, uint32_t) {
+    parallel(host, rows_, 2 * row_length(), [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t row = begin; row < end; ++row) f(offsets_of(row));
     });
   }
