@@ -40,7 +40,7 @@ int64_t wrap(int64_t dim, size_t rank);  // a negative dim counts from the end
 // A zero padding in front of a convolution that the convolution does itself.
 struct Padding {
   uint32_t source = QUOIN_NONE;  // the value before the pad
-  int32_t top = 0, left = 0, bottom = 0, right = 0;
+  int32_t top = 0, left = 0;     // bottom and right follow from the size of the result
 };
 
 // While building, a Ref into scratch has the storage in `index` and an offset inside it; finish() places storages.

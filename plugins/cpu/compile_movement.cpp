@@ -170,7 +170,7 @@ void emit_pad(Builder& b, const sdk::Node& node) {
   const Amounts by = amounts_of(node, x.raw.rank);
   if (convolutions_pad(b, node, by)) {
     const auto narrow = [](int64_t v) { return static_cast<int32_t>(v); };
-    b.paddings[y.id()] = {x.id(), narrow(by.before[2]), narrow(by.before[3]), narrow(by.after[2]), narrow(by.after[3])};
+    b.paddings[y.id()] = {x.id(), narrow(by.before[2]), narrow(by.before[3])};
     return;
   }
   const Layout layout = b.layout(x);
