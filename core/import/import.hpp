@@ -17,7 +17,7 @@ struct Options {
 // `.pt2` (torch.export archive) or `.onnx` (opset 13-22), told apart by content. Symbolic dimensions are bound to a
 // size here. Dead nodes and assertions are dropped. The graph passes ir::verify.
 // Errors: not_found, model (truncated, garbled, inconsistent; where inside), unsupported (all unknown operators at
-// once, each with node, module path), limit.
+// once, each with node, module path), input (a size in `dims` outside of its symbol's range), limit.
 Result<ir::Graph> import_model(const std::string& path, const Options& options, Diagnostics& diagnostics);
 
 }  // namespace quoin::import

@@ -197,7 +197,9 @@ Result<Values> same_operator(const Call& call, const std::string& op) {
   if (!schema) return fail(Code::internal, "operator {} is not in the operator table", op);
   QUOIN_TRY(Values inputs, operands(call, *schema));
   Attrs attrs;
-  for (const auto& [name, argument] : call.arguments) {
+  for (const auto& pair : call.arguments) {
+    const std::string& name = pair.first;
+    const Argument& argument = pair.second;
     if (std::holds_alternative<std::monostate>(argument) || std::holds_alternative<Placement>(argument)) continue;
     const auto slot = [&](const Slot& each) { return each.name == name; };
     if (std::ranges::any_of(schema->inputs, slot)) continue;

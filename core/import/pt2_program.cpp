@@ -164,45 +164,53 @@ Status Program::read_inputs(const Json& graph, const Json& signature) {
   if (inputs.size() != specs.size())
     return fail(Error{
         Code::model, fmt::format("{} inputs but {} input specs", inputs.size(), specs.size()), signature.where(), {}});
+  for (const Json& spec : specs) {
+    QUOIN_TRY(const auto tag, spec.tagged());
+    QUOIN_TRY(inputs_.emplace_back(), read_input(tag.first, tag.second));
+  }
+  return {};
+}
+
+Result<InputSpec> Program::read_input(const std::string& kind, const Json& body) {
   static constexpr struct {
     const char *tag, *target;
     InputSpec::Kind kind;
   } kLifted[] = {{"parameter", "parameter_name", InputSpec::Kind::parameter},
                  {"buffer", "buffer_name", InputSpec::Kind::buffer},
                  {"tensor_constant", "tensor_constant_name", InputSpec::Kind::constant}};
-  for (const Json& spec : specs) {
-    QUOIN_TRY(const auto tag, spec.tagged());
-    const auto& [kind, body] = tag;
-    InputSpec input;
-    const auto* lifted = std::ranges::find_if(kLifted, [&](const auto& row) { return kind == row.tag; });
-    if (lifted != std::end(kLifted)) {
-      input.kind = lifted->kind;
-      QUOIN_TRY(const Json arg, body.at("arg"));
-      QUOIN_TRY(const Json name, arg.at("name"));
-      QUOIN_TRY(input.value, name.text());
-      QUOIN_TRY(const Json target, body.at(lifted->target));
-      QUOIN_TRY(input.target, target.text());
-    } else if (kind == "user_input") {
-      QUOIN_TRY(const Json arg, body.at("arg"));
-      QUOIN_TRY(const auto value, arg.tagged());
-      if (value.first == "as_tensor") {
-        QUOIN_TRY(const Json name, value.second.at("name"));
-        QUOIN_TRY(input.value, name.text());
-        QUOIN_CHECK(bind_symbols(input.value));
-      } else if (value.first == "as_sym_int" || value.first == "as_custom_obj") {
-        return fail(Error{Code::unsupported, fmt::format("inputs of kind {} are not supported", value.first),
-                          arg.where(), "export the model with tensors as its only inputs"});
-      } else {
-        input.kind = InputSpec::Kind::ignored;  // numbers and None were fixed when the model was exported
-      }
-    } else if (kind == "constant_input") {
-      input.kind = InputSpec::Kind::ignored;
-    } else {
-      return fail(Error{Code::unsupported, fmt::format("inputs of kind {} are not supported", kind), spec.where(), {}});
-    }
-    inputs_.push_back(std::move(input));
+  InputSpec input;
+  for (const auto& row : kLifted) {
+    if (kind != row.tag) continue;
+    input.kind = row.kind;
+    QUOIN_TRY(const Json arg, body.at("arg"));
+    QUOIN_TRY(const Json name, arg.at("name"));
+    QUOIN_TRY(input.value, name.text());
+    QUOIN_TRY(const Json target, body.at(row.target));
+    QUOIN_TRY(input.target, target.text());
+    return input;
   }
-  return {};
+  if (kind == "user_input") return read_user_input(body);
+  if (kind != "constant_input")
+    return fail(Error{Code::unsupported, fmt::format("inputs of kind {} are not supported", kind), body.where(), {}});
+  input.kind = InputSpec::Kind::ignored;
+  return input;
+}
+
+Result<InputSpec> Program::read_user_input(const Json& body) {
+  QUOIN_TRY(const Json arg, body.at("arg"));
+  QUOIN_TRY(const auto value, arg.tagged());
+  InputSpec input;
+  if (value.first == "as_tensor") {
+    QUOIN_TRY(const Json name, value.second.at("name"));
+    QUOIN_TRY(input.value, name.text());
+    QUOIN_CHECK(bind_symbols(input.value));
+    return input;
+  }
+  if (value.first == "as_sym_int" || value.first == "as_custom_obj")
+    return fail(Error{Code::unsupported, fmt::format("inputs of kind {} are not supported", value.first), arg.where(),
+                      "export the model with tensors as its only inputs"});
+  input.kind = InputSpec::Kind::ignored;  // numbers and None were fixed when the model was exported
+  return input;
 }
 
 // Every identifier in an input's sizes that has a range is a free symbol.

@@ -71,6 +71,8 @@ class Program {
   Status read_version(const Json& root) const;
   Status read_ranges(const Json& root);
   Status read_inputs(const Json& graph, const Json& signature);
+  Result<InputSpec> read_input(const std::string& kind, const Json& body);
+  Result<InputSpec> read_user_input(const Json& body);
   Status bind_symbols(const std::string& input);
   Status read_outputs(const Json& signature, Diagnostics& diagnostics);
   Status read_nodes(const Json& graph);
