@@ -42,27 +42,10 @@ case "$threads" in
   '' | *[!0-9]* | 0) give_up "--threads takes a whole number of at least 1, not \"$threads\"" ;;
 esac
 
-install_packages() {
-  command -v dpkg-query >/dev/null 2>&1 || return 0  # not Debian: Meson names what is missing
-  missing=
-  for package in $(sed 's/#.*//' "$root/configs/debian-packages.txt"); do
-    status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) || status=
-    [ "$status" = installed ] || missing="$missing $package"
-  done
-  [ -n "$missing" ] || return 0
-  if [ "$install" = no ] || [ "$(id -u)" != 0 ]; then
-    echo "missing packages; install them with: apt-get install$missing" >&2
-    return 0
-  fi
-  apt-get update -qq
-  # shellcheck disable=SC2086  # a list of words
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
-}
-
 step() { printf '\n== %s\n' "$1"; }
 
 step "packages"
-install_packages
+[ "$install" = no ] || sh "$root/configs/install-packages.sh" || give_up "the packages could not be installed"
 command -v meson >/dev/null 2>&1 || give_up "meson is not installed (configs/debian-packages.txt lists what is needed)"
 
 step "build ($build)"

@@ -26,7 +26,8 @@ class Writer {
             [](void* self, quoin_bytes chunk) { return static_cast<Writer*>(self)->guarded_write(chunk); },
             [](void* self, quoin_str key, quoin_bytes data, uint64_t alignment) {
               return static_cast<Writer*>(self)->guarded_named(key, data, alignment);
-            }};
+            },
+            [](void* self, uint64_t isa) { static_cast<Writer*>(self)->isa_ |= isa; }};
   }
   const std::string& fault() const { return fault_; }
   // Call once, after compile().
@@ -34,6 +35,7 @@ class Writer {
     storage_->blob.shrink_to_fit();
     delegate.blob = storage_->blob;
     delegate.named = std::move(named_);
+    delegate.isa = isa_;
     delegate.owner = std::move(storage_);
   }
 
@@ -77,6 +79,7 @@ class Writer {
   NamedData& all_named_;
   std::shared_ptr<Storage> storage_;
   std::map<std::string, std::span<const std::byte>> named_;
+  uint64_t isa_ = 0;
   std::string fault_;
 };
 
@@ -115,7 +118,6 @@ Result<Compiled> compile(const ir::Graph& graph, const Claim& claim, const Optio
   out.delegate.version = backend.version();
   out.delegate.tag = claim.tag;
   out.delegate.blob_format = backend.table().compiler->blob_format;
-  out.delegate.isa = options.isa;
   writer.move_into(out.delegate);
   for (const ir::NodeId node : claim.nodes) out.delegate.debug_ids.push_back(graph.node(node).debug_id);
   return out;

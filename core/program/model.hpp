@@ -39,7 +39,7 @@ struct Graph {
 struct Delegate {
   std::string plugin, version, tag;  // who compiled it
   uint32_t blob_format = 0;
-  uint64_t isa = 0;                   // instruction sets the blob was compiled for
+  uint64_t isa = 0;                   // instruction sets without which the blob cannot run; 0: any
   std::shared_ptr<const void> owner;  // keeps `blob` alive
   std::span<const std::byte> blob;    // 64-byte aligned
   std::map<std::string, std::span<const std::byte>> named;

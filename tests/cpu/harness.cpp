@@ -107,7 +107,7 @@ Blob Plugin::compile(const ir::Graph& graph) const {
   for (const auto& [node, reason] : claimed.declined) ADD_FAILURE() << graph.describe(node) << ": " << reason;
   const ir::Snapshot snapshot = ir::Snapshot::of(graph);
   Blob blob;
-  quoin_blob_writer writer{sizeof(quoin_blob_writer), 0, &blob, nullptr, nullptr};
+  quoin_blob_writer writer{sizeof(quoin_blob_writer), 0, &blob, nullptr, nullptr, nullptr};
   writer.write = [](void* self, quoin_bytes chunk) -> quoin_status {
     auto& to = *static_cast<Blob*>(self);
     const auto* from = static_cast<const char*>(chunk.data);

@@ -75,8 +75,20 @@ TEST_F(Lowering, CompileSeesTheClaimAsAGraphOfItsOwn) {
   options.isa = QUOIN_ISA_AVX2;
   const auto result = run({&fake});
   ASSERT_TRUE(result) << text(result);
-  EXPECT_EQ(result->model.delegates[0].isa, QUOIN_ISA_AVX2);
+  EXPECT_EQ(result->model.delegates[0].isa, 0u) << "the blob asked for nothing: it runs on every machine";
   EXPECT_TRUE(result->model.delegates[0].blob.empty());
+}
+
+TEST_F(Lowering, DelegateRecordsTheInstructionSetsThatItsBlobNeeds) {
+  fake.partition = claims({{1, 2}});
+  fake.compile = [](const quoin_lower_request& request, const quoin_blob_writer& writer, quoin_error*) {
+    writer.needs_isa(writer.self, request.target_isa);
+    return writer.write(writer.self, {"x", 1});
+  };
+  options.isa = QUOIN_ISA_AVX2 | QUOIN_ISA_AVX512;
+  const auto result = run({&fake});
+  ASSERT_TRUE(result) << text(result);
+  EXPECT_EQ(result->model.delegates[0].isa, QUOIN_ISA_AVX2 | QUOIN_ISA_AVX512);
 }
 
 TEST_F(Lowering, FailingCompileNamesPluginClaimAndReason) {

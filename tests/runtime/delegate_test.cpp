@@ -67,12 +67,11 @@ struct Obstacle {
 class Unable : public Running, public ::testing::WithParamInterface<Obstacle> {
  protected:
   program::Model obstructed_model() {
-    options.isa = lowered_isa;
     program::Model model = delegated_model();
+    if (GetParam().name == "InstructionSet") model.delegates[0].isa = QUOIN_ISA_AMX_INT8 | QUOIN_ISA_AVX2;
     GetParam().make(*this, fake, plugin_present);
     return model;
   }
-  uint64_t lowered_isa = GetParam().name == "InstructionSet" ? QUOIN_ISA_AMX_INT8 | QUOIN_ISA_AVX2 : 0;
 };
 
 TEST_P(Unable, OriginalRunsOnKernelsWithAWarning) {

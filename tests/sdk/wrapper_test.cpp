@@ -87,7 +87,7 @@ TEST(Reader, HugeCountsAndMisalignedFieldsAreCorrupt) {
 
 TEST(Blob, AlignsFromItsFirstByte) {
   std::vector<char> bytes;
-  quoin_blob_writer writer{sizeof writer, 0, &bytes, nullptr, nullptr};
+  quoin_blob_writer writer{sizeof writer, 0, &bytes, nullptr, nullptr, nullptr};
   writer.write = [](void* self, quoin_bytes chunk) -> quoin_status {
     auto& to = *static_cast<std::vector<char>*>(self);
     to.insert(to.end(), static_cast<const char*>(chunk.data), static_cast<const char*>(chunk.data) + chunk.size);

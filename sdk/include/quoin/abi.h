@@ -160,6 +160,7 @@ typedef struct quoin_blob_writer {
   uint32_t struct_size, reserved; void* self;
   quoin_status (*write)(void* self, quoin_bytes chunk);
   quoin_status (*named)(void* self, quoin_str key, quoin_bytes data, uint64_t alignment);  // equal keys must hold equal bytes
+  void (*needs_isa)(void* self, uint64_t isa);  // not called: the blob runs wherever the plugin does
 } quoin_blob_writer;
 typedef struct quoin_compiler {
   uint32_t struct_size, blob_format;  // blob_format grows whenever the layout of blobs changes

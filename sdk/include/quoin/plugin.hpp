@@ -334,6 +334,10 @@ class Blob {
   void named(std::string_view key, quoin_bytes data, uint64_t alignment) {
     check(raw_->named(raw_->self, str(key), data, alignment), "the host could not store named data");
   }
+  // For a blob with code or layouts of one instruction set: where it is missing, the host does not even try.
+  void needs_isa(uint64_t isa) {
+    if (QUOIN_HAS(quoin_blob_writer, raw_, needs_isa)) raw_->needs_isa(raw_->self, isa);
+  }
 
  private:
   const quoin_blob_writer* raw_;
