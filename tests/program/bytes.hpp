@@ -28,12 +28,12 @@ inline void put_header(FileBytes& file, Header header) {
 }
 inline std::vector<SegmentEntry> table_of(const FileBytes& file) {
   std::vector<SegmentEntry> table(header_of(file).segment_count);
-  std::memcpy(table.data(), file.data() + sizeof(Header), table.size() * sizeof(SegmentEntry));
+  if (!table.empty()) std::memcpy(table.data(), file.data() + sizeof(Header), table.size() * sizeof(SegmentEntry));
   return table;
 }
 inline void put_table(FileBytes& file, const std::vector<SegmentEntry>& table) {
   const size_t size = table.size() * sizeof(SegmentEntry);
-  std::memcpy(file.data() + sizeof(Header), table.data(), size);
+  if (size != 0) std::memcpy(file.data() + sizeof(Header), table.data(), size);
   Header header = header_of(file);
   header.table_hash = XXH3_64bits(table.data(), size);
   put_header(file, header);
