@@ -62,7 +62,8 @@ struct Source {
 };
 
 // Folders feed models with one input; files that are neither JPEG, PNG nor .npy are counted in describe() and ignored.
-// Tensors in .safetensors/.npz are matched to inputs by name; a single input also accepts "input" or the only tensor
+// Tensors in .safetensors/.npz are matched to inputs by name, else by the one name that ends in the input's name after an
+// underscore or dot ("input_ids" feeds "ids"); a single input also accepts "input" or the only tensor
 // that is float like it (or integer like it). A leading dimension more, or larger than the input's by a multiple, is
 // the sample index. Element types must match, except f64 -> f32 (rounded) and s32 <-> s64 (range checked). Errors:
 // not_found, data (empty folder, nothing readable, labels that do not fit the files), input (no tensor fits).

@@ -38,11 +38,22 @@ std::string list_names(const TensorMap& tensors) {
   return names.empty() ? "no tensors" : join(names, ", ");
 }
 
-// By name; a single input also takes "input", or the only tensor that could be meant.
+// "input_ids" for the input "ids": the name ends in the input's, after an underscore or a dot.
+bool ends_in(std::string_view name, std::string_view input) {
+  if (name.size() <= input.size() || !name.ends_with(input)) return false;
+  const char before = name[name.size() - input.size() - 1];
+  return before == '_' || before == '.';
+}
+
+// By name, or by the one tensor whose name ends in it; a single input also takes "input", or the only tensor that could
+// be meant.
 Result<std::string> find_input(const TensorMap& tensors, const InputSpec& input, bool single, const std::string& path) {
   if (tensors.contains(input.name)) return input.name;
   if (single && tensors.contains("input")) return std::string("input");
-  std::vector<std::string> candidates;
+  std::vector<std::string> ending, candidates;
+  for (const auto& [name, tensor] : tensors)
+    if (ends_in(name, input.name)) ending.push_back(name);
+  if (ending.size() == 1) return ending[0];
   for (const auto& [name, tensor] : tensors)
     if (!is_extra(name) && is_floating(tensor.dtype()) == is_floating(input.dtype)) candidates.push_back(name);
   if (single && candidates.size() == 1) return candidates[0];

@@ -106,15 +106,21 @@ Status report_fallback(const std::vector<Placement>& placement, const Options& o
   std::map<std::string, std::vector<const Placement*>> by_reason;
   for (const Placement& row : placement)
     if (row.backend == "kernels") by_reason[row.reason].push_back(&row);
+  if (by_reason.empty()) return {};
   std::vector<std::string> lines;
+  std::vector<const Placement*> all;
   for (const auto& [reason, rows] : by_reason) {
     const std::string what = fmt::format("{} runs on kernels: {}", count_ops(rows), reason);
     lines.push_back(where(*rows[0]) + ": " + what);
-    const bool asked = !options.order.empty();
-    if (asked && options.fallback == "warn") diagnostics.warn(where(*rows[0]), what);
-    if (!asked || options.fallback == "allow") diagnostics.info(where(*rows[0]), what);
+    diagnostics.info(where(*rows[0]), what);
+    all.insert(all.end(), rows.begin(), rows.end());
   }
-  if (options.fallback != "error" || lines.empty()) return {};
+  if (!options.order.empty() && options.fallback == "warn")
+    diagnostics.warn({},
+                     fmt::format("{} of {} nodes run on kernels outside every plugin: {}", all.size(), placement.size(),
+                                 count_ops(all)),
+                     "--verbose and explain give the reason for each; fallback: allow accepts it");
+  if (options.fallback != "error") return {};
   return fail(Error{
       Code::strict, "no plugin takes these nodes: " + join(lines, "; "), {}, "fallback: warn lets kernels run them"});
 }

@@ -137,6 +137,18 @@ TEST_F(DatasetTest, single_input_takes_input_or_the_only_float_tensor) {
                  Code::input, "did you mean \"xx\""));
 }
 
+TEST_F(DatasetTest, a_longer_name_that_ends_in_the_input_feeds_it_unless_two_do) {
+  const std::vector<InputSpec> inputs = {{"ids", DType::s64, {1, 2}}, {"mask", DType::s64, {1, 2}}};
+  const Tensor two = integers({1, 2}).reshaped({1, 2}), other = integers({3, 4}).reshaped({1, 2});
+  const auto data = open_dataset({tensors({{"input_ids", two}, {"attention_mask", other}}), "", 0, {}}, inputs);
+  ASSERT_TRUE(data) << data.error().text();
+  EXPECT_EQ((*data)->sample(0)->inputs[1].as<int64_t>()[0], 3);
+  const auto unclear = tensors({{"input_ids", two}, {"token_ids", two}, {"mask", other}});
+  EXPECT_TRUE(fails_with(open_dataset({unclear, "", 0, {}}, inputs), Code::input, "\"ids\""));
+  EXPECT_TRUE(
+      fails_with(open_dataset({tensors({{"ids", two}, {"bitmask", other}}), "", 0, {}}, inputs), Code::input, "mask"));
+}
+
 TEST_F(DatasetTest, several_inputs_are_matched_by_name_and_must_agree_in_number) {
   const std::vector<InputSpec> inputs = {{"ids", DType::s64, {1, 2}}, {"mask", DType::s64, {1, 2}}};
   const Tensor four = integers({1, 2, 3, 4}).reshaped({2, 2});

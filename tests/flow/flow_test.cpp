@@ -35,11 +35,12 @@ class Flow : public testing::Test {
     ASSERT_TRUE(made) << made.error().text();
     context = *std::move(made);
   }
-  Result<Score> score(runtime::Executable& model, const std::string& metric, runtime::Executable* against = nullptr) {
+  Result<Score> score(runtime::Executable& executable, const std::string& metric,
+                      runtime::Executable* against = nullptr) {
     data::Source source;
     source.path = kQuickstart + "/test.safetensors";
-    QUOIN_TRY(const auto dataset, data::open_dataset(source, input_specs(model)));
-    return evaluate(model, against, *dataset, metric, nullptr, notes);
+    QUOIN_TRY(const auto dataset, data::open_dataset(source, input_specs(executable)));
+    return evaluate(executable, against, *dataset, metric, nullptr, notes);
   }
   const std::string model = kQuickstart + "/digits.pt2";
   Diagnostics notes;

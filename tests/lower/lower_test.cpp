@@ -129,9 +129,12 @@ TEST_F(Lowering, WarningPolicyReportsEachReasonOnce) {
   fake.partition = claims_op("aten.linear.default");
   const auto result = run({&fake});
   ASSERT_TRUE(result) << text(result);
-  ASSERT_EQ(diagnostics.notes().size(), 1u) << "three nodes with one reason";
+  ASSERT_EQ(diagnostics.notes().size(), 2u) << "three nodes with one reason, and one warning for all";
   EXPECT_THAT(diagnostics.notes()[0].text(), HasSubstr("only does one operator"));
   EXPECT_THAT(diagnostics.notes()[0].text(), HasSubstr("1 aten.relu.default"));
+  EXPECT_EQ(diagnostics.notes()[0].level, Level::info);
+  EXPECT_THAT(diagnostics.notes()[1].text(), HasSubstr("3 of "));
+  EXPECT_EQ(diagnostics.notes()[1].level, Level::warning);
 }
 
 TEST_F(Lowering, ErrorPolicyRefusesNodesThatNoPluginTakes) {
