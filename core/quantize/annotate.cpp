@@ -1,6 +1,7 @@
 // Asks the plugins' quantizers which places of the graph to quantize, and records why every node is as it is.
 #include <exception>
 
+#include "host/call.hpp"
 #include "ir/snapshot.hpp"
 #include "passes/passes.hpp"
 #include "quantize/abi_view.hpp"
@@ -188,12 +189,12 @@ Status ask(const ir::Graph& graph, const Assignment& assignment, Annotations& ou
   const quoin_quant_request request{sizeof(quoin_quant_request), 0, snapshot.view(), configs.view(),
                                     node_config.data()};
   const quoin_annotator annotator{sizeof(quoin_annotator), 0, &session, on_set, on_match, on_skip};
-  quoin_error error{};
-  error.struct_size = sizeof error;
-  const quoin_status status = backend.table().quantizer->annotate(backend.handle(), &request, &annotator, &error);
+  const auto called = host::call(backend.name(), [&](quoin_error* error) {
+    return backend.table().quantizer->annotate(backend.handle(), &request, &annotator, error);
+  });
   if (!session.broken.empty())
     return fail(Code::internal, "annotation by plugin {}: {}", backend.name(), session.broken);
-  if (status != QUOIN_OK) return fail(in("annotate", host::plugin_error(backend.name(), status, error)));
+  if (!called.ok()) return fail(in("annotate", called.error));
   return {};
 }
 

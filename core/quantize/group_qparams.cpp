@@ -2,6 +2,7 @@
 
 #include <quoin/numerics.hpp>
 
+#include "host/call.hpp"
 #include "quantize/range.hpp"
 
 namespace quoin::quantize {
@@ -43,11 +44,11 @@ Result<QParams> ask_plugin(const Spec& spec, const std::vector<const QParams*>& 
   for (const quoin_qparams& one : views) pointers.push_back(&one);
   quoin_qparams out{};
   out.struct_size = sizeof out;
-  quoin_error error{};
-  error.struct_size = sizeof error;
-  const quoin_status status = quantizer->derive(backend.handle(), spec.rule, pointers.data(),
-                                                static_cast<uint32_t>(pointers.size()), &out, &error);
-  if (status != QUOIN_OK) return fail(in("derive", host::plugin_error(backend.name(), status, error)));
+  const auto called = host::call(backend.name(), [&](quoin_error* error) {
+    return quantizer->derive(backend.handle(), spec.rule, pointers.data(), static_cast<uint32_t>(pointers.size()), &out,
+                             error);
+  });
+  if (!called.ok()) return fail(in("derive", called.error));
   const auto dtype = dtype_from_code(out.dtype);
   if (!dtype || out.scale == nullptr || out.count == 0 || out.scheme > QUOIN_PER_CHANNEL)
     return fail(Code::plugin, "plugin {} derived unusable qparams", backend.name());

@@ -1,13 +1,16 @@
 #include "quantize/range.hpp"
 
-#include <array>
+#include <bit>
 #include <cmath>
 #include <quoin/numerics.hpp>
 
 namespace quoin::quantize {
 namespace {
 
-constexpr size_t kLanes = 16;  // independent running extrema, so that the loop is one vector operation per step
+// Order of binary32 numbers as integers: negative numbers have their magnitude bits flipped. Infinities and NaN lie
+// outside the finite numbers on both sides. Integer extrema vectorize without assumptions about NaN.
+int32_t order_of(int32_t bits) { return bits ^ ((bits >> 31) & INT32_MAX); }
+float number_of(int32_t order) { return std::bit_cast<float>(order_of(order)); }
 
 Status not_finite(std::span<const float> elements, size_t offset) {
   for (size_t i = 0; i < elements.size(); ++i) {
@@ -37,30 +40,15 @@ numerics::Affine to_power_of_two(numerics::Affine affine, const Range& range, co
 }  // namespace
 
 Result<Range> scan(std::span<const float> elements, size_t offset) {
-  std::array<float, kLanes> low, high, poison{};  // poison: 0 while all are finite, NaN afterwards
-  low.fill(std::numeric_limits<float>::infinity());
-  high.fill(-std::numeric_limits<float>::infinity());
-  const size_t whole = elements.size() / kLanes * kLanes;
-  const float* data = elements.data();
-  for (size_t i = 0; i < whole; i += kLanes) {
-    for (size_t j = 0; j < kLanes; ++j) {
-      const float x = data[i + j];
-      low[j] = x < low[j] ? x : low[j];
-      high[j] = x > high[j] ? x : high[j];
-      poison[j] += x * 0.0f;
-    }
+  if (elements.empty()) return Range{};
+  int32_t low = INT32_MAX, high = INT32_MIN;
+  for (const float x : elements) {
+    const int32_t order = order_of(std::bit_cast<int32_t>(x));
+    low = std::min(low, order);
+    high = std::max(high, order);
   }
-  Range range;
-  float bad = 0;
-  for (size_t j = 0; j < kLanes; ++j) {
-    range.cover({low[j], high[j]});
-    bad += poison[j];
-  }
-  for (size_t i = whole; i < elements.size(); ++i) {
-    range.cover({data[i], data[i]});
-    bad += data[i] * 0.0f;
-  }
-  if (bad != 0.0f) QUOIN_CHECK(not_finite(elements, offset));  // NaN != 0
+  const Range range{number_of(low), number_of(high)};
+  if (!std::isfinite(range.min) || !std::isfinite(range.max)) QUOIN_CHECK(not_finite(elements, offset));
   return range;
 }
 

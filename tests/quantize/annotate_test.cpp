@@ -222,6 +222,13 @@ TEST_F(Annotate, PluginFailuresKeepTheirWords) {
   EXPECT_EQ(found.error().code, Code::plugin);
   EXPECT_TRUE(test::mentions(found.error(), "no licence"));
 }
+TEST_F(Annotate, PluginsThatThrowCostAnError) {
+  FakePlugin plugin([](const auto&, const auto&, auto&) -> quoin_status { throw std::runtime_error("oops"); });
+  const auto found = run({plugin.assign()});
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::plugin);
+  EXPECT_TRUE(test::mentions(found.error(), "oops"));
+}
 TEST_F(Annotate, AnnotatingTwiceNamesTheFirst) {
   Annotations annotations;
   ok(annotations.set(model_.graph, test::in(relu_), test::activation(), "alpha"));
