@@ -164,7 +164,9 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
 
 Result<program::Model> lower_float(const std::string& model, const recipe::Recipe& recipe, Context& context,
                                    Diagnostics& diagnostics) {
-  QUOIN_TRY(const ir::Graph graph, import_clean(model, recipe, context, diagnostics));
+  QUOIN_TRY(ir::Graph graph, import_clean(model, recipe, context, diagnostics));
+  QUOIN_TRY(const lower::Options options, lower_options(recipe, context));
+  for (const auto& backend : options.order) QUOIN_CHECK(quantize::run_passes(graph, *backend));
   QUOIN_TRY(lower::Lowered lowered, lower_graph(graph, recipe, context, diagnostics));
   return std::move(lowered.model);
 }

@@ -212,14 +212,22 @@ void explain_rest(const ir::Graph& graph, const std::vector<Assignment>& assignm
 
 }  // namespace
 
+Status run_passes(ir::Graph& graph, const host::Backend& backend) {
+  const quoin_quantizer* quantizer = backend.table().quantizer;
+  if (quantizer == nullptr) return {};
+  for (const quoin_str pass : elements<quoin_str>(quantizer->passes))
+    if (auto status = passes::run(text(pass), graph); !status)
+      return fail(in("plugin " + backend.name(), std::move(status).error()));
+  return {};
+}
+
 Result<Annotations> annotate(ir::Graph& graph, const std::vector<Assignment>& assignments, Diagnostics& diagnostics) {
   for (const Assignment& assignment : assignments) {
-    const std::string where = "plugin " + assignment.backend->name();
-    const quoin_quantizer* quantizer = assignment.backend->table().quantizer;
-    if (!QUOIN_HAS(quoin_quantizer, quantizer, annotate))
-      return fail(Error{Code::plugin, "it has no quantizer", where, "name it under lower.order instead"});
-    for (const quoin_str pass : elements<quoin_str>(quantizer->passes))
-      if (auto status = passes::run(text(pass), graph); !status) return fail(in(where, std::move(status).error()));
+    const host::Backend& backend = *assignment.backend;
+    if (!QUOIN_HAS(quoin_quantizer, backend.table().quantizer, annotate))
+      return fail(
+          Error{Code::plugin, "it has no quantizer", "plugin " + backend.name(), "name it under lower.order instead"});
+    QUOIN_CHECK(run_passes(graph, backend));
   }
   Annotations out;
   for (const ir::NodeId id : graph.order()) {

@@ -75,6 +75,10 @@ struct Assignment {
   recipe::Quantizer config;
 };
 
+// The graph passes that the plugin's quantizer asks for; none if it has no quantizer. Float programs run them too, so
+// that a plugin sees the same operators in both. Errors: plugin (unknown pass, nearest given).
+Status run_passes(ir::Graph& graph, const host::Backend& backend);
+
 // Resolves scopes (most specific rule wins: node, then module, module type, op, global; later beats earlier at equal
 // rank), then asks each quantizer in order; the first annotation of a place wins. Runs the passes the quantizers ask
 // for on `graph` first. Errors: recipe (rule that matches nothing, unknown preset or parameter; nearest given), plugin.

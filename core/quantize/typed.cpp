@@ -92,8 +92,7 @@ class Typer {
     return plain_node(id);
   }
 
-  // ---- forms of a value
-  // ------------------------------------------------------------------------------------------------
+  // -- forms of a value
   bool is_typed_constant(ir::ValueId id) const {
     return forms_[id].typed != ir::kNone && out_.is_constant(forms_[id].typed);
   }
@@ -142,8 +141,7 @@ class Typer {
     return result;
   }
 
-  // ---- quantize and dequantize nodes vanish into types
-  // -----------------------------------------------------------------
+  // -- quantize and dequantize nodes vanish into types
   Status quantize(ir::NodeId id) {
     const auto q = std::make_shared<const QParams>(meaning_[id]->qparams);
     QUOIN_TRY(const auto result, in_qparams(in_.input(id, 0), q, in_.node(id)));
@@ -168,9 +166,9 @@ class Typer {
     return {};
   }
 
-  // ---- compute nodes
-  // --------------------------------------------------------------------------------------------------- Null: the node
-  // computes on integers. Else the reason why not, or "" where nothing suggests that it could.
+  // -- compute nodes
+
+  // Null: the node computes on integers. Else the reason why not, or "" where nothing suggests that it could.
   const char* why_float(ir::NodeId id, TypedRule rule) const {
     const ir::Node& node = in_.node(id);
     if (rule == TypedRule::none || node.inputs.empty()) return "";

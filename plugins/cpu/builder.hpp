@@ -49,7 +49,7 @@ class Builder {
   explicit Builder(const sdk::Graph& g);
   const sdk::Graph& graph;
 
-  // ---- values ----
+  // -- values
   // The value's buffer in a layout; emits the conversion on first use. Quantized values are u8.
   Ref read(const sdk::Value& value, Layout layout);
   // A new buffer for the value.
@@ -69,7 +69,7 @@ class Builder {
   // Every worker gets at least this much memory of its own.
   void need_worker(uint64_t bytes) { worker_bytes_ = std::max(worker_bytes_, bytes); }
 
-  // ---- data ----
+  // -- data
   // Zeroed room in the data segment; valid to write through until the next call.
   template <class T>
   std::pair<Ref, T*> room(int64_t count) {
@@ -82,7 +82,7 @@ class Builder {
   template <class T>
   Ref channels(std::span<const T> items);
 
-  // ---- nodes ----
+  // -- nodes
   Instruction make(Op op, const sdk::Node& node) const {
     Instruction i;
     i.op = op;
@@ -102,7 +102,7 @@ class Builder {
   };
   std::map<uint32_t, Rows> quantized_rows;  // dynamically quantized values, shared by their readers
 
-  // ---- the end ----
+  // -- the end
   void finish(sdk::Blob& blob);
 
  private:
@@ -142,8 +142,7 @@ Ref Builder::channels(std::span<const T> items) {
   return at;
 }
 
-// ---- emitters
-// --------------------------------------------------------------------------------------------------------
+// -- emitters
 
 // Emits the instructions of one node; may take clamps behind it along.
 struct Emitter {

@@ -89,7 +89,7 @@ void emit_clamp(Builder& b, const sdk::Node& node) {
   b.emit(i);
 }
 
-// ---- arithmetic of two tensors -----------------------------------------------------------------------------------
+// -- arithmetic of two tensors
 
 constexpr int64_t kShortRow = 8;  // repeating rows shorter than this costs more than writing the operand out
 

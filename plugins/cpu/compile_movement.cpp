@@ -138,7 +138,7 @@ void emit_cat(Builder& b, const sdk::Node& node) {
   }
 }
 
-// ---- padding -------------------------------------------------------------------------------------------------------
+// -- padding
 
 // Amounts before and after each dim, in the order of the dims.
 struct Amounts {

@@ -18,8 +18,7 @@ int64_t in_pixels(const Instruction& i) { return int64_t{i.window.in_h} * i.wind
 int64_t taps(const Instruction& i) { return int64_t{i.window.kernel_h} * i.window.kernel_w; }
 int64_t padded(int64_t channels) { return round_up(channels, kChannelPadding); }
 
-// ---- gemm convolutions
-// -----------------------------------------------------------------------------------------------
+// -- gemm convolutions
 
 template <class T>
 void check_conv(const Instruction& i, const Checker& c) {
@@ -157,8 +156,7 @@ void run_conv(const Instruction& i, const Context& c) {
                    c.at<T>(i.y, image * i.rows * i.y_stride), group);
 }
 
-// ---- depthwise
-// -------------------------------------------------------------------------------------------------------
+// -- depthwise
 
 template <class T>
 void check_depthwise(const Instruction& i, const Checker& c) {

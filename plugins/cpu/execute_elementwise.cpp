@@ -14,8 +14,7 @@ int64_t total(const Instruction& i, const Checker& c) {
   return c.mul(c.mul(i.batch, i.rows), i.n);
 }
 
-// ---- conversions
-// -------------------------------------------------------------------------------------------------------
+// -- conversions
 
 template <class From, class To>
 void check_convert(const Instruction& i, const Checker& c) {
@@ -80,8 +79,7 @@ void run_lookup(const Instruction& i, const Context& c) {
   });
 }
 
-// ---- two operands
-// ------------------------------------------------------------------------------------------------------
+// -- two operands
 
 template <class T>
 void check_binary(const Instruction& i, const Checker& c) {
@@ -156,8 +154,7 @@ void run_binary_f32(const Instruction& i, const Context& c) {
   run_binary(i, c, args, c.kernels.*Kernel);
 }
 
-// ---- one operand
-// -------------------------------------------------------------------------------------------------------
+// -- one operand
 
 void check_unary(const Instruction& i, const Checker& c) {
   const int64_t count = total(i, c);

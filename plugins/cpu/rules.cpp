@@ -10,8 +10,7 @@ using sdk::Match, sdk::Params, sdk::Placement, sdk::PresetSpecs, sdk::Rule;
 
 constexpr double kEps = 1.0 / 4096;  // smallest scale; below it int8 steps would only encode noise
 
-// ---- specs
-// -------------------------------------------------------------------------------------------------------------
+// -- specs
 
 quoin_qspec int8(uint32_t scheme, int32_t axis, int64_t qmin, int64_t qmax, uint32_t flags) {
   quoin_qspec s{};
@@ -62,8 +61,7 @@ constexpr PresetSpecs kArithmetic[] = {{kStatic, kBinary}};
 constexpr PresetSpecs kJoin[] = {{kStatic, kCat}};
 constexpr PresetSpecs kMoves[] = {{kStatic, kMove}};
 
-// ---- the table
-// -----------------------------------------------------------------------------------------------------------
+// -- the table
 
 constexpr uint32_t kBoth = sdk::kFloat | sdk::kInteger;
 

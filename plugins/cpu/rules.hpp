@@ -7,8 +7,7 @@ namespace quoin::cpu {
 
 const sdk::RuleTable& rules();
 
-// ---- presets
-// -----------------------------------------------------------------------------------------------------------
+// -- presets
 
 inline constexpr std::string_view kStatic = "int8-static", kDynamic = "int8-dynamic";
 

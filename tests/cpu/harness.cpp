@@ -155,8 +155,7 @@ quoin_status Loaded::run(std::span<const Tensor> inputs, std::span<Tensor> outpu
   return status_ = plugin_.table().executor->run(delegate_, &run, &error_);
 }
 
-// ---- reference
-// -------------------------------------------------------------------------------------------------------
+// -- reference
 
 namespace {
 
@@ -244,7 +243,7 @@ void expect_same(const ir::Graph& graph, std::mt19937& random, uint32_t workers,
   }
 }
 
-// ---- graphs ---------------------------------------------------------------------------------------------------------
+// -- graphs
 
 std::shared_ptr<const QParams> Net::activation() {
   QParams q;

@@ -82,7 +82,7 @@ std::vector<Tensor> random_inputs(const ir::Graph& graph, std::mt19937& random);
 void expect_same(const ir::Graph& graph, std::mt19937& random, uint32_t workers = 1, float tolerance = 2e-5f,
                  uint64_t isa = FakeHost::machine_isa());
 
-// ---- graphs ---------------------------------------------------------------------------------------------------------
+// -- graphs
 
 // Builds typed and float graphs with random weights. In typed form every result gets the qparams given or random ones.
 class Net {

@@ -52,7 +52,7 @@ std::string to_zip(const std::vector<std::pair<std::string, std::string>>& membe
   return out;
 }
 
-// ---- .pt2 ---------------------------------------------------------------------------------------------------------
+// -- .pt2
 namespace {
 
 json sizes_of(const std::vector<int64_t>& values) {
@@ -171,7 +171,7 @@ std::vector<std::pair<std::string, std::string>> Pt2::members() const {
   return out;
 }
 
-// ---- ONNX ---------------------------------------------------------------------------------------------------------
+// -- ONNX
 Onnx::Onnx(int64_t opset) {
   model.set_ir_version(8);
   model.add_opset_import()->set_version(opset);
@@ -266,7 +266,7 @@ Onnx& Onnx::output(const std::string& name) {
   return *this;
 }
 
-// ---- importing ----------------------------------------------------------------------------------------------------
+// -- importing
 Result<ir::Graph> import_bytes(const std::string& bytes, const Options& options, Diagnostics* diagnostics) {
   const TempFolder folder;
   Diagnostics own;

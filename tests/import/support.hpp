@@ -35,7 +35,7 @@ std::string shared_folder();
 
 std::string to_zip(const std::vector<std::pair<std::string, std::string>>& members, bool compress = false);
 
-// ---- .pt2 ---------------------------------------------------------------------------------------------------------
+// -- .pt2
 using nlohmann::json;
 
 json tensor_arg(const std::string& name);
@@ -76,7 +76,7 @@ class Pt2 {
   std::map<std::string, std::string> payloads_;
 };
 
-// ---- ONNX ---------------------------------------------------------------------------------------------------------
+// -- ONNX
 class Onnx {
  public:
   explicit Onnx(int64_t opset = 18);
@@ -109,7 +109,7 @@ class Onnx {
   static void fill(onnx::TensorProto& tensor, const std::string& name, int type, const std::vector<int64_t>& shape);
 };
 
-// ---- importing ----------------------------------------------------------------------------------------------------
+// -- importing
 Result<ir::Graph> import_bytes(const std::string& bytes, const Options& options = {},
                                Diagnostics* diagnostics = nullptr);
 // Imports and fails the test on an error.

@@ -223,7 +223,7 @@ TEST(QuantizedFallback, RunsWeightOnlyLayers) {
             (std::vector<float>{2.5f, 2.75f}));
 }
 
-// ---- dynamic activations --------------------------------------------------------------------------------------------
+// -- dynamic activations
 
 struct Dynamic {
   Tensor x = Random(21).reals({3, 16}, -3, 1), w = Random(22).integers<int8_t>({4, 16}, -8, 7),

@@ -119,7 +119,7 @@ TEST(Creation, FillsAndCounts) {
             (Floats{0.5f, 0.5f}));
 }
 
-// ---- quantized ------------------------------------------------------------------------------------------------------
+// -- quantized
 
 TEST(QuantizedMoving, KeepsIntegersWithEqualQParams) {
   const auto q = per_tensor(DType::s8, 0.1f, 3);

@@ -175,8 +175,7 @@ TEST(Annotate, DataMovementOfAnInputJoinsItsReader) {
             (Lines{"skip 0: moves data that is not quantized"}));
 }
 
-// ---- partition
-// -----------------------------------------------------------------------------------------------------------
+// -- partition
 
 std::vector<std::string> partition(const quoin_graph* graph) {
   static const RuleTable table("toy", kRules);

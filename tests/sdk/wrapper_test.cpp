@@ -10,8 +10,7 @@ namespace {
 
 TEST(Abi, CompilesAsC11) { EXPECT_STREQ(quoin_c_plugin()->name, "c"); }
 
-// ---- arrays
-// --------------------------------------------------------------------------------------------------------------
+// -- arrays
 
 struct Wide {  // what a newer host would send
   quoin_preset known;
@@ -35,8 +34,7 @@ TEST(Array, ReadsElementsOfAnOlderHeaderWithZerosBehind) {
 
 TEST(Array, AnIndexPastTheEndIsAFailure) { EXPECT_THROW(Array<quoin_str>({nullptr, 0, 16})[0], Failure); }
 
-// ---- parameters
-// ------------------------------------------------------------------------------------------------------
+// -- parameters
 
 TEST(Params, GiveTypedValuesAndFallbacks) {
   const int64_t stride[] = {2, 3}, groups = 4;
@@ -55,7 +53,7 @@ TEST(Params, GiveTypedValuesAndFallbacks) {
   EXPECT_THROW(params.integers("padding"), Failure);
 }
 
-// ---- reader and writer -------------------------------------------------------------------------------------------
+// -- reader and writer
 
 TEST(Reader, EveryTruncationIsCorrupt) {
   alignas(64) const char bytes[24] = {1};
@@ -104,8 +102,7 @@ TEST(Blob, AlignsFromItsFirstByte) {
   EXPECT_EQ(bytes[63], 0);
 }
 
-// ---- guard
-// -------------------------------------------------------------------------------------------------------------
+// -- guard
 
 quoin_error fresh() {
   quoin_error error{};
@@ -135,8 +132,7 @@ TEST(Guard, LongMessagesAreCutAndShortErrorsLeftAlone) {
   EXPECT_EQ(older.message_size, 0u);
 }
 
-// ---- a backend
-// -----------------------------------------------------------------------------------------------------------
+// -- a backend
 
 struct Half {  // a class of one role and an option
   static constexpr uint32_t blob_format = 2;

@@ -11,8 +11,7 @@ constexpr int64_t kRowBlock = 16;    // rows of x that share a row of the weight
 constexpr int64_t kColumnTile = 64;  // columns of a matmul tile
 constexpr uint64_t aligned(uint64_t bytes) { return (bytes + 63) & ~uint64_t{63}; }
 
-// ---- linear: y[r][o] = sum_k x[r][k] * w[o][k] + b[o]
-// -----------------------------------------------------------------
+// -- linear: y[r][o] = sum_k x[r][k] * w[o][k] + b[o]
 
 struct LinearShape {
   int64_t rows = 0, inner = 0, outputs = 0;
@@ -77,8 +76,7 @@ struct IntegerLinear : KernelBase {
   }
 };
 
-// ---- matmul: leading dims broadcast, vectors count as matrices with one row or column
-// --------------------------------
+// -- matmul: leading dims broadcast, vectors count as matrices with one row or column
 
 struct MatmulShape {
   int64_t rows = 1, inner = 1, columns = 1;

@@ -11,7 +11,7 @@ using Types = Result<std::vector<TensorType>>;
 using Operands = std::span<const TensorType* const>;
 using Rows = std::vector<OpSchema>;
 
-// ---- slots and attributes -------------------------------------------------------------------------------------------
+// -- slots and attributes
 inline Slot in(std::string name) { return {std::move(name), false}; }
 inline Slot opt(std::string name) { return {std::move(name), true}; }
 
@@ -35,7 +35,7 @@ inline constexpr Traits kMoves{.moves_data = true};
 inline constexpr Traits kView{.moves_data = true, .view = true};
 inline constexpr Traits kIdentity{.moves_data = true, .elementwise = true, .view = true};
 
-// ---- inference helpers ----------------------------------------------------------------------------------------------
+// -- inference helpers
 inline Types one(DType dtype, Shape shape) { return std::vector<TensorType>{{dtype, std::move(shape), nullptr}}; }
 Types same_as_first(Operands operands, const Attrs& attrs);
 Types float_as_first(Operands operands, const Attrs& attrs);  // integers become f32 (exp, softmax, ...)
@@ -54,7 +54,7 @@ Result<int64_t> window_count(const Window& window);
 // Every element in [low, 2^31). Error names the attribute.
 Status expect_range(const Attrs& attrs, std::string_view name, int64_t low);
 
-// ---- the files of the table -----------------------------------------------------------------------------------------
+// -- the files of the table
 Rows convolution();
 Rows matrix();
 Rows normalization();

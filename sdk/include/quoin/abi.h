@@ -37,7 +37,7 @@ enum {
   QUOIN_S32 = 9, QUOIN_S64 = 10, QUOIN_BOOL = 11, QUOIN_S4 = 12, QUOIN_U4 = 13, QUOIN_S2 = 14
 };
 
-// ---- building blocks, frozen for the major version --------------------------------------------------------------
+// -- building blocks, frozen for the major version
 typedef struct quoin_str { const char* data; uint64_t size; } quoin_str;  // UTF-8, not terminated
 typedef struct quoin_bytes { const void* data; uint64_t size; } quoin_bytes;
 typedef struct quoin_array { const void* data; uint32_t count; uint32_t stride; } quoin_array;
@@ -68,7 +68,7 @@ typedef struct quoin_param_spec {
 typedef struct quoin_backend quoin_backend;    // an opened plugin; made and destroyed by the plugin
 typedef struct quoin_delegate quoin_delegate;  // a loaded blob
 
-// ---- services of the host; the table outlives every backend opened with it ----------------------------------------
+// -- services of the host; the table outlives every backend opened with it
 enum { QUOIN_LOG_DEBUG = 0, QUOIN_LOG_INFO = 1, QUOIN_LOG_WARN = 2, QUOIN_LOG_ERROR = 3 };
 typedef void (*quoin_range_fn)(void* ctx, uint64_t begin, uint64_t end, uint32_t worker);
 typedef struct quoin_host {
@@ -85,7 +85,7 @@ typedef struct quoin_host {
   const quoin_ext* (*find_ext)(void* self, const char* name);
 } quoin_host;
 
-// ---- graph: an immutable snapshot; nodes in topological order, ids are indices ------------------------------------
+// -- graph: an immutable snapshot; nodes in topological order, ids are indices
 enum { QUOIN_PER_TENSOR = 0, QUOIN_PER_CHANNEL = 1, QUOIN_PER_GROUP = 2, QUOIN_PER_TOKEN = 3 };
 // real = (q - zero_point) * scale. count = 1 (tensor), dims[axis] (channel), rows * groups (group, row-major).
 typedef struct quoin_qparams {
@@ -112,7 +112,7 @@ typedef struct quoin_graph {
   const quoin_ext* ext;
 } quoin_graph;
 
-// ---- role 1: quantizer ---------------------------------------------------------------------------------------------
+// -- role 1: quantizer
 enum { QUOIN_OBSERVED = 0, QUOIN_FIXED = 1, QUOIN_SHARED = 2, QUOIN_DERIVED = 3 };
 enum { QUOIN_SYMMETRIC = 1, QUOIN_DYNAMIC = 2, QUOIN_POW2_SCALE = 4, QUOIN_NO_IMPLICIT_SHARING = 8 };
 enum { QUOIN_RULE_PRODUCT = 1 /* scale = product of the sources' scales, zero point 0: int32 bias */, QUOIN_RULE_PLUGIN = 1024 };
@@ -147,7 +147,7 @@ typedef struct quoin_quantizer {
   quoin_status (*derive)(quoin_backend*, uint32_t rule, const quoin_qparams* const* sources, uint32_t count, quoin_qparams* out, quoin_error*);
 } quoin_quantizer;
 
-// ---- role 2: compiler ------------------------------------------------------------------------------------------------
+// -- role 2: compiler
 typedef struct quoin_lower_request {
   uint32_t struct_size, reserved; const quoin_graph* graph; quoin_array params; uint64_t target_isa;
 } quoin_lower_request;
@@ -168,7 +168,7 @@ typedef struct quoin_compiler {
   quoin_status (*compile)(quoin_backend*, const quoin_lower_request*, const quoin_blob_writer*, quoin_error*);  // graph: one claim
 } quoin_compiler;
 
-// ---- role 3: executor ------------------------------------------------------------------------------------------------
+// -- role 3: executor
 typedef struct quoin_tensor {
   quoin_dtype dtype; uint32_t rank; int64_t* dims; void* data; uint64_t size; const quoin_qparams* qparams;  // dense, row-major; size in bytes
 } quoin_tensor;
@@ -197,7 +197,7 @@ typedef struct quoin_executor {
   void (*destroy)(quoin_delegate*);
 } quoin_executor;
 
-// ---- role 4: kernels, for single operators outside delegates and for calibration -----------------------------------
+// -- role 4: kernels, for single operators outside delegates and for calibration
 #define QUOIN_ISA_AVX2 (1ull << 0)  // with FMA and F16C
 #define QUOIN_ISA_AVX512 (1ull << 1)  // F, BW, DQ, VL
 #define QUOIN_ISA_AVX512_VNNI (1ull << 2)
@@ -214,7 +214,7 @@ typedef struct quoin_kernel {
   void (*release)(const quoin_host*, void* state);
 } quoin_kernel;
 
-// ---- the plugin ------------------------------------------------------------------------------------------------------
+// -- the plugin
 typedef struct quoin_plugin {  // static storage: valid until the library is unloaded
   uint32_t struct_size, abi_major, abi_minor, abi_minor_required;
   const char* name; const char* version;  // as in the manifest
@@ -232,7 +232,7 @@ typedef const quoin_plugin* (*quoin_plugin_entry_fn)(const quoin_host* host, quo
 #define QUOIN_END_OF(type, field) ((uint32_t)(offsetof(type, field) + sizeof(((type*)0)->field)))
 #define QUOIN_HAS(type, p, field) ((p) != NULL && (p)->struct_size >= QUOIN_END_OF(type, field) && (p)->field != 0)
 
-// ---- manifest: JSON in an ELF note, read before any code of the plugin runs ---------------------------------------
+// -- manifest: JSON in an ELF note, read before any code of the plugin runs
 #define QUOIN_NOTE_SECTION ".note.quoin.manifest"
 #define QUOIN_NOTE_TYPE 0x51420001u
 #define QUOIN_EXPORT __attribute__((visibility("default")))

@@ -73,7 +73,7 @@ T sized(const T* from) {
   return out;
 }
 
-// ---- parameters and attributes -------------------------------------------------------------------------------------
+// -- parameters and attributes
 
 // Named, typed values: operator attributes, preset parameters, options. A missing name gives the fallback; the forms
 // without one, and a value of another kind, throw INVALID. Spans borrow from the caller of the plugin.
@@ -136,8 +136,7 @@ constexpr quoin_param_spec param_spec(std::string_view name, uint32_t scope, con
   return {str(name), kind, scope, {str(name), kind, 1, &fallback}, low, high, {}, str(doc)};
 }
 
-// ---- graph
-// -----------------------------------------------------------------------------------------------------------
+// -- graph
 
 // Borrowed view of quoin_qparams.
 struct QParams {
@@ -243,8 +242,7 @@ class Graph {
   Array<quoin_node> nodes_;
 };
 
-// ---- what the roles are given
-// ------------------------------------------------------------------------------------------
+// -- what the roles are given
 
 struct QuantConfig {
   std::string_view preset;

@@ -221,7 +221,7 @@ const quoin_plugin* plugin(const char* name, const char* version, const quoin_ho
   return &table;
 }
 
-// ---- the manifest: JSON text in an ELF note, built from the class at compile time -----------------------------------
+// -- the manifest: JSON text in an ELF note, built from the class at compile time
 
 struct Text {
   std::array<char, 1024> data{};

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-// ---- extension org.quoin.rules.v1: what `quoin plugin describe` prints ----------------------------------------------
+// -- extension org.quoin.rules.v1: what `quoin plugin describe` prints
 #define QUOIN_RULES_EXT "org.quoin.rules.v1"
 typedef struct quoin_rule {
   quoin_str name, pattern, constraint;  // constraint: one sentence, or empty
@@ -32,8 +32,7 @@ typedef struct quoin_rules {
 
 namespace quoin::sdk {
 
-// ---- the parts of a rule
-// ---------------------------------------------------------------------------------------------
+// -- the parts of a rule
 
 // Nodes a pattern matched, root first. Steps that were optional and absent leave no node.
 struct Match {
@@ -101,8 +100,7 @@ inline bool is_integer_node(const Graph& graph, const Node& node) {
          std::any_of(node.outputs().begin(), node.outputs().end(), typed);
 }
 
-// ---- matching
-// ----------------------------------------------------------------------------------------------------------
+// -- matching
 
 class Pattern {
  public:
@@ -195,8 +193,7 @@ class Regions {
   std::map<uint32_t, std::vector<uint32_t>> regions_;  // in graph order
 };
 
-// ---- the table
-// -----------------------------------------------------------------------------------------------------------
+// -- the table
 
 class RuleTable {
  public:
