@@ -23,19 +23,19 @@ QUOIN_INLINE void binary_f32(const BinaryF32& g, const Op& op) {
 
 template <class T>
 void add_f32(const BinaryF32& g) {
-  binary_f32<T>(g, [](typename T::F a, typename T::F b) { return a + b; });
+  binary_f32<T>(g, [](typename T::F a, typename T::F b) QUOIN_LAMBDA_INLINE { return a + b; });
 }
 template <class T>
 void sub_f32(const BinaryF32& g) {
-  binary_f32<T>(g, [](typename T::F a, typename T::F b) { return a - b; });
+  binary_f32<T>(g, [](typename T::F a, typename T::F b) QUOIN_LAMBDA_INLINE { return a - b; });
 }
 template <class T>
 void mul_f32(const BinaryF32& g) {
-  binary_f32<T>(g, [](typename T::F a, typename T::F b) { return a * b; });
+  binary_f32<T>(g, [](typename T::F a, typename T::F b) QUOIN_LAMBDA_INLINE { return a * b; });
 }
 template <class T>
 void div_f32(const BinaryF32& g) {
-  binary_f32<T>(g, [](typename T::F a, typename T::F b) { return a / b; });
+  binary_f32<T>(g, [](typename T::F a, typename T::F b) QUOIN_LAMBDA_INLINE { return a / b; });
 }
 
 template <class T, class Op>
@@ -47,18 +47,18 @@ QUOIN_INLINE void unary_f32(const float* x, float* y, int64_t count, const Op& o
 template <class T>
 void clamp_f32(const ClampF32& g) {
   const typename T::F low = T::set1(g.low), high = T::set1(g.high);
-  unary_f32<T>(g.x, g.y, g.count, [&](typename T::F v) { return T::min(high, T::max(low, v)); });
+  unary_f32<T>(g.x, g.y, g.count, [&](typename T::F v) QUOIN_LAMBDA_INLINE { return T::min(high, T::max(low, v)); });
 }
 template <class T>
 void gelu_f32(const float* x, float* y, int64_t count) {
-  unary_f32<T>(x, y, count, [](typename T::F v) {
+  unary_f32<T>(x, y, count, [](typename T::F v) QUOIN_LAMBDA_INLINE {
     const typename T::F half = T::set1(0.5f) * v;
     return half + half * erf<T>(v * T::set1(0.70710678118654752f));
   });
 }
 template <class T>
 void gelu_tanh_f32(const float* x, float* y, int64_t count) {
-  unary_f32<T>(x, y, count, [](typename T::F v) {
+  unary_f32<T>(x, y, count, [](typename T::F v) QUOIN_LAMBDA_INLINE {
     const typename T::F inner = v + T::set1(0.044715f) * v * v * v;
     const typename T::F half = T::set1(0.5f) * v;
     return half + half * tanh<T>(inner * T::set1(0.79788456080286536f));
@@ -66,24 +66,25 @@ void gelu_tanh_f32(const float* x, float* y, int64_t count) {
 }
 template <class T>
 void tanh_f32(const float* x, float* y, int64_t count) {
-  unary_f32<T>(x, y, count, [](typename T::F v) { return tanh<T>(v); });
+  unary_f32<T>(x, y, count, [](typename T::F v) QUOIN_LAMBDA_INLINE { return tanh<T>(v); });
 }
 template <class T>
 void sigmoid_f32(const float* x, float* y, int64_t count) {
-  unary_f32<T>(x, y, count, [](typename T::F v) { return sigmoid<T>(v); });
+  unary_f32<T>(x, y, count, [](typename T::F v) QUOIN_LAMBDA_INLINE { return sigmoid<T>(v); });
 }
 template <class T>
 void silu_f32(const float* x, float* y, int64_t count) {
-  unary_f32<T>(x, y, count, [](typename T::F v) { return v * sigmoid<T>(v); });
+  unary_f32<T>(x, y, count, [](typename T::F v) QUOIN_LAMBDA_INLINE { return v * sigmoid<T>(v); });
 }
 template <class T>
 void hardswish_f32(const float* x, float* y, int64_t count) {
-  unary_f32<T>(x, y, count,
-               [](typename T::F v) { return v * T::min(T::set1(6), T::max(T::set1(0), v + T::set1(3))) / T::set1(6); });
+  unary_f32<T>(x, y, count, [](typename T::F v) QUOIN_LAMBDA_INLINE {
+    return v * T::min(T::set1(6), T::max(T::set1(0), v + T::set1(3))) / T::set1(6);
+  });
 }
 template <class T>
 void exp_f32(const float* x, float* y, int64_t count) {
-  unary_f32<T>(x, y, count, [](typename T::F v) { return exp<T>(v); });
+  unary_f32<T>(x, y, count, [](typename T::F v) QUOIN_LAMBDA_INLINE { return exp<T>(v); });
 }
 
 template <class T>

@@ -3,32 +3,29 @@
 
 #include <immintrin.h>
 
-#include "common.hpp"
+#include "batch.hpp"
+
+QUOIN_OWN_ARCH(Avx2Arch, fma3<xsimd::avx2>);
 
 namespace quoin::cpu {
 namespace {
 
-struct Avx2 {
-  static constexpr int kLanes = 8;
+struct Avx2 : Batch<Avx2Arch> {
   static constexpr int kDotBlocks = 1, kFmaBlocks = 1;
   static constexpr int kDotRows[] = {0, 4}, kFmaRows[] = {0, 6};
 
-  using F = __m256;
-  using I = __m256i;
   // Bytes 0, 2 and bytes 1, 3 of each lane as 16-bit numbers: two exact vpmaddwd instead of a saturating vpmaddubsw.
   struct X {
     I even, odd;
   };
   using W = X;
 
-  static QUOIN_INLINE I first(int64_t n) {
+  static QUOIN_INLINE __m256i first(int64_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
-  static QUOIN_INLINE F load(const float* p) { return _mm256_loadu_ps(p); }
   static QUOIN_INLINE F load_n(const float* p, int64_t n) {
-    return n == kLanes ? load(p) : _mm256_maskload_ps(p, first(n));
+    return n == kLanes ? load(p) : F(_mm256_maskload_ps(p, first(n)));
   }
-  static QUOIN_INLINE void store(float* p, F a) { _mm256_storeu_ps(p, a); }
   static QUOIN_INLINE void store_n(float* p, F a, int64_t n) {
     if (n == kLanes) {
       store(p, a);
@@ -36,42 +33,17 @@ struct Avx2 {
       _mm256_maskstore_ps(p, first(n), a);
     }
   }
-  static QUOIN_INLINE F set1(float a) { return _mm256_set1_ps(a); }
-  static QUOIN_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
-  static QUOIN_INLINE F min(F a, F b) { return _mm256_min_ps(a, b); }
-  static QUOIN_INLINE F max(F a, F b) { return _mm256_max_ps(a, b); }
-  static QUOIN_INLINE F sqrt(F a) { return _mm256_sqrt_ps(a); }
-  static QUOIN_INLINE F round(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  static QUOIN_INLINE F select_less(F a, F b, F yes, F no) {
-    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
-  }
   static QUOIN_INLINE F fill_tail(F a, int64_t n, float fill) {
-    return n == kLanes ? a : _mm256_blendv_ps(set1(fill), a, _mm256_castsi256_ps(first(n)));
+    return n == kLanes ? a : xsimd::select(Mask(_mm256_castsi256_ps(first(n))), a, F(fill));
   }
-  static QUOIN_INLINE I round_to_int(F a) { return _mm256_cvtps_epi32(a); }
-  static QUOIN_INLINE F to_float(I a) { return _mm256_cvtepi32_ps(a); }
-  static QUOIN_INLINE F power_of_two(I a) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(a, _mm256_set1_epi32(127)), 23));
-  }
-  static QUOIN_INLINE float sum(F a) {
-    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
-    return _mm_cvtss_f32(_mm_add_ss(half, _mm_shuffle_ps(half, half, 1)));
-  }
+  static QUOIN_INLINE float sum(F a) { return xsimd::hadd(a); }
   static QUOIN_INLINE float max_of(F a) {
     __m128 half = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     half = _mm_max_ps(half, _mm_movehl_ps(half, half));
     return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
   }
-  static QUOIN_INLINE float min_of(F a) { return -max_of(_mm256_sub_ps(_mm256_setzero_ps(), a)); }
+  static QUOIN_INLINE float min_of(F a) { return -max_of(F(0) - a); }
 
-  static QUOIN_INLINE I load_int(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const I*>(p)); }
-  static QUOIN_INLINE I set1_int(int32_t a) { return _mm256_set1_epi32(a); }
-  static QUOIN_INLINE I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
-  static QUOIN_INLINE I sub_int(I a, I b) { return _mm256_sub_epi32(a, b); }
-  static QUOIN_INLINE I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
-  static QUOIN_INLINE I halve(I a) { return _mm256_srai_epi32(a, 1); }
-  static QUOIN_INLINE I max_int(I a, I b) { return _mm256_max_epi32(a, b); }
   static QUOIN_INLINE I load_u8(const uint8_t* p) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
@@ -92,7 +64,7 @@ struct Avx2 {
     std::memcpy(p, bytes, static_cast<size_t>(n));
   }
 
-  static QUOIN_INLINE I load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const I*>(p)); }
+  static QUOIN_INLINE I load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static QUOIN_INLINE X prepare_x(I a) {
     return {_mm256_and_si256(a, _mm256_set1_epi16(255)), _mm256_srli_epi16(a, 8)};
   }
@@ -114,10 +86,10 @@ struct Avx2 {
   static QUOIN_INLINE void store_interleaved(uint8_t* p, const I (&a)[4], int64_t n) {
     const I bytes = _mm256_packus_epi16(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
     if (n >= 32) {
-      _mm256_storeu_si256(reinterpret_cast<I*>(p), bytes);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), bytes);
     } else {
       uint8_t buffer[32];
-      _mm256_storeu_si256(reinterpret_cast<I*>(buffer), bytes);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(buffer), bytes);
       std::memcpy(p, buffer, static_cast<size_t>(n));
     }
   }

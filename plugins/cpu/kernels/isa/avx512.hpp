@@ -3,18 +3,17 @@
 
 #include <immintrin.h>
 
-#include "common.hpp"
+#include "batch.hpp"
+
+QUOIN_OWN_ARCH(Avx512Arch, avx512bw);
 
 namespace quoin::cpu {
 namespace {
 
-struct Avx512 {
-  static constexpr int kLanes = 16;
+struct Avx512 : Batch<Avx512Arch> {
   static constexpr int kDotBlocks = 2, kFmaBlocks = 4;
   static constexpr int kDotRows[] = {0, 8, 8}, kFmaRows[] = {0, 8, 8, 8, 6};
 
-  using F = __m512;
-  using I = __m512i;
   // Bytes 0, 2 and bytes 1, 3 of each lane as 16-bit numbers: two exact vpmaddwd instead of a saturating vpmaddubsw.
   struct X {
     I even, odd;
@@ -22,11 +21,9 @@ struct Avx512 {
   using W = X;
 
   static QUOIN_INLINE __mmask16 first(int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
-  static QUOIN_INLINE F load(const float* p) { return _mm512_loadu_ps(p); }
   static QUOIN_INLINE F load_n(const float* p, int64_t n) {
-    return n == kLanes ? load(p) : _mm512_maskz_loadu_ps(first(n), p);
+    return n == kLanes ? load(p) : F(_mm512_maskz_loadu_ps(first(n), p));
   }
-  static QUOIN_INLINE void store(float* p, F a) { _mm512_storeu_ps(p, a); }
   static QUOIN_INLINE void store_n(float* p, F a, int64_t n) {
     if (n == kLanes) {
       store(p, a);
@@ -34,39 +31,21 @@ struct Avx512 {
       _mm512_mask_storeu_ps(p, first(n), a);
     }
   }
-  static QUOIN_INLINE F set1(float a) { return _mm512_set1_ps(a); }
+  // xsimd 8.1 has no fused multiply-add for AVX-512.
   static QUOIN_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-  static QUOIN_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
-  static QUOIN_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
-  static QUOIN_INLINE F sqrt(F a) { return _mm512_sqrt_ps(a); }
-  static QUOIN_INLINE F round(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  static QUOIN_INLINE F select_less(F a, F b, F yes, F no) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
-  }
   static QUOIN_INLINE F fill_tail(F a, int64_t n, float fill) {
-    return n == kLanes ? a : _mm512_mask_blend_ps(first(n), set1(fill), a);
+    return n == kLanes ? a : xsimd::select(Mask(first(n)), a, F(fill));
   }
-  static QUOIN_INLINE I round_to_int(F a) { return _mm512_cvtps_epi32(a); }
-  static QUOIN_INLINE F to_float(I a) { return _mm512_cvtepi32_ps(a); }
-  static QUOIN_INLINE F power_of_two(I a) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(a, _mm512_set1_epi32(127)), 23));
-  }
+  // Not xsimd::hadd: it instantiates functions of the shared tag xsimd::avx2 with AVX-512 flags.
   static QUOIN_INLINE float sum(F a) { return _mm512_reduce_add_ps(a); }
   static QUOIN_INLINE float max_of(F a) { return _mm512_reduce_max_ps(a); }
   static QUOIN_INLINE float min_of(F a) { return _mm512_reduce_min_ps(a); }
 
-  static QUOIN_INLINE I load_int(const int32_t* p) { return _mm512_loadu_si512(p); }
-  static QUOIN_INLINE I set1_int(int32_t a) { return _mm512_set1_epi32(a); }
-  static QUOIN_INLINE I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
-  static QUOIN_INLINE I sub_int(I a, I b) { return _mm512_sub_epi32(a, b); }
-  static QUOIN_INLINE I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
-  static QUOIN_INLINE I halve(I a) { return _mm512_srai_epi32(a, 1); }
-  static QUOIN_INLINE I max_int(I a, I b) { return _mm512_max_epi32(a, b); }
   static QUOIN_INLINE I load_u8(const uint8_t* p) {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static QUOIN_INLINE I load_u8_n(const uint8_t* p, int64_t n) {
-    return n == kLanes ? load_u8(p) : _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(n), p));
+    return n == kLanes ? load_u8(p) : I(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(n), p)));
   }
   static QUOIN_INLINE void store_u8(uint8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));

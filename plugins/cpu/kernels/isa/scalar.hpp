@@ -50,9 +50,6 @@ struct Scalar {
   static QUOIN_INLINE F max(F a, F b) {
     return make<F>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
   }
-  static QUOIN_INLINE F sqrt(F a) {
-    return make<F>([&](int i) { return __builtin_sqrtf(a.v[i]); });
-  }
   static QUOIN_INLINE F round(F a) {
     return make<F>([&](int i) { return __builtin_nearbyintf(a.v[i]); });
   }
