@@ -1,4 +1,5 @@
 #include "flow/lower_float.hpp"
+#include "ops/abi_view.hpp"
 #include "passes/passes.hpp"
 
 namespace quoin::flow {
@@ -74,42 +75,14 @@ Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& cont
   return options;
 }
 
-// lower.params of the recipe as the ABI's key/value list; the recipe must outlive the result.
-class LowerParams {
- public:
-  explicit LowerParams(const recipe::Params& params) {
-    for (const auto& [key, value] : params) add(key, value);
-  }
-  std::vector<quoin_param> list;
-
- private:
-  void add(const std::string& key, const recipe::Scalar& value) {
-    quoin_param param{{key.data(), key.size()}, 0, 1, nullptr};
-    if (const bool* flag = std::get_if<bool>(&value)) {
-      param.kind = QUOIN_PARAM_BOOL;
-      param.data = flag;
-    } else if (const int64_t* integer = std::get_if<int64_t>(&value)) {
-      param.kind = QUOIN_PARAM_INT;
-      param.data = integer;
-    } else if (const double* number = std::get_if<double>(&value)) {
-      param.kind = QUOIN_PARAM_FLOAT;
-      param.data = number;
-    } else {
-      const std::string& text = std::get<std::string>(value);
-      texts_.push_back(std::make_unique<quoin_str>(quoin_str{text.data(), text.size()}));
-      param.kind = QUOIN_PARAM_STR;
-      param.data = texts_.back().get();
-    }
-    list.push_back(param);
-  }
-  std::vector<std::unique_ptr<quoin_str>> texts_;
-};
-
 Result<lower::Lowered> lower_graph(const ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
                                    Diagnostics& diagnostics) {
   QUOIN_TRY(lower::Options options, lower_options(recipe, context));
-  const LowerParams params(recipe.lower.params);
-  options.params = params.list;
+  Attrs attrs;
+  for (const auto& [key, value] : recipe.lower.params)
+    attrs.emplace(key, std::visit([](const auto& scalar) { return Attr(scalar); }, value));
+  AbiParams params;
+  for (const auto& [key, value] : attrs) options.params.push_back(params.param(key, value));
   return lower::lower(graph, options, context.kernels, context.services->table(), diagnostics);
 }
 

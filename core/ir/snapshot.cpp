@@ -5,18 +5,9 @@
 #include <map>
 #include <set>
 
+#include "ops/abi_view.hpp"
+
 namespace quoin::ir {
-namespace {
-
-quoin_str str(const std::string& text) { return {text.data(), text.size()}; }
-
-template <class T>
-quoin_array array(const std::vector<T>& items) {
-  return {items.data(), static_cast<uint32_t>(items.size()), sizeof(T)};
-}
-
-}  // namespace
-
 struct Snapshot::Arrays {
   quoin_graph graph{};
   std::vector<NodeId> node_ids;
@@ -27,12 +18,10 @@ struct Snapshot::Arrays {
   std::deque<quoin_qparams> qparams;  // deques: pointers into them stay valid as they grow
   std::deque<std::vector<uint32_t>> operands;
   std::deque<std::vector<quoin_place>> users;
-  std::deque<std::vector<quoin_param>> params;
-  std::deque<quoin_str> texts;
+  AbiParams params;
   std::map<ValueId, uint32_t> index_of;
 
   uint32_t add_value(const Graph& source, ValueId id);
-  quoin_param make_param(const std::string& key, const Attr& attr);
   void add_node(const Graph& source, NodeId id);
   void link_users();
   void finish();
@@ -42,7 +31,7 @@ uint32_t Snapshot::Arrays::add_value(const Graph& source, ValueId id) {
   if (const auto found = index_of.find(id); found != index_of.end()) return found->second;
   const Value& value = source.value(id);
   quoin_value out{};
-  out.name = str(value.name);
+  out.name = abi_str(value.name);
   out.dtype = static_cast<quoin_dtype>(value.type.dtype);
   out.rank = static_cast<uint32_t>(value.type.shape.size());
   out.dims = value.type.shape.data();
@@ -59,38 +48,10 @@ uint32_t Snapshot::Arrays::add_value(const Graph& source, ValueId id) {
   return index;
 }
 
-quoin_param Snapshot::Arrays::make_param(const std::string& key, const Attr& attr) {
-  quoin_param param{str(key), 0, 1, nullptr};
-  if (const bool* flag = std::get_if<bool>(&attr)) {
-    static_assert(sizeof(bool) == 1);
-    param.kind = QUOIN_PARAM_BOOL;
-    param.data = flag;
-  } else if (const int64_t* integer = std::get_if<int64_t>(&attr)) {
-    param.kind = QUOIN_PARAM_INT;
-    param.data = integer;
-  } else if (const double* number = std::get_if<double>(&attr)) {
-    param.kind = QUOIN_PARAM_FLOAT;
-    param.data = number;
-  } else if (const std::string* text = std::get_if<std::string>(&attr)) {
-    texts.push_back(str(*text));
-    param.kind = QUOIN_PARAM_STR;
-    param.data = &texts.back();
-  } else if (const auto* integers = std::get_if<std::vector<int64_t>>(&attr)) {
-    param.kind = QUOIN_PARAM_INT;
-    param.count = static_cast<uint32_t>(integers->size());
-    param.data = integers->data();
-  } else if (const auto* numbers = std::get_if<std::vector<double>>(&attr)) {
-    param.kind = QUOIN_PARAM_FLOAT;
-    param.count = static_cast<uint32_t>(numbers->size());
-    param.data = numbers->data();
-  }
-  return param;
-}
-
 void Snapshot::Arrays::add_node(const Graph& source, NodeId id) {
   const Node& node = source.node(id);
   quoin_node out{};
-  out.op = str(node.op());
+  out.op = abi_str(node.op());
   out.op_version = node.schema->version;
   std::vector<uint32_t>& inputs_of = operands.emplace_back();
   for (const ValueId input : node.inputs) inputs_of.push_back(input == kNone ? QUOIN_NONE : add_value(source, input));
@@ -99,16 +60,14 @@ void Snapshot::Arrays::add_node(const Graph& source, NodeId id) {
     outputs_of.push_back(add_value(source, output));
     values[outputs_of.back()].producer = static_cast<uint32_t>(nodes.size());
   }
-  std::vector<quoin_param>& attrs = params.emplace_back();
-  for (const auto& [key, attr] : node.attrs) attrs.push_back(make_param(key, attr));
   out.num_inputs = static_cast<uint32_t>(inputs_of.size());
   out.num_outputs = static_cast<uint32_t>(outputs_of.size());
   out.inputs = inputs_of.data();
   out.outputs = outputs_of.data();
-  out.attrs = array(attrs);
+  out.attrs = params.list(node.attrs);
   if (!node.modules.empty()) {
-    out.scope = str(node.modules.back().path);
-    out.scope_type = str(node.modules.back().type);
+    out.scope = abi_str(node.modules.back().path);
+    out.scope_type = abi_str(node.modules.back().type);
   }
   out.debug_id = node.debug_id;
   nodes.push_back(out);
@@ -132,8 +91,8 @@ void Snapshot::Arrays::finish() {
   graph.struct_size = sizeof graph;
   graph.num_inputs = static_cast<uint32_t>(inputs.size());
   graph.num_outputs = static_cast<uint32_t>(outputs.size());
-  graph.values = array(values);
-  graph.nodes = array(nodes);
+  graph.values = abi_array(values);
+  graph.nodes = abi_array(nodes);
   graph.inputs = inputs.data();
   graph.outputs = outputs.data();
 }

@@ -2,26 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
-#include <new>
 
+#include "base/guard.hpp"
 #include "program/decode.hpp"
 #include "program/encode.hpp"
 
 namespace quoin::program {
 namespace {
-
-// Nothing throws across the module's border: memory that runs out becomes an error.
-template <class F>
-auto guarded(F&& body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    return fail(Error{Code::limit, "out of memory", {}, {}});
-  } catch (const std::exception& e) {
-    return fail(Error{Code::internal, e.what(), {}, {}});
-  }
-}
 
 Result<Encoded> checked_encode(const Model& model) {
   if (auto status = verify(model); !status) return fail(in("program to write", std::move(status).error()));

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "base/checked.hpp"
+#include "base/guard.hpp"
 #include "program/file.hpp"
 #include "runtime/bind.hpp"
 #include "runtime/profile.hpp"
@@ -48,17 +49,6 @@ struct Patch {
   quoin_tensor* tensor;
   Location location;
 };
-
-template <class F>
-auto guarded(F&& body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    return fail(Error{Code::limit, "out of memory", {}, {}});
-  } catch (const std::exception& e) {
-    return fail(Error{Code::internal, e.what(), {}, {}});
-  }
-}
 
 }  // namespace
 

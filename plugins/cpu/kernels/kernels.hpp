@@ -1,10 +1,10 @@
 // Fast kernels of the cpu backend: plain functions over raw buffers, one table of them per instruction set ("tier").
 //
 // Conventions that hold for every function here:
-//   layout    Feature maps are NHWC, one image per call: pixel p, channel c at x[p * x_stride + c]; strides count
-//   elements. u8        Quantized activations are u = s8 + 128, and so are their zero points and bounds: all "u8"
-//   parameters
-//             (zero_point, low, high) live in 0..255. Weights are s8 with zero point 0.
+//   layout    Feature maps are NHWC, one image per call: pixel p, channel c at x[p * x_stride + c]; strides
+//             count elements.
+//   u8        Quantized activations are u = s8 + 128, and so are their zero points and bounds: all "u8"
+//             parameters (zero_point, low, high) live in 0..255. Weights are s8 with zero point 0.
 //   numerics  Integer results equal the formulas of <quoin/numerics.hpp> bit for bit on every tier. Float results may
 //             differ between tiers by rounding (FMA, order of sums); the bound is stated where it is not obvious.
 //   ranges    Each call handles a range (rows, pixels or elements) and touches nothing else of the output, so disjoint
@@ -40,8 +40,7 @@ struct Requantize {
   int32_t zero_point = 0, low = 0, high = 255;
 };
 
-// ---- int8
-// ------------------------------------------------------------------------------------------------------------
+// -- int8
 
 // y[m][n] = requantize(bias[n] + sum_k a[m][k] * w[n][k]). With bias[n] = b[n] - za * sum_k w[n][k] (fold_bias in
 // pack.hpp) this is the convolution's sum((x - zx) * w) + b. A range of columns that starts at a multiple of 16, n0, is
@@ -206,8 +205,7 @@ struct QuantizeRows {
   int64_t rows = 0, cols = 0;
 };
 
-// ---- f32
-// -------------------------------------------------------------------------------------------------------------
+// -- f32
 
 // y[m][n] = clamp(scale * sum_k a[m][k] * B[k][n] + bias[n] + row_bias[m], low, high). B(k, n) = b[(n / 16) *
 // b_block_stride + k * b_row_stride + n % 16]: packed (pack_gemm_f32): b_block_stride = 16 * k, b_row_stride = 16;
@@ -300,8 +298,7 @@ struct LayerNormF32 {
 // y[i] = f(x[i]). Relative error of exp below 2e-7; absolute error of tanh, sigmoid and erf (inside gelu) below 1e-6.
 using UnaryF32 = void (*)(const float* x, float* y, int64_t count);
 
-// ---- tiers
-// -----------------------------------------------------------------------------------------------------------
+// -- tiers
 
 struct KernelTable {
   const char* name = nullptr;  // "scalar", "avx2", "avx_vnni", "avx512", "avx512_vnni"

@@ -8,15 +8,15 @@ namespace quoin::cpu {
 
 inline constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 
-// ---- int8 gemm: [n / 16][k / 4][16][4], zero padded; 64 bytes hold 16 output channels x 4 k, the operand of a dot
-// product
+// -- int8 gemm: [n / 16][k / 4][16][4], zero padded; 64 bytes hold 16 output channels x 4 k, the operand of a
+// dot product
 inline constexpr int64_t packed_gemm_s8(int64_t n, int64_t k) { return round_up(n, 16) * round_up(k, 4); }
 // w: [n][k] row-major (linear: [out][in]).
 void pack_gemm_s8(const int8_t* w, int64_t n, int64_t k, int8_t* packed);
 // w: OIHW [n][channels][kernel_h][kernel_w] -> gemm with k = (kh * kernel_w + kw) * channels + c, as im2col orders it.
 void pack_conv_s8(const int8_t* w, int64_t n, int64_t channels, int64_t kernel_h, int64_t kernel_w, int8_t* packed);
 
-// ---- int8 depthwise: [channels / 64][kernel_w][kernel_h / 4][4 i][4 lane][4 c][4 kh] s8, zero padded, where the
+// -- int8 depthwise: [channels / 64][kernel_w][kernel_h / 4][4 i][4 lane][4 c][4 kh] s8, zero padded, where the
 // channel within 64 is lane * 16 + i * 4 + c: the order in which byte interleaving of four input rows leaves them in
 // registers.
 inline constexpr int64_t packed_depthwise_s8(int64_t channels, int64_t kernel_h, int64_t kernel_w) {
@@ -32,8 +32,7 @@ void pack_depthwise_s8(const int8_t* w, int64_t channels, int64_t kernel_h, int6
 // sums[n] = sum_k w[n][k], zeros up to round_up(n, 64).
 void column_sums(const int8_t* w, int64_t n, int64_t k, int32_t* sums);
 
-// ---- f32: gemm [n / 16][k][16], depthwise [channels / 16][kernel_h * kernel_w][16]; zero padded
-// -----------------------
+// -- f32: gemm [n / 16][k][16], depthwise [channels / 16][kernel_h * kernel_w][16]; zero padded
 inline constexpr int64_t packed_gemm_f32(int64_t n, int64_t k) { return round_up(n, 16) * k; }
 void pack_gemm_f32(const float* w, int64_t n, int64_t k, float* packed);
 void pack_conv_f32(const float* w, int64_t n, int64_t channels, int64_t kernel_h, int64_t kernel_w, float* packed);
@@ -42,8 +41,8 @@ inline constexpr int64_t packed_depthwise_f32(int64_t channels, int64_t kernel_h
 }
 void pack_depthwise_f32(const float* w, int64_t channels, int64_t kernel_h, int64_t kernel_w, float* packed);
 
-// ---- 256-entry tables for lookup_u8, indexed by the u8 input (s8 + 128); zero points and bounds in the u8 domain
-// -------- table[q] = numerics::quantize(numerics::dequantize(q, scale_x, zero_x), 1 / scale_y, zero_y, low, high)
+// -- 256-entry tables for lookup_u8, indexed by the u8 input (s8 + 128); zero points and bounds in the u8 domain
+// table[q] = numerics::quantize(numerics::dequantize(q, scale_x, zero_x), 1 / scale_y, zero_y, low, high)
 struct Rescale {
   float scale_x = 1;
   int32_t zero_x = 0;

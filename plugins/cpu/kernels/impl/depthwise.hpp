@@ -188,8 +188,7 @@ void depthwise_u8(const DepthwiseU8& g) {
   }
 }
 
-// ---- f32, NHWC: one vector of channels at a time
-// -----------------------------------------------------------------------
+// -- f32, NHWC: one vector of channels at a time
 
 // Taps [from, to) of the kernel whose input row (column) start + k * dilation lies in [0, limit).
 struct TapRange {
@@ -246,7 +245,7 @@ void depthwise_f32(const DepthwiseF32& g) {
     }
 }
 
-// ---- f32, one channel plane (NCHW): a vector runs along the output row -------------------------------------------
+// -- f32, one channel plane (NCHW): a vector runs along the output row
 
 // Input rows arrive split by column modulo stride (fill_phases), so that every tap is a contiguous load.
 template <class T>

@@ -51,8 +51,7 @@ void lookup_u8(const LookupU8& g) {
   }
 }
 
-// ---- f32 <-> u8
-// --------------------------------------------------------------------------------------------------------
+// -- f32 <-> u8
 
 // numerics::quantize: clamps after adding the zero point, unlike requantize.
 template <class T>
@@ -91,8 +90,7 @@ void dequantize(const DequantizeU8& g) {
   for (int64_t r = 0; r < g.rows; ++r) dequantize_row<T>(g, g.x + r * g.x_stride, g.y + r * g.y_stride, g.cols);
 }
 
-// ---- transposes: tiles that fit the L1 cache, converted on the fly
-// ----------------------------------------------------
+// -- transposes: tiles that fit the L1 cache, converted on the fly
 
 constexpr int64_t kTileRows = 16, kTileColumns = 64;
 
@@ -157,8 +155,7 @@ void transpose_f32(const CopyF32& g) {
       g, [&](const float* x, float* y, int64_t n) { std::memcpy(y, x, static_cast<size_t>(n) * sizeof(float)); });
 }
 
-// ---- dynamic quantization
-// --------------------------------------------------------------------------------------------
+// -- dynamic quantization
 
 struct DynamicParams {
   float scale;

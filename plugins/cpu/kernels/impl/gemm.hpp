@@ -52,8 +52,7 @@ void walk(const Args& args, int64_t row_bytes) {
   }
 }
 
-// ---- u8 x s8
-// ---------------------------------------------------------------------------------------------------------
+// -- u8 x s8
 
 template <class T>
 struct StoreU8 {
@@ -157,8 +156,7 @@ void gemm_u8_f32(const GemmU8F32& g) {
   walk<DotKernel<T, StoreF32<T>>>(g, g.a_stride);
 }
 
-// ---- f32
-// -------------------------------------------------------------------------------------------------------------
+// -- f32
 
 template <class T>
 struct FmaKernel {

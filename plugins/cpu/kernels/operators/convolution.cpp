@@ -90,8 +90,7 @@ std::optional<Convolution> Convolution::make(const sdk::Graph& graph, const sdk:
   return c;
 }
 
-// ---- one input channel per filter
-// -------------------------------------------------------------------------------------
+// -- one input channel per filter
 
 // A padded copy of the plane with the columns split by phase; padding stays as the caller zeroed it.
 void Convolution::fill_phases(const float* x, float* to) const noexcept {
@@ -135,8 +134,7 @@ void Convolution::run_planes(const Call& call) const noexcept {
   });
 }
 
-// ---- filters [n][k] x map [k][pixels]
-// ---------------------------------------------------------------------------------
+// -- filters [n][k] x map [k][pixels]
 
 // Elements under one tap for output pixels from (row, column) on, to the end of that output row at most.
 void Convolution::gather_tap(const float* x, int64_t row, int64_t column, int64_t count, float* to) const noexcept {

@@ -26,8 +26,7 @@ void each_piece(const Call& call, int64_t total, int64_t grain, const F& f) {
                     });
 }
 
-// ---- one operand
-// -----------------------------------------------------------------------------------------------------
+// -- one operand
 
 template <UnaryF32 KernelTable::*kFunction>
 struct Unary : Stateless {
@@ -77,7 +76,7 @@ struct Clamp : Stateless {
   }
 };
 
-// ---- two operands: equal shapes, or a right operand that repeats over leading dims, or a single number
+// -- two operands: equal shapes, or a right operand that repeats over leading dims, or a single number
 // -----------------
 
 using Operation = void (*)(const BinaryF32&);
@@ -122,8 +121,7 @@ struct Binary : Stateless {
   }
 };
 
-// ---- rows over the last dims
-// -------------------------------------------------------------------------------------------
+// -- rows over the last dims
 
 struct Softmax : Stateless {
   int64_t rows = 0, cols = 0;
