@@ -12,8 +12,9 @@ Result<std::unique_ptr<Dataset>> open_dataset(const Source& source, const std::v
   const auto status = std::filesystem::status(source.path, error);
   if (!std::filesystem::exists(status))
     return fail(Error{Code::not_found, "no such file or folder", source.path,
-                      "a folder of JPEG, PNG or .npy files, or one .npy, .npz or .safetensors file is needed"});
-  return std::filesystem::is_directory(status) ? open_folder(source, inputs) : open_tensor_file(source, inputs);
+                      "a folder of JPEG, PNG or .npy files, or one .npy, .npz, .safetensors or image file is needed"});
+  const bool images = std::filesystem::is_directory(status) || is_image(source.path);
+  return images ? open_folder(source, inputs) : open_tensor_file(source, inputs);
 }
 
 }  // namespace quoin::data

@@ -53,7 +53,7 @@ class Dataset {
 };
 
 struct Source {
-  std::string path;  // folder of JPEG/PNG/.npy, or one .npy/.npz/.safetensors file
+  std::string path;  // folder of JPEG/PNG/.npy, one such image, or one .npy/.npz/.safetensors file
   // Folder: CSV `file,label` that names exactly the folder's files. Tensor file: an .npy of integers. Empty: the tensor
   // "label" beside the inputs, if there is one.
   std::string labels;

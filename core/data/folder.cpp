@@ -150,14 +150,24 @@ Status check_labels(const std::map<std::string, int64_t>& labels, const Listing&
   return {};
 }
 
+// A single image is a folder of which only that file is listed.
+Result<Listing> list_source(Source& source) {
+  if (!is_image(source.path)) return list(source.path);
+  const fs::path file(source.path);
+  source.path = file.has_parent_path() ? file.parent_path().string() : ".";
+  return Listing{{file.filename().string()}, 0};
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> open_folder(const Source& source, const std::vector<InputSpec>& inputs) {
+bool is_image(const std::string& path) { return kind_of(path) == Kind::image && !fs::is_directory(path); }
+
+Result<std::unique_ptr<Dataset>> open_folder(Source source, const std::vector<InputSpec>& inputs) {
   if (inputs.size() != 1)
     return fail(Error{Code::input,
                       fmt::format("the model has {} inputs, a folder of files feeds only one", inputs.size()),
                       source.path, "use one .safetensors or .npz file with a tensor per input"});
-  QUOIN_TRY(Listing listing, list(source.path));
+  QUOIN_TRY(Listing listing, list_source(source));
   if (listing.names.empty()) return bad_data(source.path, "no JPEG, PNG or .npy file in the folder");
   std::map<std::string, int64_t> labels;
   if (!source.labels.empty()) {

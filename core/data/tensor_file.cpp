@@ -155,7 +155,7 @@ class TensorFile final : public Dataset {
 Result<TensorMap> read_tensors(const std::string& path, const InputSpec& first) {
   if (path.ends_with(".safetensors")) return read_safetensors(path);
   if (path.ends_with(".npz")) return read_npz(path);
-  if (!path.ends_with(".npy")) return bad_data(path, "is no folder and ends in none of .safetensors, .npz and .npy");
+  if (!path.ends_with(".npy")) return bad_data(path, "is no folder and ends in none of .safetensors, .npz, .npy, .jpg and .png");
   QUOIN_TRY(Tensor tensor, read_npy(path));
   return TensorMap{{first.name, std::move(tensor)}};
 }

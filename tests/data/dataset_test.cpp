@@ -43,6 +43,16 @@ TEST_F(DatasetTest, folder_is_sorted_labelled_and_says_what_it_ignores) {
   EXPECT_TRUE(fails_with((*data)->sample(3), Code::input, "sample 3 of 3"));
 }
 
+TEST_F(DatasetTest, one_image_is_one_sample) {
+  const std::string file = images() + "/b.png";
+  const auto data = open_dataset({file, "", 0, {}}, {kPicture});
+  ASSERT_TRUE(data) << data.error().text();
+  ASSERT_EQ((*data)->size(), 1u);
+  const auto sample = (*data)->sample(0);
+  ASSERT_TRUE(sample) << sample.error().text();
+  EXPECT_EQ(sample->inputs[0].shape(), kPicture.shape);
+}
+
 TEST_F(DatasetTest, limit_takes_the_first_samples_and_may_exceed_them) {
   const std::string path = images();
   EXPECT_EQ((*open_dataset({path, "", 2, {}}, {kPicture}))->size(), 2u);
