@@ -59,7 +59,8 @@ Status execute(const Verb& verb, const std::vector<std::string>& arguments, Invo
     return {};
   }
   const Status status = verb.run(call);
-  print_notes(call.diagnostics.notes(), call.has("verbose"));
+  const bool already_told = !status && status.error().code == Code::strict;  // the error holds the warnings
+  if (!already_told) print_notes(call.diagnostics.notes(), call.has("verbose"));
   return status;
 }
 

@@ -119,11 +119,6 @@ Result<Values> masked_fill(const Call& call) {
   return b.result("aten.where.ScalarSelf", {mask, self}, {{"self", value}});
 }
 
-Result<Values> relu6(const Call& call) {
-  QUOIN_TRY(const ValueId self, call.tensor("self"));
-  return call.builder.result("aten.hardtanh.default", {self}, {{"min_val", 0.0}, {"max_val", 6.0}});
-}
-
 Result<Values> clamp_tensors(const Call& call) {
   Builder& b = call.builder;
   QUOIN_TRY(const ValueId self, call.tensor("self"));

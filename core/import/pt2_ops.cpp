@@ -43,7 +43,6 @@ const std::unordered_map<std::string, Convert>& table() {
       {"aten.where.Scalar", where_scalars},
       {"aten.masked_fill.Scalar", masked_fill},
       {"aten.masked_fill.Tensor", masked_fill},
-      {"aten.relu6.default", relu6},
       {"aten.clip.default", rename<kClamp>},
       {"aten.clamp.Tensor", clamp_tensors},
       {"aten.selu.default", selu},

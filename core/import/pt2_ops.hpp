@@ -63,7 +63,6 @@ Result<Values> bitwise_or(const Call&);
 Result<Values> bitwise_not(const Call&);
 Result<Values> where_scalars(const Call&);
 Result<Values> masked_fill(const Call&);
-Result<Values> relu6(const Call&);
 Result<Values> clamp_tensors(const Call&);
 Result<Values> selu(const Call&);
 Result<Values> prelu(const Call&);

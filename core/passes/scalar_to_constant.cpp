@@ -28,8 +28,10 @@ Status scalar_to_constant(ir::Graph& graph) {
     const float other = static_cast<float>(get_number(node.attrs, "other"));
     const ir::ValueId constant =
         graph.add_constant(node.name + "_other", Tensor::of<float>(DType::f32, {}, std::span(&other, 1)));
-    QUOIN_TRY(const ir::NodeId replacement,
-              graph.add_node(overload->tensor, {node.inputs[0], constant}, {}, node.name, ir::provenance(node), id));
+    Attrs attrs = node.attrs;  // alpha of add and sub stays
+    attrs.erase("other");
+    QUOIN_TRY(const ir::NodeId replacement, graph.add_node(overload->tensor, {node.inputs[0], constant}, std::move(attrs),
+                                                           node.name, ir::provenance(node), id));
     graph.replace_uses(node.outputs[0], graph.output(replacement));
     graph.erase_node(id);
   }

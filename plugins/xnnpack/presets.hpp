@@ -20,8 +20,7 @@ struct Settings {
 // Throws Failure: UNSUPPORTED for quantization aware training, INVALID for a range without integers.
 Settings settings_of(const sdk::QuantConfig& config);
 
-// ---- parameter tables
-// ------------------------------------------------------------------------------------------------
+// -- parameter tables
 
 namespace detail {
 

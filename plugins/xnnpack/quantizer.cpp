@@ -90,8 +90,7 @@ void Quantizer::run() {
   }
 }
 
-// ---- matching
-// ------------------------------------------------------------------------------------------------------------
+// -- matching
 
 void Quantizer::look_for(const Step& step) {
   const sdk::Pattern pattern(step.rule.pattern);
@@ -156,8 +155,7 @@ std::string Quantizer::refuse_convolution(const Match& match, const Settings& se
   return same && !settings.dynamic ? "left to the pattern with relu" : "";
 }
 
-// ---- annotating
-// ----------------------------------------------------------------------------------------------------------
+// -- annotating
 
 bool Quantizer::apply(Kind kind, const Match& match, const Settings& settings) {
   switch (kind) {

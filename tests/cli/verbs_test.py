@@ -115,6 +115,14 @@ class Verbs(CommandTest):
         done = subprocess.run(["bash", "-n"], input=self.succeeds("completion", "bash"), text=True, capture_output=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_the_delegate_computes_what_the_portable_kernels_define(self):
+        kernels = self.path("kernels.quoin")
+        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", kernels, "--set", "lower.order=[xnnpack]")
+        self.assertEqual(self.json_of("inspect", kernels)["delegates"], [])
+        data = os.path.join(QUICKSTART, "test.safetensors")
+        result = self.json_of("eval", kernels, "--data", data, "--against", self.program(), "--set", "lower.order=[cpu]")
+        self.assertIsNone(result["sqnr_db"], "not one output differs")
+
     def test_every_tier_gives_the_same_integers(self):
         program, outputs = self.program(), set()
         data = os.path.join(QUICKSTART, "test.safetensors")

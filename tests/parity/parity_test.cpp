@@ -15,13 +15,13 @@ namespace {
 
 // Cases that cannot pass yet, with the reason. One that passes all the same is a failure: its line must go.
 const std::map<std::string, std::string> kExpectedFailures = {
-    {"inverted_residual",
-     "the importer turns relu6 into hardtanh; the reference takes hardtanh for data movement that keeps the scale, but "
-     "does not know relu6, so that what follows gets a scale of its own"},
 };
 
 // Cases in which the reference shows a defect that reference_compatible reproduces; without it they must differ.
 const std::map<std::string, std::string> kDefects = {
+    {"inverted_residual",
+     "the reference takes hardtanh for data movement that keeps the scale, but does not know relu6, so that what "
+     "follows gets a scale of its own"},
     {"module_name", "under a module scope the reference does not fuse linear and relu"},
 };
 

@@ -134,6 +134,14 @@ TEST_F(Passes, ScalarOperandBecomesAConstant) {
   EXPECT_TRUE(std::ranges::equal(before[0].as<float>(), after[0].as<float>()));
 }
 
+TEST_F(Passes, AlphaOfAScalarAddStays) {
+  const ir::ValueId x = graph.add_input("x", {DType::f32, {4}, nullptr});
+  const ir::NodeId sum = add("aten.add.Scalar", {x}, {{"other", 3.0}, {"alpha", 2.0}});
+  graph.set_outputs({graph.output(sum)});
+  ASSERT_TRUE(scalar_to_constant(graph));
+  EXPECT_EQ(run(graph, {ramp({4}, 0, 1)})[0].as<float>()[1], 7.0f);
+}
+
 TEST_F(Passes, UnknownNameGivesTheNearest) {
   const Status status = passes::run("fold-batchnorm", graph);
   ASSERT_FALSE(status);
