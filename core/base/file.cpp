@@ -83,6 +83,11 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
       temporary_(std::move(other.temporary_)) {}
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
+  // A rename would replace a folder, a device or a pipe by a file.
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    return fail(Error{Code::io, "cannot write: it exists and is not a regular file", path, "name a new file"});
+  if (path.empty()) return fail(Error{Code::not_found, "cannot write a file without a name", {}, {}});
   std::string name = path + ".XXXXXX";
   const int descriptor = ::mkostemp(name.data(), O_CLOEXEC);
   if (descriptor < 0) return os_error(path, "create");

@@ -33,7 +33,8 @@ class MappedFile {
 Result<std::string> read_text(const std::string& path, uint64_t limit = 64u << 20);
 
 // Writes to a temporary file beside `path`; commit() syncs and renames it into place. Without commit() nothing
-// remains: a reader sees the old file or the new one, never a part. Errors: io, not_found (folder missing).
+// remains: a reader sees the old file or the new one, never a part. Errors: io (also if `path` is a folder, a device or
+// a pipe), not_found (folder missing).
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path);

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -110,6 +111,26 @@ TEST_F(Folder, WithoutCommitNothingRemains) {
     ASSERT_TRUE(atomic->write(as_bytes("half")));
   }
   EXPECT_EQ(entries(), 0u);
+}
+
+TEST_F(Folder, WritingReplacesNothingButFiles) {
+  std::filesystem::create_directory(file("folder"));
+  ASSERT_EQ(::mkfifo(file("pipe").c_str(), 0600), 0);
+  std::filesystem::create_symlink(file("pipe"), file("link"));
+  for (const char* name : {"folder", "pipe", "link"}) {
+    const Status status = write_file(file(name), as_bytes("x"));
+    ASSERT_FALSE(status) << name;
+    EXPECT_EQ(status.error().code, Code::io);
+    EXPECT_EQ(status.error().where, file(name));
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(file("pipe")));
+  EXPECT_TRUE(std::filesystem::is_symlink(file("link")));
+}
+
+TEST_F(Folder, WritingWithoutANameIsRefused) {
+  const Status status = write_file("", as_bytes("x"));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, Code::not_found);
 }
 
 TEST_F(Folder, WritingIntoAMissingFolderNamesThePath) {
