@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "flow/lower_float.hpp"
 #include "ops/abi_view.hpp"
 #include "passes/passes.hpp"
@@ -53,6 +55,26 @@ std::vector<data::InputSpec> graph_inputs(const ir::Graph& graph) {
     specs.push_back({value.name, value.type.dtype, value.type.shape});
   }
   return specs;
+}
+
+std::vector<std::string> output_names(const ir::Graph& graph) {
+  std::vector<std::string> names;
+  for (const ir::ValueId id : graph.outputs()) names.push_back(graph.value(id).name);
+  return names;
+}
+
+// Callers know the outputs by the names of the imported model; conversion put other nodes at the end. A value inside
+// that has the name gets the other one in exchange.
+void restore_output_names(program::Graph& graph, const std::vector<std::string>& names) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    program::Value& output = graph.values[graph.outputs[i]];
+    if (output.name == names[i] || output.constant ||
+        std::ranges::find(graph.inputs, graph.outputs[i]) != graph.inputs.end())
+      continue;
+    const auto holder = std::ranges::find(graph.values, names[i], &program::Value::name);
+    if (holder != graph.values.end()) holder->name = output.name;
+    output.name = names[i];
+  }
 }
 
 Result<std::unique_ptr<data::Dataset>> calibration_data(const ir::Graph& graph, const recipe::Recipe& recipe) {
@@ -125,11 +147,13 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
   QUOIN_TRY(out.graph, import_clean(model, recipe, context, diagnostics));
   watch.start("annotate");
   QUOIN_TRY(out.annotations, annotate_graph(out.graph, recipe, context, diagnostics));
+  const std::vector<std::string> names = output_names(out.graph);
   if (!recipe.quantize.quantizers.empty()) {
     QUOIN_TRY(out.graph, quantize_graph(out.graph, recipe, context, out, watch, progress, diagnostics));
   }
   watch.start("lower");
   QUOIN_TRY(out.lowered, lower_graph(out.graph, recipe, context, diagnostics));
+  restore_output_names(out.lowered.model.graph, names);
   watch.stop();
   out.lowered.model.metadata["recipe"] = recipe.resolved;
   return out;

@@ -221,6 +221,9 @@ Result<ir::Graph> Importer::run() {
   for (const auto& output : graph_.output()) {
     auto id = resolve(output.name());
     if (!id) return fail(in("output " + output.name(), std::move(id).error()));
+    // A later result of a node, or one that only passes through Identity, has another name so far.
+    const bool seen = std::ranges::find(outputs, *id) != outputs.end();
+    if (!seen && builder_.graph.value(*id).producer != ir::kNone) builder_.graph.rename(*id, output.name());
     outputs.push_back(*id);
   }
   if (outputs.empty()) return fail(Code::model, "the graph has no output");

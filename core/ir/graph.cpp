@@ -43,6 +43,14 @@ ValueId Graph::add_value(const std::string& base, TensorType type) {
   return static_cast<ValueId>(values_.size() - 1);
 }
 
+void Graph::rename(ValueId value, const std::string& base) {
+  Value& renamed = values_[value];
+  if (renamed.name == base) return;
+  renamed.name = unique_name(base);
+  names_.insert(renamed.name);
+  if (renamed.producer != kNone && renamed.output_index == 0) nodes_[renamed.producer].name = renamed.name;
+}
+
 ValueId Graph::add_input(const std::string& base, TensorType type) {
   inputs_.push_back(add_value(base, std::move(type)));
   return inputs_.back();

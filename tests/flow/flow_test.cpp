@@ -58,6 +58,16 @@ TEST_F(Flow, QuantizeReportsStagesAndPlacesEveryNode) {
   EXPECT_EQ(result->lowered.model.metadata.at("recipe"), recipe.resolved);
 }
 
+TEST_F(Flow, AProgramHasTheOutputNamesOfItsModel) {
+  const auto result = quantize(model, recipe, *context, nullptr, notes);
+  const auto executable = open_model(model, recipe, *context, notes);
+  ASSERT_TRUE(result && executable);
+  const program::Graph& graph = result->lowered.model.graph;
+  ASSERT_EQ(graph.outputs.size(), executable->outputs().size());
+  for (size_t i = 0; i < graph.outputs.size(); ++i)
+    EXPECT_EQ(graph.values[graph.outputs[i]].name, executable->outputs()[i].name);
+}
+
 TEST_F(Flow, StoppingTheCalibrationIsCancelled) {
   Counter progress(3);
   const auto result = quantize(model, recipe, *context, &progress, notes);

@@ -162,6 +162,18 @@ TEST(OnnxQuantization, BlocksAreRefusedWithAReason) {
   EXPECT_NE(error.text().find("block size 2"), std::string::npos) << error.text();
 }
 
+TEST(OnnxNames, OfOutputsAreKept) {
+  Onnx file;
+  file.input("x", {"2", "4"});
+  file.node("Relu", {"x"}, {"r"}).node("Identity", {"r"}, {"y"}).output("y");
+  file.node("Split", {"x"}, {"first", "second"}).attr("axis", int64_t{1}).attr("num_outputs", int64_t{2});
+  file.output("second").output("first");
+  const ir::Graph graph = imported(file.bytes());
+  std::vector<std::string> names;
+  for (const ir::ValueId id : graph.outputs()) names.push_back(graph.value(id).name);
+  EXPECT_EQ(names, (std::vector<std::string>{"y", "second", "first"}));
+}
+
 TEST(OnnxNames, GiveModulePaths) {
   const std::vector<std::pair<std::string, std::string>> cases{{"/features/0/conv/Relu", "features.0.conv"},
                                                                {"/layer1/layer1.0/conv1/Relu", "layer1.0.conv1"},

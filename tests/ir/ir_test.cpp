@@ -96,6 +96,14 @@ TEST_F(Chain, NamesAreUnique) {
   EXPECT_EQ(graph.value(second).name, "w_1");
 }
 
+TEST_F(Chain, RenamingAResultRenamesItsNode) {
+  graph.rename(graph.output(add), "sum");
+  EXPECT_EQ(graph.value(graph.output(add)).name, "sum");
+  EXPECT_EQ(graph.node(add).name, "sum");
+  graph.rename(graph.output(relu), "sum");
+  EXPECT_EQ(graph.value(graph.output(relu)).name, "sum_1");
+}
+
 TEST_F(Chain, CompactKeepsTheTextOfTheGraph) {
   graph.replace_uses(graph.output(relu), graph.output(linear));
   graph.erase_dead();
