@@ -4,6 +4,22 @@ namespace quoin::passes {
 namespace {
 
 constexpr size_t kMaxGrowth = size_t{1} << 20;  // bytes a folded result may exceed its operands by
+// All folded results together: a few copies of the model's own constants, so that a chain of nodes that doubles its
+// operand each time (concatenation with itself) ends.
+constexpr size_t kMaxCopies = 4, kMinBudget = size_t{64} << 20;
+
+size_t folding_budget(const ir::Graph& graph) {
+  size_t bytes = 0;
+  for (ir::ValueId id = 0; id < graph.value_capacity(); ++id)
+    if (graph.value(id).alive && graph.is_constant(id)) bytes += graph.value(id).constant->bytes();
+  return kMaxCopies * bytes + kMinBudget;
+}
+
+// Bytes of the result, which has a single one.
+size_t result_bytes(const ir::Graph& graph, const ir::Node& node) {
+  const TensorType& result = graph.value(node.outputs[0]).type;
+  return static_cast<size_t>(byte_size(result.dtype, result.shape));
+}
 
 bool foldable(const ir::Graph& graph, const ir::Node& node) {
   if (node.op().find(".dequantize_") != std::string::npos || node.outputs.size() != 1) return false;
@@ -13,8 +29,7 @@ bool foldable(const ir::Graph& graph, const ir::Node& node) {
     if (!graph.is_constant(input) || graph.value(input).type.qparams) return false;
     operand_bytes += graph.value(input).constant->bytes();
   }
-  const TensorType& result = graph.value(node.outputs[0]).type;
-  return !result.qparams && static_cast<size_t>(byte_size(result.dtype, result.shape)) <= operand_bytes + kMaxGrowth;
+  return !graph.value(node.outputs[0]).type.qparams && result_bytes(graph, node) <= operand_bytes + kMaxGrowth;
 }
 
 // Runs one node on its own, with its constant operands as inputs.
@@ -39,9 +54,13 @@ Result<Tensor> evaluate(const ir::Graph& graph, const ir::Node& node, const kern
 
 Status fold_constants(ir::Graph& graph, const kernels::KernelSet& kernels, const quoin_host& host) {
   const std::vector<ir::NodeId> order = graph.order();
+  size_t budget = folding_budget(graph);
   for (const ir::NodeId id : order) {
     const ir::Node& node = graph.node(id);
     if (!foldable(graph, node)) continue;
+    const size_t bytes = result_bytes(graph, node);
+    if (bytes > budget) continue;
+    budget -= bytes;
     auto folded = evaluate(graph, node, kernels, host);
     if (!folded) return fail(in("fold constants: " + graph.describe(id), std::move(folded).error()));
     const ir::ValueId result = node.outputs[0];

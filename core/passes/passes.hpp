@@ -14,7 +14,8 @@ namespace quoin::passes {
 // Removes what does nothing at inference: dropout, contiguous, clone, conversions to the same type, no-op views.
 Status remove_noops(ir::Graph& graph);
 // Evaluates nodes whose operands are all constants (arange, masks, ...). Dequantize nodes stay (their integer operand
-// is the weight to keep), and so do results over a mebibyte larger than their operands (expanded constants).
+// is the weight to keep), and so do results over a mebibyte larger than their operands (expanded constants), and what
+// would bring all results over four times the graph's constants and 64 MiB.
 Status fold_constants(ir::Graph& graph, const kernels::KernelSet& kernels, const quoin_host& host);
 // conv / conv_transpose / linear followed only by batch_norm: scales weights and bias, drops the batch_norm.
 // Source of the formula: W' = W * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta.

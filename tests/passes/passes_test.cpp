@@ -122,6 +122,19 @@ TEST_F(Passes, ConstantsFoldAndTheRestStays) {
   EXPECT_FLOAT_EQ(folded->as<float>()[3], std::exp(2.0f));
 }
 
+TEST_F(Passes, ConstantsThatDoubleEndInsideTheBudget) {
+  const ir::ValueId x = graph.add_input("x", {DType::f32, {1}, nullptr});
+  ir::ValueId value = graph.add_constant("w", ramp({1}, 1, 0));
+  for (int i = 0; i < 34; ++i) value = graph.output(add("aten.cat.default", {value, value}, {{"dim", int64_t{0}}}));
+  graph.set_outputs({graph.output(add("aten.add.Tensor", {x, value}))});
+  ASSERT_TRUE(fold_constants(graph, kernels, services.table()));
+  size_t bytes = 0;
+  for (ir::ValueId id = 0; id < graph.value_capacity(); ++id)
+    if (graph.is_constant(id)) bytes += graph.value(id).constant->bytes();
+  EXPECT_GT(bytes, size_t{1} << 20) << "small ones fold";
+  EXPECT_LE(bytes, size_t{65} << 20);
+}
+
 TEST_F(Passes, ScalarOperandBecomesAConstant) {
   const ir::ValueId x = graph.add_input("x", {DType::f32, {4}, nullptr});
   const ir::NodeId mul = add("aten.mul.Scalar", {x}, {{"other", 0.25}}, "scaled");
