@@ -20,8 +20,8 @@ namespace {
 void add_options(po::options_description& options) {
   options.add_options()("models", po::value<std::vector<std::string>>()->value_name("FILE"),
                         "programs, or models to run in float")(
-      "runs", po::value<uint32_t>()->default_value(50)->value_name("N"), "timed runs of each, in alternation")(
-      "warmup", po::value<uint32_t>()->default_value(5)->value_name("N"), "runs before timing")(
+      "runs", po::value<int64_t>()->default_value(50)->value_name("N"), "timed runs of each, in alternation")(
+      "warmup", po::value<int64_t>()->default_value(5)->value_name("N"), "runs before timing")(
       "profile", "also print the time per operator of the first program")("no-memory", "do not measure peak memory");
   add_recipe_options(options);
 }
@@ -111,12 +111,22 @@ Result<std::vector<Contender>> load(Invocation& call, flow::Context& context, co
   return contenders;
 }
 
+constexpr int64_t kMaxRounds = 1'000'000'000;
+
+// Signed, because an unsigned option takes -1 for its largest value.
+Status check_count(const Invocation& call, const std::string& option, int64_t least) {
+  const int64_t value = call.options[option].as<int64_t>();
+  if (value >= least && value <= kMaxRounds) return {};
+  return fail(Code::usage, "--{} must be from {} to {}, found {}", option, least, kMaxRounds, value);
+}
+
 // Alternates, so that drift of the machine hits every contender alike.
 Status measure(Invocation& call, std::vector<Contender>& contenders) {
-  const uint32_t warmup = call.options["warmup"].as<uint32_t>(), runs = call.options["runs"].as<uint32_t>();
+  const auto warmup = static_cast<uint64_t>(call.options["warmup"].as<int64_t>());
+  const auto runs = static_cast<uint64_t>(call.options["runs"].as<int64_t>());
   TerminalProgress progress(call.quiet);
   progress.stage("bench", warmup + runs);
-  for (uint32_t round = 0; round < warmup + runs; ++round) {
+  for (uint64_t round = 0; round < warmup + runs; ++round) {
     for (Contender& contender : contenders) QUOIN_CHECK(time_once(contender, round >= warmup));
     if (!progress.step(round + 1)) return fail(Code::cancelled, "bench stopped");
   }
@@ -174,7 +184,8 @@ Status print_profile(Contender& contender) {
 Status run(Invocation& call) {
   const std::vector<std::string> models = call.list("models");
   if (models.empty()) return fail(Error{Code::usage, "nothing to time", {}, "name one or more programs or models"});
-  if (call.options["runs"].as<uint32_t>() == 0) return fail(Code::usage, "--runs must be at least 1");
+  QUOIN_CHECK(check_count(call, "runs", 1));
+  QUOIN_CHECK(check_count(call, "warmup", 0));
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
   QUOIN_TRY(const auto context, context_of(call, recipe));
   QUOIN_TRY(std::vector<Contender> contenders, load(call, *context, recipe));

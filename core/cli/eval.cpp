@@ -13,7 +13,7 @@ void add_options(po::options_description& options) {
       "labels", po::value<std::string>()->value_name("CSV"), "file,label lines; overrides eval.labels")(
       "metric", po::value<std::string>()->value_name("NAME"), "top1, cosine or relative_error; overrides eval.metric")(
       "against", po::value<std::string>()->value_name("FILE"),
-      "second model: adds sqnr_db and agreement with its output")("limit", po::value<size_t>()->value_name("N"),
+      "second model: adds sqnr_db and agreement with its output")("limit", po::value<int64_t>()->value_name("N"),
                                                                   "only the first N samples");
   add_recipe_options(options);
 }
@@ -43,19 +43,23 @@ void print_score(const std::string& model, const flow::Score& score) {
   std::cout << fmt::format(", {:.2f} s\n", score.seconds);
 }
 
-data::Source source_of(const Invocation& call, const recipe::Recipe& recipe) {
+Result<data::Source> source_of(const Invocation& call, const recipe::Recipe& recipe) {
   data::Source source;
   source.path = call.has("data") ? call.text("data") : recipe.eval.data;
   source.labels = call.has("labels") ? call.text("labels") : call.has("data") ? std::string() : recipe.eval.labels;
   source.preprocess = recipe.model.preprocess;
-  if (call.has("limit")) source.limit = call.options["limit"].as<size_t>();
+  if (call.has("limit")) {
+    const int64_t limit = call.options["limit"].as<int64_t>();
+    if (limit < 1) return fail(Code::usage, "--limit must be at least 1, found {}", limit);
+    source.limit = static_cast<size_t>(limit);
+  }
   return source;
 }
 
 Status run(Invocation& call) {
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, call.text("model")));
   QUOIN_TRY(const std::string model, model_of(call, recipe));
-  const data::Source source = source_of(call, recipe);
+  QUOIN_TRY(const data::Source source, source_of(call, recipe));
   if (source.path.empty())
     return fail(Error{Code::usage, "no data to evaluate on", {}, "add --data, or set eval.data in the recipe"});
   QUOIN_TRY(const auto context, context_of(call, recipe));

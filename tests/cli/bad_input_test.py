@@ -1,6 +1,7 @@
 """Bad input is normal input: each fault gives its exit code, a sentence that names the culprit, and no output file."""
 
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -28,6 +29,21 @@ class BadInput(CommandTest):
 
     def test_unknown_option(self):
         self.fails(USAGE, ["--recipee"], "quantize", DIGITS, "--recipee", "x")
+
+    def test_counts_out_of_range(self):
+        for option, value in (("--runs", "0"), ("--runs", "-1"), ("--warmup", "-1"), ("--runs", "9" * 18)):
+            self.fails(USAGE, [option], "bench", DIGITS, option, value)
+        self.fails(USAGE, ["--limit"], "eval", DIGITS, "-c", RECIPE, "--limit", "-1")
+
+    def test_full_standard_output(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([QUOIN, "inspect", DIGITS], stdout=full, stderr=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, IO)
+        self.assertIn(b"standard output", done.stderr)
+
+    def test_output_over_a_device_is_refused(self):
+        os.mkfifo(self.path("pipe"))
+        self.fails(IO, ["pipe"], "quantize", DIGITS, "-c", RECIPE, "-o", self.path("pipe"))
 
     def test_missing_files(self):
         self.quantize_fails(NOT_FOUND, ["none.pt2"], model=self.path("none.pt2"))

@@ -16,7 +16,7 @@ DIGITS = os.path.join(QUICKSTART, "digits.pt2")
 RECIPE = os.path.join(QUICKSTART, "digits.yaml")
 
 # Exit codes, as docs/exit_codes.md lists them.
-USAGE, RECIPE_ERROR, NOT_FOUND, MODEL, DATA, INPUT, PLUGIN, PLUGIN_ABI, PROGRAM, STRICT = 2, 3, 4, 6, 8, 9, 10, 11, 12, 14
+USAGE, RECIPE_ERROR, NOT_FOUND, IO, MODEL, DATA, INPUT, PLUGIN, PLUGIN_ABI, PROGRAM, STRICT = 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 14
 
 
 def quoin(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess:
