@@ -1,7 +1,6 @@
 // quoin: quantize a trained model by the rules of a backend plugin, lower it to a program, run it.
 #include <algorithm>
 #include <iostream>
-#include <sstream>
 
 #include "base/text.hpp"
 #include "cli/common.hpp"
@@ -26,27 +25,6 @@ void print_help() {
             << "  quoin quantize model.pt2 -c recipe.yaml -o model.quoin\n"
             << "  quoin run model.quoin --input photo.jpg\n\n"
             << "`quoin VERB --help` explains a verb. Exit codes: docs/exit_codes.md\n";
-}
-
-// Paragraphs flow to 80 columns; indented lines, which are examples, stay as they are.
-std::string reflow(const std::string& details) {
-  std::string out, paragraph;
-  const auto end_paragraph = [&] {
-    if (!paragraph.empty())
-      for (const std::string& line : wrap(paragraph, 80)) out += line + "\n";
-    paragraph.clear();
-  };
-  std::istringstream lines(details);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.empty() || line.starts_with(' ')) {
-      end_paragraph();
-      out += line + "\n";
-    } else {
-      paragraph += (paragraph.empty() ? "" : " ") + line;
-    }
-  }
-  end_paragraph();
-  return out;
 }
 
 po::options_description options_of(const Verb& verb) {
@@ -77,7 +55,7 @@ Status execute(const Verb& verb, const std::vector<std::string>& arguments, Invo
   const po::options_description options = options_of(verb);
   QUOIN_CHECK(parse(verb, options, arguments, call));
   if (call.has("help")) {
-    std::cout << "usage: quoin " << verb.name << " " << verb.usage << "\n\n" << reflow(verb.details) << "\n" << options;
+    std::cout << "usage: quoin " << verb.name << " " << verb.usage << "\n\n" << verb.details << "\n\n" << options;
     return {};
   }
   const Status status = verb.run(call);
