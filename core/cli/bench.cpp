@@ -78,7 +78,7 @@ std::optional<uint64_t> probe_memory(const Invocation& call, const std::string& 
   if (call.has("recipe")) pass("-c", call.text("recipe"));
   for (const std::string& folder : call.list("plugin")) pass("--plugin", folder);
   for (const std::string& set : call.list("set")) pass("--set", set);
-  if (call.has("threads")) pass("--threads", std::to_string(call.options["threads"].as<uint32_t>()));
+  if (call.has("threads")) pass("--threads", std::to_string(call.options["threads"].as<int64_t>()));
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -18,7 +18,7 @@ Result<std::vector<recipe::Override>> overrides(const Invocation& call) {
       return fail(Error{Code::usage, fmt::format("--set {} has no value", text), {}, "write --set key.path=value"});
     out.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
-  if (call.has("threads")) out.push_back({"run.threads", std::to_string(call.options["threads"].as<uint32_t>())});
+  if (call.has("threads")) out.push_back({"run.threads", std::to_string(call.options["threads"].as<int64_t>())});
   return out;
 }
 
@@ -41,7 +41,7 @@ void add_recipe_options(po::options_description& options) {
       "set", po::value<std::vector<std::string>>()->value_name("KEY.PATH=VALUE"),
       "override one recipe key; repeatable")("plugin", po::value<std::vector<std::string>>()->value_name("FOLDER"),
                                              "search this folder for plugins first; repeatable")(
-      "threads", po::value<uint32_t>()->value_name("N"), "worker threads (0: all cores); overrides run.threads");
+      "threads", po::value<int64_t>()->value_name("N"), "worker threads (0: all cores); overrides run.threads");
 }
 
 Result<recipe::Recipe> recipe_of(const Invocation& call, const std::string& program) {

@@ -181,11 +181,11 @@ std::vector<Key> output_rows() {
       {"run.threads",
        Kind::integer,
        "1",
-       "Threads for calibration and inference.",
+       "Threads for calibration and inference; 0: as many as there are cores.",
        [](Target& t, V v, N) { t.recipe.run.threads = as<int64_t>(v); },
        {},
-       1,
-       1024},
+       0,
+       256},
   };
 }
 
