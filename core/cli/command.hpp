@@ -30,10 +30,11 @@ struct Invocation {
 
 struct Verb {
   std::string name;
-  std::string summary;                  // one line for `quoin --help`
-  std::string usage;                    // "MODEL -c RECIPE -o PROGRAM"
-  std::string details;                  // what it does, with an example
-  std::vector<std::string> positional;  // option names that positional arguments fill; the last may repeat
+  std::string summary;  // one line for `quoin --help`
+  std::string usage;    // "MODEL -c RECIPE -o PROGRAM"
+  std::string details;  // what it does, with an example
+  std::vector<std::string>
+      positional;  // option names that positional arguments fill; a last one that is a list repeats
   void (*add_options)(po::options_description&);
   Status (*run)(Invocation&);
 };

@@ -18,22 +18,33 @@ std::string long_options(const Verb& verb) {
   return words;
 }
 
+// What a verb's first argument may be, where it is no file.
+std::string actions(const Verb& verb) {
+  if (verb.name == "plugin") return "list describe";
+  return verb.name == "completion" ? "bash" : "";
+}
+
 Status run(Invocation& call) {
   if (call.text("shell") != "bash")
     return fail(Error{Code::usage, "no completion for " + call.text("shell"), {}, "bash is known"});
   std::string verbs_line, cases;
   for (const Verb& verb : verbs()) {
     verbs_line += verb.name + " ";
-    cases += fmt::format("    {}) words=\"{}\";;\n", verb.name, long_options(verb));
+    cases += fmt::format("    {}) words=\"{}\" actions=\"{}\";;\n", verb.name, long_options(verb), actions(verb));
   }
-  std::cout
-      << "_quoin() {\n  local words=\"" << verbs_line
-      << "--help --version\"\n  local current=\"${COMP_WORDS[COMP_CWORD]}\"\n"
-      << "  if [ \"$COMP_CWORD\" -gt 1 ]; then case \"${COMP_WORDS[1]}\" in\n"
-      << cases << "  esac; fi\n"
-      << "  if [ \"$COMP_CWORD\" -gt 1 ] && [ \"${current#-}\" = \"$current\" ]; then COMPREPLY=($(compgen -f -- "
-         "\"$current\"));\n"
-      << "  else COMPREPLY=($(compgen -W \"$words\" -- \"$current\")); fi\n}\ncomplete -o filenames -F _quoin quoin\n";
+  std::cout << "_quoin() {\n  local words=\"" << verbs_line << "--help --version\" actions=\n"
+            << R"(  local current="${COMP_WORDS[COMP_CWORD]}" IFS=$' \n'
+  if [ "$COMP_CWORD" -gt 1 ]; then
+    case "${COMP_WORDS[1]}" in
+)" << cases << R"(    esac
+  fi
+  if [ "$COMP_CWORD" -gt 1 ] && [ "${current#-}" = "$current" ]; then
+    if [ -n "$actions" ]; then COMPREPLY=($(compgen -W "$actions" -- "$current"))
+    else IFS=$'\n' COMPREPLY=($(compgen -f -- "$current")); fi
+  else COMPREPLY=($(compgen -W "$words" -- "$current")); fi
+}
+complete -o filenames -F _quoin quoin
+)";
   return {};
 }
 

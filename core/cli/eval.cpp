@@ -74,6 +74,7 @@ Status run(Invocation& call) {
   const std::string metric = call.has("metric") ? call.text("metric") : recipe.eval.metric;
   QUOIN_TRY(const flow::Score score,
             flow::evaluate(executable, against ? &*against : nullptr, *dataset, metric, &progress, call.diagnostics));
+  progress.finish();
   QUOIN_CHECK(check_strict(call));
   if (call.json)
     print(score_json(model, score, *context));

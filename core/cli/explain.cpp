@@ -42,7 +42,7 @@ Status run(Invocation& call) {
   QUOIN_TRY(const flow::Annotated annotated, flow::annotate(model, recipe, *context, call.diagnostics));
   QUOIN_CHECK(check_strict(call));
   Json json = Json::array();
-  Table table({"node", "operator", "module", "backend", "verdict", "reason"});
+  Table table({"node", "operator", "module", "verdict", "reason"});
   for (const Row& row : rows_of(annotated)) {
     json.push_back({{"node", row.node},
                     {"op", row.op},
@@ -50,7 +50,8 @@ Status run(Invocation& call) {
                     {"backend", row.backend},
                     {"verdict", row.verdict},
                     {"reason", row.reason}});
-    table.row({row.node, row.op, row.module, row.backend, row.verdict, row.reason});
+    const std::string by = row.verdict == "quantized" ? row.backend + ": " : std::string();
+    table.row({row.node, row.op, row.module, row.verdict, by + row.reason});
   }
   if (call.json)
     print(json);

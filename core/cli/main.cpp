@@ -1,6 +1,7 @@
 // quoin: quantize a trained model by the rules of a backend plugin, lower it to a program, run it.
 #include <algorithm>
 #include <iostream>
+#include <sstream>
 
 #include "base/text.hpp"
 #include "cli/common.hpp"
@@ -27,6 +28,27 @@ void print_help() {
             << "`quoin VERB --help` explains a verb. Exit codes: docs/exit_codes.md\n";
 }
 
+// Paragraphs flow to 80 columns; indented lines, which are examples, stay as they are.
+std::string reflow(const std::string& details) {
+  std::string out, paragraph;
+  const auto end_paragraph = [&] {
+    if (!paragraph.empty())
+      for (const std::string& line : wrap(paragraph, 80)) out += line + "\n";
+    paragraph.clear();
+  };
+  std::istringstream lines(details);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line.starts_with(' ')) {
+      end_paragraph();
+      out += line + "\n";
+    } else {
+      paragraph += (paragraph.empty() ? "" : " ") + line;
+    }
+  }
+  end_paragraph();
+  return out;
+}
+
 po::options_description options_of(const Verb& verb) {
   po::options_description options("options");
   verb.add_options(options);
@@ -38,8 +60,11 @@ po::options_description options_of(const Verb& verb) {
 Status parse(const Verb& verb, const po::options_description& options, const std::vector<std::string>& arguments,
              Invocation& call) {
   po::positional_options_description positional;
-  for (size_t i = 0; i < verb.positional.size(); ++i)
-    positional.add(verb.positional[i].c_str(), i + 1 == verb.positional.size() ? -1 : 1);
+  for (const std::string& name : verb.positional) {
+    const auto* value = dynamic_cast<const po::typed_value_base*>(options.find(name, false).semantic().get());
+    const bool list = value != nullptr && value->value_type() == typeid(std::vector<std::string>);
+    positional.add(name.c_str(), list ? -1 : 1);
+  }
   try {
     po::store(po::command_line_parser(arguments).options(options).positional(positional).run(), call.options);
     po::notify(call.options);
@@ -55,7 +80,7 @@ Status execute(const Verb& verb, const std::vector<std::string>& arguments, Invo
   const po::options_description options = options_of(verb);
   QUOIN_CHECK(parse(verb, options, arguments, call));
   if (call.has("help")) {
-    std::cout << "usage: quoin " << verb.name << " " << verb.usage << "\n\n" << verb.details << "\n\n" << options;
+    std::cout << "usage: quoin " << verb.name << " " << verb.usage << "\n\n" << reflow(verb.details) << "\n" << options;
     return {};
   }
   const Status status = verb.run(call);

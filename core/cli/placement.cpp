@@ -1,5 +1,7 @@
 #include "cli/placement.hpp"
 
+#include <quoin/rules.hpp>
+
 #include <map>
 
 #include "cli/terminal.hpp"
@@ -62,20 +64,35 @@ std::string placement_table(const std::vector<lower::Placement>& placement) {
   return table.text();
 }
 
-std::string left_out_table(const flow::Quantized& result) {
+std::string left_out_text(const flow::Quantized& result) {
+  std::map<std::string, std::string> on_kernels;  // reason by node
+  for (const lower::Placement& row : result.lowered.placement)
+    if (row.backend == "kernels") on_kernels[row.name] = row.reason;
+
   std::map<std::string, Group> groups;
-  for (const auto& [id, verdict] : result.annotations.verdicts)
-    if (verdict.kind != quantize::Verdict::Kind::quantized) {
-      const std::string what = verdict.op.empty() ? "?" : verdict.op;
-      groups["in float: " + verdict.reason].add(what, verdict.node);
-    }
+  Group by_design;
+  for (const auto& [id, verdict] : result.annotations.verdicts) {
+    if (verdict.kind == quantize::Verdict::Kind::quantized) continue;
+    const auto outside = on_kernels.find(verdict.node);
+    const bool chosen = verdict.reason.ends_with(sdk::kLeftInFloat);
+    if (outside != on_kernels.end() && (chosen || outside->second.ends_with(verdict.reason))) continue;  // row below
+    (chosen ? by_design : groups["in float: " + verdict.reason]).add(verdict.op, verdict.node);
+  }
   for (const lower::Placement& row : result.lowered.placement)
     if (row.backend == "kernels") groups["on kernels: " + row.reason].add(row.op, row.name);
-  if (groups.empty()) return {};
-  Table table({"nodes", "operators", "first", "reason"});
-  for (const auto& [reason, group] : groups)
-    table.row({std::to_string(group.count), group.op_text(), group.first, reason});
-  return table.text();
+
+  std::string text;
+  if (!groups.empty()) {
+    Table table({"nodes", "operators", "first", "reason"}, {1});
+    for (const auto& [reason, group] : groups)
+      table.row({std::to_string(group.count), group.op_text(), group.first, reason});
+    text = table.text();
+  }
+  if (by_design.count != 0)
+    text += fmt::format(
+        "{} node(s) run in float inside a plugin, as the preset wants it ({}); explain lists them\n", by_design.count,
+        by_design.ops.size() <= 2 ? by_design.op_text() : fmt::format("{} operators", by_design.ops.size()));
+  return text;
 }
 
 Json placement_json(const std::vector<lower::Placement>& placement) {

@@ -9,8 +9,9 @@ std::string_view name(quantize::Verdict::Kind kind);  // "quantized", "float (re
 
 // Nodes, integer nodes and share of multiply-adds per backend.
 std::string placement_table(const std::vector<lower::Placement>& placement);
-// Operators left in float or outside every plugin, grouped by reason; "" if there are none.
-std::string left_out_table(const flow::Quantized& result);
+// What stayed in float or outside every plugin; "" if there is none. One row per reason for what a change of recipe or
+// model could help; one line in all for operators that a preset leaves in float and a plugin runs nevertheless.
+std::string left_out_text(const flow::Quantized& result);
 Json placement_json(const std::vector<lower::Placement>& placement);
 
 }  // namespace quoin::cli

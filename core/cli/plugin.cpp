@@ -50,7 +50,7 @@ Status list(const Invocation& call, const host::Registry& registry) {
     print(rows);
     return {};
   }
-  Table table({"name", "version", "roles", "source", "path", "status"});
+  Table table({"name", "version", "roles", "source", "path", "status"}, {2, 4});
   for (const Json& row : rows)
     table.row({row["name"].get<std::string>(), row["version"].get<std::string>(),
                join(row["roles"].get<std::vector<std::string>>(), ", "), row["source"].get<std::string>(),
@@ -87,8 +87,9 @@ Json params_json(quoin_array params) {
                 {"type", spec.kind < std::size(kKinds) ? kKinds[spec.kind] : "?"},
                 {"default", value_json(spec.fallback)},
                 {"doc", text(spec.doc)}};
-    if (spec.low <= spec.high && spec.kind != QUOIN_PARAM_BOOL && spec.kind != QUOIN_PARAM_STR)
-      row["range"] = {spec.low, spec.high};
+    if (spec.low <= spec.high && spec.kind == QUOIN_PARAM_FLOAT) row["range"] = {spec.low, spec.high};
+    if (spec.low <= spec.high && spec.kind == QUOIN_PARAM_INT)
+      row["range"] = {static_cast<int64_t>(spec.low), static_cast<int64_t>(spec.high)};
     Json choices = Json::array();
     for (const quoin_str& choice : elements<quoin_str>(spec.choices)) choices.push_back(text(choice));
     if (!choices.empty()) row["choices"] = choices;
@@ -156,7 +157,7 @@ void print_description(const Json& d) {
     print_params(preset["params"], "  ");
   }
   if (!d["rules"].empty()) {
-    Table table({"rule", "pattern", "presets", "runs", "holds when"});
+    Table table({"rule", "pattern", "presets", "runs", "holds when"}, {1, 2, 3});
     for (const Json& rule : d["rules"]) {
       const bool integer = rule["integer"].get<bool>(), real = rule["float"].get<bool>();
       table.row({rule["rule"], rule["pattern"], join(rule["presets"].get<std::vector<std::string>>(), ", "),

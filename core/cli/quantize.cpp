@@ -2,6 +2,7 @@
 #include <iostream>
 #include <numeric>
 
+#include "base/text.hpp"
 #include "cli/common.hpp"
 #include "cli/placement.hpp"
 #include "cli/report.hpp"
@@ -47,11 +48,13 @@ Json summary_json(const QuantizeSummary& summary, const flow::Quantized& result,
 
 void print_summary(const QuantizeSummary& summary, const flow::Quantized& result) {
   std::cout << placement_table(result.lowered.placement);
-  if (const std::string left = left_out_table(result); !left.empty()) std::cout << "\n" << left;
+  if (const std::string left = left_out_text(result); !left.empty()) std::cout << "\n" << left;
   std::cout << "\n";
-  for (const flow::StageTime& time : result.times) std::cout << fmt::format("{} {:.2f} s, ", time.stage, time.seconds);
-  std::cout << fmt::format("{:.2f} s in all ({}, {} thread(s), {} samples), peak memory {}\n", summary.seconds,
-                           summary.isa, summary.threads, result.samples, human_bytes(summary.peak_rss));
+  std::vector<std::string> times;
+  for (const flow::StageTime& time : result.times) times.push_back(fmt::format("{} {:.2f}", time.stage, time.seconds));
+  std::cout << fmt::format("{:.2f} s: {}\n", summary.seconds, join(times, ", "));
+  std::cout << fmt::format("{}, {} thread(s), {} samples, peak memory {}\n", summary.isa, summary.threads,
+                           result.samples, human_bytes(summary.peak_rss));
   std::cout << fmt::format("{} {} -> {} {}\n", summary.model, human_bytes(summary.model_bytes),
                            summary.program.empty() ? "(dry run, nothing written)" : summary.program,
                            human_bytes(summary.program_bytes));
@@ -66,6 +69,7 @@ Status run(Invocation& call) {
   QUOIN_TRY(const auto context, context_of(call, recipe));
   TerminalProgress progress(call.quiet);
   QUOIN_TRY(const flow::Quantized result, flow::quantize(model, recipe, *context, &progress, call.diagnostics));
+  progress.finish();
   QUOIN_TRY(const std::vector<std::byte> bytes, program::serialize(result.lowered.model));
   QUOIN_CHECK(check_strict(call));
 

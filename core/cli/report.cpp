@@ -10,7 +10,7 @@ namespace {
 constexpr const char* kStyle = R"(
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1c2430}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
-table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px solid #dde3ea;text-align:left;vertical-align:top}
+table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px solid #dde3ea;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 th{font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}
 .bar{background:#3c78b4;height:.8rem;display:inline-block;vertical-align:middle}.muted{color:#66707c}
 )";

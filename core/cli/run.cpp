@@ -93,13 +93,19 @@ Status write_trace(const std::string& path, const std::vector<runtime::Event>& e
   return write_file(path, as_bytes(Json{{"traceEvents", list}}.dump()));
 }
 
+// Names come from the file: "a/b" becomes "a_b.npy", and nothing leads out of the folder.
+std::string file_name(std::string output) {
+  std::ranges::replace(output, '/', '_');
+  return output + ".npy";
+}
+
 Status write_outputs(const std::string& folder, const std::vector<runtime::TensorSpec>& specs,
                      const std::vector<Tensor>& outputs) {
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
   if (failed) return fail(Error{Code::io, "cannot create the folder: " + failed.message(), folder, {}});
   for (size_t i = 0; i < outputs.size(); ++i)
-    QUOIN_CHECK(data::write_npy((std::filesystem::path(folder) / (specs[i].name + ".npy")).string(), outputs[i]));
+    QUOIN_CHECK(data::write_npy((std::filesystem::path(folder) / file_name(specs[i].name)).string(), outputs[i]));
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <iostream>
+#include <utility>
 
 namespace quoin::cli {
 namespace {
@@ -19,15 +20,19 @@ size_t columns(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
+// Keeps both ends: names of nodes, modules and files differ in either.
 std::string cut(const std::string& text, size_t width) {
-  if (columns(text) <= width) return text;
-  std::string out;
-  size_t used = 0;
+  const size_t all = columns(text);
+  if (all <= width) return text;
+  const size_t tail = (width - 1) / 2, head = width - 1 - tail;
+  std::string begin, end;
+  size_t seen = 0;
   for (const char c : text) {
-    if ((c & 0xC0) != 0x80 && ++used >= width) break;
-    out += c;
+    if ((c & 0xC0) != 0x80) ++seen;
+    if (seen <= head) begin += c;
+    if (seen > all - tail) end += c;
   }
-  return out + "…";
+  return begin + "…" + end;
 }
 
 bool is_number(const std::string& text) {
@@ -46,37 +51,77 @@ void install_interrupt_handler() {
 
 }  // namespace
 
-Table::Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+std::vector<std::string> wrap(const std::string& text, size_t width) {
+  std::vector<std::string> lines;
+  std::string line, word;
+  const auto end_line = [&] {
+    line.erase(line.find_last_not_of(' ') + 1);
+    lines.push_back(std::exchange(line, {}));
+  };
+  const auto end_word = [&] {
+    const size_t trailing = word.ends_with(' ') ? 1 : 0;
+    if (!line.empty() && columns(line) + columns(word) - trailing > width) end_line();
+    line += std::exchange(word, {});
+  };
+  for (const char c : text) {
+    if ((c & 0xC0) != 0x80 && columns(word) == width) end_word();
+    word += c;
+    if (c == ' ' || c == '|' || c == '/' || c == ',') end_word();
+  }
+  end_word();
+  end_line();
+  return lines;
+}
+
+Table::Table(std::vector<std::string> header, const std::vector<size_t>& wrapped) : wraps_(header.size(), false) {
+  for (const size_t column : wrapped) wraps_[column] = true;
+  wraps_.back() = true;
+  rows_.push_back(std::move(header));
+}
 
 void Table::row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
 
-std::string Table::text(size_t width) const {
-  if (width == 0) width = terminal_width();
-  std::vector<size_t> widths(rows_[0].size(), 0);
+std::vector<size_t> Table::widths(size_t width) const {
+  std::vector<size_t> widths(wraps_.size(), 0);
   for (const auto& row : rows_)
     for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], columns(row[c]));
-  const auto total = [&] {
-    size_t sum = 0;
-    for (const size_t w : widths) sum += w + 2;
-    return sum - 2;
-  };
-  constexpr size_t kNarrowest = 12;
-  while (width != 0 && total() > width) {
-    const auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= kNarrowest) break;
-    *widest = std::max(kNarrowest, *widest - std::min(*widest, total() - width));
+  size_t total = 2 * (widths.size() - 1);
+  for (const size_t w : widths) total += w;
+  constexpr size_t kNarrowest = 12, kNarrowestSentence = 24, kOthers = 70;
+  const size_t sentence = std::max(kNarrowestSentence, width - std::min(width, kOthers));
+  for (; width != 0 && total > width; --total) {
+    size_t widest = widths.size();
+    for (size_t c = 0; c < widths.size(); ++c) {
+      const size_t least = c + 1 == widths.size() ? sentence : kNarrowest;
+      if (widths[c] > least && (widest == widths.size() || widths[c] > widths[widest])) widest = c;
+    }
+    if (widest == widths.size()) break;
+    --widths[widest];
   }
+  return widths;
+}
+
+std::string Table::text(size_t width) const {
+  const std::vector<size_t> wide = widths(width == 0 ? terminal_width() : width);
   std::string out;
   for (size_t r = 0; r < rows_.size(); ++r) {
-    std::string line;
+    std::vector<std::vector<std::string>> cells;
+    size_t height = 1;
     for (size_t c = 0; c < rows_[r].size(); ++c) {
-      const std::string cell = cut(rows_[r][c], widths[c]);
-      const std::string padding(widths[c] - std::min(widths[c], columns(cell)), ' ');
-      if (c != 0) line += "  ";
-      line += r != 0 && is_number(cell) ? padding + cell : cell + padding;
+      cells.push_back(wraps_[c] ? wrap(rows_[r][c], wide[c]) : std::vector{cut(rows_[r][c], wide[c])});
+      height = std::max(height, cells.back().size());
     }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += (r == 0 ? bold(line) : line) + "\n";
+    for (size_t l = 0; l < height; ++l) {
+      std::string line;
+      for (size_t c = 0; c < cells.size(); ++c) {
+        const std::string cell = l < cells[c].size() ? cells[c][l] : std::string();
+        const std::string padding(wide[c] - std::min(wide[c], columns(cell)), ' ');
+        if (c != 0) line += "  ";
+        line += r != 0 && cells[c].size() == 1 && is_number(cell) ? padding + cell : cell + padding;
+      }
+      line.erase(line.find_last_not_of(' ') + 1);
+      out += (r == 0 ? bold(line) : line) + "\n";
+    }
   }
   return out;
 }
@@ -105,15 +150,15 @@ TerminalProgress::TerminalProgress(bool quiet) : quiet_(quiet), rewrite_(on_term
   install_interrupt_handler();
 }
 
-TerminalProgress::~TerminalProgress() { finish_stage(); }
+TerminalProgress::~TerminalProgress() { finish(); }
 
-void TerminalProgress::finish_stage() {
+void TerminalProgress::finish() {
   if (shown_ && rewrite_) std::cerr << "\r\033[K" << std::flush;
   shown_ = false;
 }
 
 void TerminalProgress::stage(std::string_view name, uint64_t total) {
-  finish_stage();
+  finish();
   name_ = name;
   total_ = total;
   done_ = 0;

@@ -9,16 +9,22 @@
 
 namespace quoin::cli {
 
-// Columns are as wide as their content; if the whole is wider than the terminal, the widest columns are cut with "…".
+// Lines of at most `width` characters, broken behind a space, bar, slash or comma where there is one.
+std::vector<std::string> wrap(const std::string& text, size_t width);
+
+// Columns are as wide as their content. If the whole is wider than the terminal, the widest columns shrink: cells of
+// the `wrapped` columns and of the last one go on in the next line, those of the others lose their middle to "…".
 class Table {
  public:
-  explicit Table(std::vector<std::string> header);
+  explicit Table(std::vector<std::string> header, const std::vector<size_t>& wrapped = {});
   void row(std::vector<std::string> cells);  // as many as the header
   // Numbers are right-aligned. `width` 0: of the terminal (or unlimited when not on one).
   std::string text(size_t width = 0) const;
 
  private:
+  std::vector<size_t> widths(size_t width) const;  // of the columns, to fit into `width`; 0: no limit
   std::vector<std::vector<std::string>> rows_;
+  std::vector<bool> wraps_;  // by column
 };
 
 bool on_terminal(int descriptor);
@@ -36,10 +42,10 @@ class TerminalProgress : public Progress {
   ~TerminalProgress() override;
   void stage(std::string_view name, uint64_t total) override;
   bool step(uint64_t done) override;
+  void finish();  // takes the progress line off the terminal, for what is printed next
 
  private:
   using Clock = std::chrono::steady_clock;
-  void finish_stage();
   void show(uint64_t done);
   bool quiet_, rewrite_, shown_ = false;
   std::string name_;

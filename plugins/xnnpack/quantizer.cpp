@@ -106,7 +106,7 @@ void Quantizer::try_at(const Step& step, const sdk::Pattern& pattern, uint32_t n
   const Settings* with = serving(step, node);
   std::string no;
   if (with == nullptr)
-    no = "preset " + std::string(request_.config(node)->preset) + " leaves it in float";
+    no = "preset " + std::string(request_.config(node)->preset) + std::string(sdk::kLeftInFloat);
   else
     no = refuse(step, match, *with);
   if (no.empty() && apply(step.kind, match, *with)) {

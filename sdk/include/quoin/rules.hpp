@@ -44,6 +44,9 @@ struct Match {
   Value output() const { return graph.output(last()); }
 };
 
+// How a reason ends that a preset, not the model, gives for a float node. Listings sum such nodes up.
+inline constexpr std::string_view kLeftInFloat = " leaves it in float";
+
 // A place relative to a match: an operand of its root, the result of its last node, or the result of the node that
 // computes an operand.
 struct Spot {
@@ -292,7 +295,7 @@ class RuleTable {
       if (found.match.nodes.empty()) continue;
       std::string no;
       if (specs_of(rules_[i], request.config(node)->preset) == nullptr)
-        no = "preset " + std::string(request.config(node)->preset) + " leaves it in float";
+        no = "preset " + std::string(request.config(node)->preset) + std::string(kLeftInFloat);
       else if (rules_[i].check != nullptr)
         no = rules_[i].check(found.match);
       if (no.empty()) {
