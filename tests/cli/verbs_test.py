@@ -8,6 +8,15 @@ import tap
 from command import *
 
 
+def first_image(path: str) -> bytes:
+    """The bytes of the first 8 x 8 image of the tensor "input"."""
+    with open(path, "rb") as file:
+        size, = struct.unpack("<Q", file.read(8))
+        begin = json.loads(file.read(size))["input"]["data_offsets"][0]
+        file.seek(8 + size + begin)
+        return file.read(4 * 64)
+
+
 class Verbs(CommandTest):
     def program(self) -> str:
         path = self.path("digits.quoin")
@@ -84,8 +93,26 @@ class Verbs(CommandTest):
 
     def test_inspect_shows_the_delegate_and_the_recipe(self):
         result = self.json_of("inspect", self.program())
+        self.matches_schema(result, "inspect")
         self.assertEqual(result["delegates"][0]["plugin"], "cpu")
         self.assertIn("int8-static", self.succeeds("inspect", self.program(), "--recipe-only"))
+
+    def test_inspect_shows_the_graph_of_a_model(self):
+        result = self.json_of("inspect", DIGITS)
+        self.matches_schema(result, "inspect")
+        self.assertIn("aten.conv2d.default", result["graph"])
+
+    def test_every_metric_matches_the_schema(self):
+        data, logits = os.path.join(QUICKSTART, "test.safetensors"), self.path("reference.safetensors")
+        self.json_of("run", DIGITS, "--input", data, "--output", self.path("out"))
+        with open(os.path.join(self.path("out"), os.listdir(self.path("out"))[0]), "rb") as file:
+            values = file.read()[-40:]
+        self.matches_schema(self.json_of("eval", DIGITS, "--data", data, "--metric", "top1"), "eval")
+        safetensors(logits, {"input": ("F32", [1, 1, 8, 8], first_image(data)), "logits": ("F32", [1, 10], values)})
+        for metric, best in (("cosine", 1.0), ("relative_error", 0.0)):
+            result = self.json_of("eval", DIGITS, "--data", logits, "--metric", metric)
+            self.matches_schema(result, "eval")
+            self.assertAlmostEqual(result[metric], best, places=5)
 
     def test_run_prints_and_writes_the_outputs(self):
         data = os.path.join(QUICKSTART, "test.safetensors")
@@ -100,6 +127,8 @@ class Verbs(CommandTest):
         rows = self.json_of("plugin", "list")
         self.matches_schema(rows, "plugin_list")
         self.assertIn("cpu", [row["name"] for row in rows])
+        for row in rows:
+            self.matches_schema(self.json_of("plugin", "describe", row["name"]), "plugin_describe")
         described = self.json_of("plugin", "describe", "cpu")
         self.assertEqual({p["name"] for p in described["presets"]} & {"int8-static", "int8-dynamic"}, {"int8-static", "int8-dynamic"})
         self.assertGreater(len(described["rules"]), 5)
@@ -114,6 +143,29 @@ class Verbs(CommandTest):
         import subprocess
         done = subprocess.run(["bash", "-n"], input=self.succeeds("completion", "bash"), text=True, capture_output=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_completion_knows_verbs_options_and_actions(self):
+        import subprocess
+        script = self.succeeds("completion", "bash")
+        for words, expected in ((["quoin", "qu"], ["quantize"]), (["quoin", "plugin", ""], ["list", "describe"]),
+                                (["quoin", "quantize", "--re"], ["--report", "--recipe"])):
+            ask = f'COMP_WORDS=({" ".join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; _quoin; printf "%s\\n" "${{COMPREPLY[@]}}"'
+            done = subprocess.run(["bash"], input=script + ask, text=True, capture_output=True, check=False)
+            self.assertEqual(done.stdout.split(), expected, done.stderr)
+
+    def test_zero_threads_are_all_cores(self):
+        result = self.json_of("bench", self.program(), "--runs", "1", "--no-memory", "--threads", "0")
+        self.assertEqual(result["threads"], min(os.cpu_count() or 1, 256))
+        for threads in ("-1", "257"):
+            self.assertIn("from 0 to 256", self.fails(RECIPE_ERROR, [], "explain", DIGITS, "--threads", threads))
+
+    def test_float_nodes_inside_the_plugin_are_one_line(self):
+        text = self.succeeds("quantize", DIGITS, "-c", RECIPE, "--dry-run", "--set", "quantize.quantizers[0].preset=int8-dynamic")
+        self.assertIn("run in float inside a plugin", text)
+        self.assertNotIn("leaves it in float", text)
+
+    def test_a_surplus_argument_is_named_as_such(self):
+        self.fails(USAGE, ["too many positional"], "inspect", DIGITS, DIGITS)
 
     def test_the_delegate_computes_what_the_portable_kernels_define(self):
         kernels = self.path("kernels.quoin")
