@@ -60,12 +60,31 @@ void print_summary(const QuantizeSummary& summary, const flow::Quantized& result
                            human_bytes(summary.program_bytes));
 }
 
+// Writing may replace an old program or report, never the model, the recipe or each other.
+Status check_outputs(const Invocation& call, const std::string& model) {
+  const std::vector<std::pair<std::string, std::string>> files = {{"the model", model},
+                                                                  {"the recipe", call.text("recipe")},
+                                                                  {"--output", call.text("output")},
+                                                                  {"--report", call.text("report")}};
+  const auto normal = [](const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); };
+  for (size_t i = 0; i < files.size(); ++i)
+    for (size_t j = std::max<size_t>(i + 1, 2); j < files.size(); ++j) {
+      const auto& [name, path] = files[i];
+      const auto& [other_name, other] = files[j];
+      if (!path.empty() && !other.empty() && normal(path) == normal(other))
+        return fail(
+            Error{Code::usage, fmt::format("{} and {} are one file", name, other_name), path, "name another file"});
+    }
+  return {};
+}
+
 Status run(Invocation& call) {
   const auto begin = std::chrono::steady_clock::now();
   if (!call.has("output") && !call.has("dry-run"))
     return fail(Error{Code::usage, "no output named", {}, "add -o program.quoin, or --dry-run"});
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
   QUOIN_TRY(const std::string model, model_of(call, recipe));
+  QUOIN_CHECK(check_outputs(call, model));
   QUOIN_TRY(const auto context, context_of(call, recipe));
   TerminalProgress progress(call.quiet);
   QUOIN_TRY(const flow::Quantized result, flow::quantize(model, recipe, *context, &progress, call.diagnostics));

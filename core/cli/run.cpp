@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/text.hpp"
 #include "cli/common.hpp"
 #include "cli/terminal.hpp"
 #include "data/files.hpp"
@@ -28,9 +29,16 @@ NamedFile split_input(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+std::string input_names(const std::vector<data::InputSpec>& specs) {
+  std::vector<std::string> names;
+  for (const data::InputSpec& spec : specs) names.push_back(spec.name);
+  return join(names, ", ");
+}
+
 // One file gives one sample; several files give one input each, by name or in order.
 Result<std::vector<Tensor>> read_inputs(const std::vector<std::string>& files,
-                                        const std::vector<data::InputSpec>& specs, const data::Preprocess& preprocess) {
+                                        const std::vector<data::InputSpec>& specs, const data::Preprocess& preprocess,
+                                        Diagnostics& diagnostics) {
   std::vector<std::optional<Tensor>> found(specs.size());
   size_t next = 0;
   for (const std::string& text : files) {
@@ -41,11 +49,17 @@ Result<std::vector<Tensor>> read_inputs(const std::vector<std::string>& files,
           std::find_if(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == file.name; });
       const size_t index = file.name.empty() ? next : static_cast<size_t>(named - specs.begin());
       if (index >= specs.size())
-        return fail(Code::usage, "the model has no input \"{}\"", file.name.empty() ? std::to_string(next) : file.name);
+        return fail(Error{Code::input,
+                          file.name.empty() ? "more files than the model has inputs"
+                                            : fmt::format("the model has no input \"{}\"", file.name),
+                          text, "its inputs are " + input_names(specs)});
       wanted = {specs[index]};
       next = index + 1;
     }
-    QUOIN_TRY(const auto dataset, data::open_dataset({file.path, {}, 1, preprocess}, wanted));
+    QUOIN_TRY(const auto dataset, data::open_dataset({file.path, {}, 0, preprocess}, wanted));
+    if (dataset->size() > 1)
+      diagnostics.warn(file.path, fmt::format("holds {} samples, only the first is run", dataset->size()),
+                       "eval runs all of them");
     QUOIN_TRY(const data::Sample sample, dataset->sample(0));
     for (size_t i = 0; i < wanted.size(); ++i)
       for (size_t s = 0; s < specs.size(); ++s)
@@ -54,7 +68,7 @@ Result<std::vector<Tensor>> read_inputs(const std::vector<std::string>& files,
   std::vector<Tensor> inputs;
   for (size_t s = 0; s < specs.size(); ++s) {
     if (!found[s])
-      return fail(Error{Code::usage,
+      return fail(Error{Code::input,
                         fmt::format("input \"{}\" is not given", specs[s].name),
                         {},
                         "add --input " + specs[s].name + "=FILE"});
@@ -115,7 +129,7 @@ Status run(Invocation& call) {
   QUOIN_TRY(const auto context, context_of(call, recipe));
   QUOIN_TRY(runtime::Executable executable, flow::open_model(model, recipe, *context, call.diagnostics));
   QUOIN_TRY(const std::vector<Tensor> inputs,
-            read_inputs(call.list("input"), flow::input_specs(executable), recipe.model.preprocess));
+            read_inputs(call.list("input"), flow::input_specs(executable), recipe.model.preprocess, call.diagnostics));
   std::vector<runtime::Event> events;
   QUOIN_TRY(const std::vector<Tensor> outputs, executable.run(inputs, call.has("profile") ? &events : nullptr));
   QUOIN_CHECK(check_strict(call));

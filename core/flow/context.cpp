@@ -19,8 +19,9 @@ std::vector<std::string> named_plugins(const recipe::Recipe& recipe) {
 Result<uint64_t> allowed_isa(const recipe::Recipe& recipe) {
   QUOIN_TRY(const uint64_t machine, host::detect_isa());
   if (recipe.lower.isa.empty() || recipe.lower.isa == "native") return machine;
-  QUOIN_TRY(const uint64_t wanted, host::parse_isa(recipe.lower.isa));
-  return machine & wanted;
+  auto wanted = host::parse_isa(recipe.lower.isa);
+  if (!wanted) return fail(Error{Code::recipe, wanted.error().what, recipe.path + ": lower.isa", wanted.error().hint});
+  return machine & *wanted;
 }
 
 host::LogSink log_into(Diagnostics& diagnostics) {

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cstring>
 
+#include "base/text.hpp"
 #include "flow/lower_float.hpp"
 #include "ops/abi_view.hpp"
 #include "passes/passes.hpp"
@@ -97,12 +99,31 @@ Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& cont
   return options;
 }
 
+// Every parameter must be one that a plugin takes when it compiles.
+Status check_params(const Attrs& attrs, const std::vector<std::shared_ptr<host::Backend>>& order) {
+  std::vector<std::string> known;
+  for (const auto& backend : order)
+    for (uint32_t i = 0; i < backend->table().options.count; ++i) {
+      quoin_param_spec spec{};
+      const quoin_array& options = backend->table().options;
+      std::memcpy(&spec, static_cast<const char*>(options.data) + size_t{i} * options.stride,
+                  std::min<size_t>(options.stride, sizeof spec));
+      if ((spec.scope & QUOIN_SCOPE_COMPILE) != 0) known.emplace_back(spec.name.data, spec.name.size);
+    }
+  for (const auto& [key, value] : attrs)
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      return fail(Error{Code::recipe, fmt::format("no plugin takes the compile parameter \"{}\"", key), "lower.params",
+                        known.empty() ? "the plugins have none" : did_you_mean(key, known)});
+  return {};
+}
+
 Result<lower::Lowered> lower_graph(const ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
                                    Diagnostics& diagnostics) {
   QUOIN_TRY(lower::Options options, lower_options(recipe, context));
   Attrs attrs;
   for (const auto& [key, value] : recipe.lower.params)
     attrs.emplace(key, std::visit([](const auto& scalar) { return Attr(scalar); }, value));
+  QUOIN_CHECK(check_params(attrs, options.order));
   AbiParams params;
   for (const auto& [key, value] : attrs) options.params.push_back(params.param(key, value));
   return lower::lower(graph, options, context.kernels, context.services->table(), diagnostics);

@@ -129,6 +129,22 @@ class BadInput(CommandTest):
         self.assertFalse(os.path.exists(self.path("out.quoin")))
         self.succeeds("quantize", DIGITS, *arguments)
 
+    def test_outputs_never_replace_inputs(self):
+        model = self.write("m.pt2", read(DIGITS))
+        self.fails(USAGE, ["one file", "m.pt2"], "quantize", model, "-c", RECIPE, "-o", model)
+        self.fails(USAGE, ["one file"], "quantize", model, "-c", RECIPE, "-o", self.path("x"), "--report", self.path("./x"))
+        self.assertEqual(read(model), read(DIGITS))
+
+    def test_unknown_compile_parameter_and_isa(self):
+        self.quantize_fails(RECIPE_ERROR, ["lower.params", "tile"], extra=["--set", "lower.params={tile: 4}"])
+        self.quantize_fails(RECIPE_ERROR, ["lower.isa", "avx9"], extra=["--set", "lower.isa=avx9"])
+
+    def test_input_of_another_name_lists_the_names(self):
+        self.fails(INPUT, ["wrong", "its inputs are"], "run", DIGITS, "--input", "wrong=x.npy")
+
+    def test_samples_beyond_the_first_are_not_dropped_in_silence(self):
+        self.fails(STRICT, ["400 samples"], "run", DIGITS, "--input", os.path.join(QUICKSTART, "test.safetensors"), "--strict")
+
     def test_json_errors_are_json(self):
         done = quoin("quantize", self.path("none.pt2"), "-c", RECIPE, "-o", self.path("o"), "--json")
         document = json.loads(done.stdout)
