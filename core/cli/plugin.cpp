@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "cli/common.hpp"
 #include "cli/terminal.hpp"
+#include "ops/abi_read.hpp"
 
 namespace quoin::cli {
 namespace {
@@ -14,18 +15,6 @@ void add_options(po::options_description& options) {
       "name", po::value<std::string>()->value_name("PLUGIN"), "the plugin to describe")(
       "all", "list ignored files too, with the reason")(
       "plugin", po::value<std::vector<std::string>>()->value_name("FOLDER"), "search this folder first; repeatable");
-}
-
-std::string text(quoin_str s) { return std::string(s.data, static_cast<size_t>(s.size)); }
-
-// Elements of an ABI array as this header's structs: a narrower or wider plugin is read by its own stride.
-template <class T>
-std::vector<T> elements(quoin_array array) {
-  std::vector<T> out(array.count);
-  for (uint32_t i = 0; i < array.count; ++i)
-    std::memcpy(&out[i], static_cast<const char*>(array.data) + size_t{i} * array.stride,
-                std::min<size_t>(array.stride, sizeof(T)));
-  return out;
 }
 
 Json list_json(const host::Registry& registry, bool all) {

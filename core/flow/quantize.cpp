@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <cstring>
 
 #include "base/text.hpp"
 #include "flow/lower_float.hpp"
+#include "ops/abi_read.hpp"
 #include "ops/abi_view.hpp"
 #include "passes/passes.hpp"
 
@@ -103,13 +103,8 @@ Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& cont
 Status check_params(const Attrs& attrs, const std::vector<std::shared_ptr<host::Backend>>& order) {
   std::vector<std::string> known;
   for (const auto& backend : order)
-    for (uint32_t i = 0; i < backend->table().options.count; ++i) {
-      quoin_param_spec spec{};
-      const quoin_array& options = backend->table().options;
-      std::memcpy(&spec, static_cast<const char*>(options.data) + size_t{i} * options.stride,
-                  std::min<size_t>(options.stride, sizeof spec));
-      if ((spec.scope & QUOIN_SCOPE_COMPILE) != 0) known.emplace_back(spec.name.data, spec.name.size);
-    }
+    for (const quoin_param_spec& spec : elements<quoin_param_spec>(backend->table().options))
+      if ((spec.scope & QUOIN_SCOPE_COMPILE) != 0) known.push_back(text(spec.name));
   for (const auto& [key, value] : attrs)
     if (std::find(known.begin(), known.end(), key) == known.end())
       return fail(Error{Code::recipe, fmt::format("no plugin takes the compile parameter \"{}\"", key), "lower.params",

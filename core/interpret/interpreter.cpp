@@ -5,7 +5,7 @@
 
 #include "interpret/pool.hpp"
 #include "ir/snapshot.hpp"
-#include "kernels/node_view.hpp"
+#include "ops/abi_read.hpp"
 
 namespace quoin::interpret {
 namespace {
@@ -91,7 +91,7 @@ struct Interpreter::State {
         values(source.value_capacity()) {
     const auto& ids = snapshot.value_ids();
     for (uint32_t i = 0; i < ids.size(); ++i)
-      qparams[ids[i]] = kernels::element<quoin_value>(snapshot.view()->values, i).qparams;
+      qparams[ids[i]] = element<quoin_value>(snapshot.view()->values, i).qparams;
   }
 
   Status prepare(const kernels::KernelSet& kernels);

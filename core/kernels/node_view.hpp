@@ -4,22 +4,13 @@
 
 #include <quoin/abi.h>
 
-#include <cstring>
 #include <optional>
 #include <vector>
 
+#include "ops/abi_read.hpp"
 #include "ops/schema.hpp"
 
 namespace quoin::kernels {
-
-// Element `index` of an ABI array, widened or cut to this header's struct.
-template <class T>
-T element(const quoin_array& array, uint32_t index) {
-  T out{};
-  const size_t size = array.stride < sizeof(T) ? array.stride : sizeof(T);
-  std::memcpy(&out, static_cast<const std::byte*>(array.data) + size_t{array.stride} * index, size);
-  return out;
-}
 
 struct NodeView {
   const OpSchema* schema = nullptr;

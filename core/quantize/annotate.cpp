@@ -3,8 +3,8 @@
 
 #include "host/call.hpp"
 #include "ir/snapshot.hpp"
+#include "ops/abi_read.hpp"
 #include "passes/passes.hpp"
-#include "quantize/abi_view.hpp"
 #include "quantize/preset.hpp"
 #include "quantize/scope.hpp"
 

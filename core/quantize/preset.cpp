@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "quantize/abi_view.hpp"
+#include "ops/abi_read.hpp"
 
 namespace quoin::quantize {
 namespace {

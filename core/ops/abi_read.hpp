@@ -3,11 +3,12 @@
 
 #include <quoin/abi.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
 
-namespace quoin::quantize {
+namespace quoin {
 
 // Element i, widened with zeros or cut to this header's struct.
 template <class T>
@@ -37,4 +38,4 @@ T widened(const T* given) {
 
 inline std::string text(quoin_str str) { return str.data ? std::string(str.data, str.size) : std::string(); }
 
-}  // namespace quoin::quantize
+}  // namespace quoin
