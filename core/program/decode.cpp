@@ -94,7 +94,7 @@ Result<QParams> Decoder::qparams(const fb::QParams& from) {
   QParams out;
   const auto dtype = dtype_from_code(from.dtype());
   if (!dtype) return bad(fmt::format("element type code {}", from.dtype()));
-  if (from.scheme() > QUOIN_PER_TOKEN) return bad(fmt::format("scheme code {}", from.scheme()));
+  if (from.scheme() > QUOIN_PER_BLOCK) return bad(fmt::format("scheme code {}", from.scheme()));
   out.dtype = *dtype;
   out.scheme = static_cast<Scheme>(from.scheme());
   out.axis = from.axis();
@@ -103,6 +103,7 @@ Result<QParams> Decoder::qparams(const fb::QParams& from) {
   out.qmax = from.qmax();
   QUOIN_CHECK(list(from.scale(), out.scale));
   QUOIN_CHECK(list(from.zero_point(), out.zero_point));
+  QUOIN_CHECK(list(from.block(), out.block));
   return out;
 }
 

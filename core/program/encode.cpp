@@ -88,8 +88,9 @@ uint32_t Encoder::qparams_index(const std::shared_ptr<const QParams>& qparams) {
 Offset<fb::QParams> Encoder::qparams(const QParams& q) {
   const auto scale = list(q.scale);
   const auto zero_point = list(q.zero_point);
+  const auto block = list(q.block);
   return fb::CreateQParams(builder, static_cast<uint32_t>(q.dtype), static_cast<uint32_t>(q.scheme), q.axis, q.group,
-                           q.qmin, q.qmax, scale, zero_point);
+                           q.qmin, q.qmax, scale, zero_point, block);
 }
 
 Offset<fb::Value> Encoder::value(const Value& from) {

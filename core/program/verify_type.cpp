@@ -31,6 +31,17 @@ Result<uint64_t> scale_count(const QParams& q, const Shape& shape) {
       if (q.group == 0 || shape.empty())
         return fail(Code::program, "group size {} of a rank {} tensor", q.group, shape.size());
       return static_cast<uint64_t>(rows * ((row + q.group - 1) / q.group));
+    case Scheme::per_block: {
+      if (q.block.size() != shape.size())
+        return fail(Code::program, "blocks of rank {} of a rank {} tensor", q.block.size(), shape.size());
+      uint64_t count = 1;
+      for (size_t i = 0; i < shape.size(); ++i) {
+        if (q.block[i] < 1 || shape[i] % q.block[i] != 0)
+          return fail(Code::program, "blocks of {} do not divide dimension {} of {}", q.block[i], i, to_string(shape));
+        count *= static_cast<uint64_t>(shape[i] / q.block[i]);
+      }
+      return count;
+    }
     case Scheme::per_token:  // chosen at run time, unless given
       return q.scale.empty() ? 0 : static_cast<uint64_t>(rows);
   }

@@ -24,6 +24,7 @@ struct Spec {
   Scheme scheme = Scheme::per_tensor;
   int32_t axis = -1;
   uint32_t group = 0;
+  std::vector<int64_t> block;  // per_block
   int32_t qmin = -128, qmax = 127;
   bool default_range = false;  // qmin and qmax are the dtype's own because none were asked for
   bool symmetric = false, dynamic = false, pow2_scale = false, implicit_sharing = true;

@@ -79,11 +79,11 @@ class LinearGraph {
   static constexpr std::array<uint32_t, 3> kInputs = {0, 1, 2};
   static constexpr std::array<uint32_t, 1> kOutput = {3};
   static constexpr quoin_qparams kX = {
-      sizeof(quoin_qparams), QUOIN_S8, QUOIN_PER_TENSOR, -1, 0, 1, -128, 127, &kXScale, &kXZero};
+      sizeof(quoin_qparams), QUOIN_S8, QUOIN_PER_TENSOR, -1, 0, 1, -128, 127, &kXScale, &kXZero, nullptr, 0};
   static constexpr quoin_qparams kY = {
-      sizeof(quoin_qparams), QUOIN_S8, QUOIN_PER_TENSOR, -1, 0, 1, -128, 127, &kYScale, &kYZero};
+      sizeof(quoin_qparams), QUOIN_S8, QUOIN_PER_TENSOR, -1, 0, 1, -128, 127, &kYScale, &kYZero, nullptr, 0};
   static constexpr quoin_qparams kW = {sizeof(quoin_qparams), QUOIN_S8, QUOIN_PER_CHANNEL, 0, 0, 2, -128, 127,
-                                       kWScales.data(),       nullptr};
+                                       kWScales.data(),       nullptr,  nullptr,           0};
   std::array<quoin_value, 4> values_{};
   quoin_node node_{};
   quoin_graph graph_{};

@@ -25,7 +25,7 @@ class FakePlugin {
     mode_ = {str("mode"), QUOIN_PARAM_STR, QUOIN_SCOPE_QUANTIZE, {}, 1, 0, array(choices_), str("rounding")};
     params_ = {depth_, mode_};
     presets_ = {{str("int8"), str("static"), array(params_)}, {str("dynamic"), str("dynamic"), {}}};
-    quantizer_ = {sizeof(quoin_quantizer), 0, array(presets_), {}, &on_annotate, &on_derive};
+    quantizer_ = {sizeof(quoin_quantizer), 0, array(presets_), {}, &on_annotate, &on_derive, {}};
     table_.struct_size = sizeof table_;
     table_.abi_major = QUOIN_ABI_MAJOR;
     table_.name = name;

@@ -63,7 +63,7 @@ class GraphBuilder {
   const int64_t two_ = 2;
   const float scale_ = 1;
   const quoin_qparams qparams_{
-      sizeof(quoin_qparams), QUOIN_S8, QUOIN_PER_TENSOR, -1, 0, 1, -128, 127, &scale_, nullptr};
+      sizeof(quoin_qparams), QUOIN_S8, QUOIN_PER_TENSOR, -1, 0, 1, -128, 127, &scale_, nullptr, nullptr, 0};
   std::vector<quoin_value> values_;
   std::vector<quoin_node> nodes_;
   std::deque<std::vector<quoin_place>> users_;

@@ -86,12 +86,17 @@ typedef struct quoin_host {
 } quoin_host;
 
 // -- graph: an immutable snapshot; nodes in topological order, ids are indices
-enum { QUOIN_PER_TENSOR = 0, QUOIN_PER_CHANNEL = 1, QUOIN_PER_GROUP = 2, QUOIN_PER_TOKEN = 3 };
-// real = (q - zero_point) * scale. count = 1 (tensor), dims[axis] (channel), rows * groups (group, row-major).
+enum { QUOIN_PER_TENSOR = 0, QUOIN_PER_CHANNEL = 1, QUOIN_PER_GROUP = 2, QUOIN_PER_TOKEN = 3, QUOIN_PER_BLOCK = 4 };
+// real = (q - zero_point) * scale. count = 1 (tensor), dims[axis] (channel), rows * groups (group, row-major), product
+// of dims[i] / block[i] (block, row-major).
 typedef struct quoin_qparams {
   uint32_t struct_size; quoin_dtype dtype; uint32_t scheme; int32_t axis; uint32_t group, count; int32_t qmin, qmax;
   const float* scale; const int32_t* zero_point;  // zero_point NULL: all zero
+  const int64_t* block; uint64_t block_rank;      // PER_BLOCK: elements per block along each of block_rank axes
 } quoin_qparams;
+typedef struct quoin_tensor {
+  quoin_dtype dtype; uint32_t rank; int64_t* dims; void* data; uint64_t size; const quoin_qparams* qparams;  // dense, row-major; size in bytes
+} quoin_tensor;
 typedef struct quoin_value {
   quoin_str name; quoin_dtype dtype; uint32_t rank;
   const int64_t* dims; const int64_t* dims_max;     // -1: dynamic, at most dims_max (NULL: all dims static)
@@ -119,11 +124,12 @@ enum { QUOIN_RULE_PRODUCT = 1 /* scale = product of the sources' scales, zero po
 typedef struct quoin_qspec {
   uint32_t struct_size, kind; quoin_dtype dtype; uint32_t scheme; int32_t axis; uint32_t group; int32_t qmin, qmax;
   uint32_t flags, rule;
-  quoin_str observer;                 // OBSERVED: "minmax", "moving_average", "histogram" ... empty: the recipe's choice
+  quoin_str observer;                 // OBSERVED: one of the plugin's, else the host's; empty: the recipe's choice
   quoin_array observer_params;        // of quoin_param
   double eps;                         // smallest scale; 0: 2^-23
   double scale; int64_t zero_point;   // FIXED
   const quoin_place* sources; uint64_t num_sources;  // SHARED: one place; DERIVED: rule over all
+  const int64_t* block; uint64_t block_rank;         // PER_BLOCK
 } quoin_qspec;
 typedef struct quoin_preset { quoin_str name, doc; quoin_array params; } quoin_preset;         // params: of quoin_param_spec
 typedef struct quoin_quant_config { quoin_str preset; quoin_array params; } quoin_quant_config;  // params: of quoin_param
@@ -139,12 +145,25 @@ typedef struct quoin_annotator {
   void (*match)(void* self, const uint32_t* nodes, uint32_t count, quoin_str rule);  // these nodes are covered by this rule
   void (*skip)(void* self, uint32_t node, quoin_str reason);                         // stays in float, because
 } quoin_annotator;
+// An observer of the plugin's own. The host calls one observer from one thread at a time.
+typedef struct quoin_observer_state quoin_observer_state;
+typedef struct quoin_observer {
+  quoin_str name, doc; quoin_array params;  // of quoin_param_spec
+  quoin_status (*create)(quoin_backend*, const quoin_qspec*, quoin_observer_state** out, quoin_error*);  // spec: with observer_params
+  quoin_status (*observe)(quoin_observer_state*, const quoin_tensor*, quoin_error*);              // f32, all finite
+  quoin_status (*qparams)(quoin_observer_state*, quoin_qparams* out, quoin_error*);  // borrowed until the state's next call
+  void (*destroy)(quoin_observer_state*);
+  // Saved calibration; NULL: it cannot be saved. The bytes are borrowed until the state's next call.
+  quoin_status (*save)(quoin_observer_state*, quoin_bytes* out, quoin_error*);
+  quoin_status (*merge)(quoin_observer_state*, quoin_bytes saved, quoin_error*);  // as if it had seen what `saved` saw
+} quoin_observer;
 typedef struct quoin_quantizer {
   uint32_t struct_size, reserved;
   quoin_array presets;  // of quoin_preset; the first is the default
   quoin_array passes;   // of quoin_str: host rewrites wanted before annotate ("fold-batch-norm", "scalar-to-constant")
   quoin_status (*annotate)(quoin_backend*, const quoin_quant_request*, const quoin_annotator*, quoin_error*);
   quoin_status (*derive)(quoin_backend*, uint32_t rule, const quoin_qparams* const* sources, uint32_t count, quoin_qparams* out, quoin_error*);
+  quoin_array observers;  // of quoin_observer
 } quoin_quantizer;
 
 // -- role 2: compiler
@@ -169,9 +188,6 @@ typedef struct quoin_compiler {
 } quoin_compiler;
 
 // -- role 3: executor
-typedef struct quoin_tensor {
-  quoin_dtype dtype; uint32_t rank; int64_t* dims; void* data; uint64_t size; const quoin_qparams* qparams;  // dense, row-major; size in bytes
-} quoin_tensor;
 typedef struct quoin_memory_need { uint32_t struct_size, alignment; uint64_t persistent, scratch; } quoin_memory_need;  // bytes
 typedef struct quoin_load_request {
   uint32_t struct_size, blob_format; quoin_bytes blob; quoin_array params; void* self;  // blob: 64-byte aligned, lives until destroy
@@ -251,11 +267,11 @@ typedef const quoin_plugin* (*quoin_plugin_entry_fn)(const quoin_host* host, quo
 QUOIN_FROZEN(quoin_error, message, 256);
 QUOIN_FROZEN(quoin_param, data, 32);
 QUOIN_FROZEN(quoin_host, find_ext, 88);
-QUOIN_FROZEN(quoin_qparams, zero_point, 48);
+QUOIN_FROZEN(quoin_qparams, block_rank, 64);
 QUOIN_FROZEN(quoin_value, qparams, 80);
 QUOIN_FROZEN(quoin_node, debug_id, 104);
 QUOIN_FROZEN(quoin_graph, ext, 72);
-QUOIN_FROZEN(quoin_qspec, num_sources, 112);
+QUOIN_FROZEN(quoin_qspec, block_rank, 128);
 QUOIN_FROZEN(quoin_tensor, qparams, 40);
 QUOIN_FROZEN(quoin_run, cancel, 72);
 QUOIN_FROZEN(quoin_kernel, release, 80);

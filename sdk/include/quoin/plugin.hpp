@@ -6,7 +6,8 @@
 //     // quantizer: presets, annotate; optional: passes, derive
 //     // compiler:  blob_format, partition, compile
 //     // executor:  Delegate(Mine&, const Load&) with run; optional: Delegate::plan, Mine::reentrant
-//     // kernels:   static kernels() (a span);   options: options, set_option, get_option;   extensions: static extensions()
+//     // kernels:   static kernels() (a span);   options: options, set_option, get_option;   extensions: static
+//     extensions()
 //   };
 //   QUOIN_PLUGIN(Mine, "mine", "1.0.0")
 //
@@ -147,6 +148,7 @@ struct QParams {
   int32_t qmin = 0, qmax = 0;
   std::span<const float> scale;
   std::span<const int32_t> zero_points;  // empty: all zero
+  std::span<const int64_t> block;        // PER_BLOCK: elements per block along every axis
   int32_t zero_point(size_t i = 0) const { return zero_points.empty() ? 0 : zero_points[i]; }
 };
 
@@ -183,7 +185,8 @@ class Value {
                    q.qmin,
                    q.qmax,
                    {q.scale, q.count},
-                   {q.zero_point, q.zero_point != nullptr ? q.count : 0u}};
+                   {q.zero_point, q.zero_point != nullptr ? q.count : 0u},
+                   {q.block, static_cast<size_t>(q.block_rank)}};
   }
   std::span<const quoin_place> users() const { return {raw.users, raw.num_users}; }
   quoin_value raw;
