@@ -2,6 +2,7 @@
 // Formulas: quoin/numerics.hpp; algorithms: docs/quantization.md.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,9 @@
 #include "quantize/annotation.hpp"
 
 namespace quoin::quantize {
+
+// What an observer has seen, as named arrays.
+using ObserverState = std::map<std::string, Tensor>;
 
 // Not thread safe; one object per sharing group.
 class Observer {
@@ -20,6 +24,12 @@ class Observer {
   virtual bool seen() const = 0;
   // Errors (data): nothing observed.
   virtual Result<QParams> qparams() const = 0;
+  // What was seen so far; empty when that is nothing. Errors (plugin): an observer of a plugin that cannot be saved.
+  virtual Result<ObserverState> state() const = 0;
+  // As if this observer had seen, after its own data, what `saved` saw. Into a fresh observer this restores `saved`
+  // exactly; which observers also join two states exactly is in docs/quantization.md. An empty `saved` changes nothing.
+  // Errors (data): `saved` is no state of such an observer, or two states cannot be joined; nothing is changed then.
+  virtual Status merge(const ObserverState& saved) = 0;
 };
 
 // "minmax", "moving_average", "histogram" (per tensor), "minmax" with per_channel specs, "fixed".

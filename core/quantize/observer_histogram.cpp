@@ -157,11 +157,9 @@ class Histogram final : public Observer {
     if (elements.empty()) return {};
     QUOIN_TRY(Range range, scan(elements));
     range.cover(range_);
-    const Binning bin(range, bins_);
-    if (!bin.representable())
-      return fail(Code::data, "the range [{}, {}] is too wide for a histogram in binary32", range.min, range.max);
+    QUOIN_TRY(const Binning bin, binning(range));
     Counts fresh = count(elements, bin, bins_);
-    if (seen()) add_old(fresh, bin, range);
+    if (seen()) add(fresh, {range_, counts_}, range, bin);
     counts_ = std::move(fresh);
     range_ = range;
     return {};
@@ -172,16 +170,53 @@ class Histogram final : public Observer {
     const Range best = search(counts_, range_, bits(spec_.dtype));
     return choose_qparams(spec_, std::span(&best, 1));
   }
+  Result<ObserverState> state() const override {
+    if (!seen()) return ObserverState();
+    ObserverState out = ranges_state(std::span(&range_, 1));
+    out["counts"] = Tensor::of<float>(DType::f32, {static_cast<int64_t>(bins_)}, counts_);
+    return out;
+  }
+  Status merge(const ObserverState& saved) override {
+    if (saved.empty()) return {};
+    QUOIN_TRY(const Old other, read(saved));
+    Range range = other.range;
+    range.cover(range_);
+    QUOIN_TRY(const Binning bin, binning(range));
+    Counts joined(bins_);
+    add(joined, other, range, bin);
+    if (seen()) add(joined, {range_, counts_}, range, bin);
+    counts_ = std::move(joined);
+    range_ = range;
+    return {};
+  }
 
  private:
-  void add_old(Counts& fresh, const Binning& bin, Range range) const {
-    if (range.min == range_.min && range.max == range_.max) {
-      for (size_t i = 0; i < bins_; ++i) fresh[i] += counts_[i];
-    } else if (range_.min == range_.max) {
-      fresh[static_cast<size_t>(bin(range_.min))] += cascade_sum(counts_);
+  struct Old {
+    Range range;
+    Counts counts;
+  };
+
+  Result<Binning> binning(Range range) const {
+    const Binning bin(range, bins_);
+    if (bin.representable()) return bin;
+    return fail(Code::data, "the range [{}, {}] is too wide for a histogram in binary32", range.min, range.max);
+  }
+  Result<Old> read(const ObserverState& saved) const {
+    QUOIN_TRY(const auto ranges, saved_ranges(saved, 1));
+    QUOIN_TRY(const auto counts, saved_floats(saved, "counts", bins_));
+    for (const float count : counts)
+      if (!std::isfinite(count) || count < 0) return fail(Code::data, "the saved state counts {} elements", count);
+    return Old{ranges[0], Counts(counts.begin(), counts.end())};
+  }
+  // Adds the counts of an old range to those of `range`, which covers it.
+  static void add(Counts& fresh, const Old& old, Range range, const Binning& bin) {
+    if (range.min == old.range.min && range.max == old.range.max) {
+      for (size_t i = 0; i < fresh.size(); ++i) fresh[i] += old.counts[i];
+    } else if (old.range.min == old.range.max) {
+      fresh[static_cast<size_t>(bin(old.range.min))] += cascade_sum(old.counts);
     } else {
-      const Counts moved = remap(counts_, range_, range);
-      for (size_t i = 0; i < bins_; ++i) fresh[i] += moved[i];
+      const Counts moved = remap(old.counts, old.range, range);
+      for (size_t i = 0; i < fresh.size(); ++i) fresh[i] += moved[i];
     }
   }
 

@@ -13,11 +13,12 @@ class MinMax final : public Observer {
   Status observe(const Tensor& tensor) override {
     QUOIN_TRY(const auto elements, float_elements(tensor));
     if (elements.empty()) return {};
-    QUOIN_TRY(const Pieces parts, pieces(spec_, tensor.shape()));
-    if (!ranges_.empty() && ranges_.size() != parts.count)
-      return fail(Code::plugin, "tensors that share one observer have {} and {} channels", ranges_.size(), parts.count);
-    QUOIN_TRY(const auto batch, scan_pieces(elements, parts));
-    merge(batch);
+    QUOIN_TRY(const ScaleLayout layout, scale_layout(spec_, tensor.shape()));
+    const auto count = static_cast<size_t>(layout.count());
+    if (!ranges_.empty() && ranges_.size() != count)
+      return fail(Code::plugin, "tensors that share one observer have {} and {} channels", ranges_.size(), count);
+    QUOIN_TRY(const auto batch, scan_runs(elements, layout));
+    add(batch);
     return {};
   }
   bool seen() const override { return !ranges_.empty(); }
@@ -25,20 +26,36 @@ class MinMax final : public Observer {
     if (!seen()) return fail(Code::data, "nothing was observed");
     return choose_qparams(spec_, ranges_);
   }
+  Result<ObserverState> state() const override { return seen() ? ranges_state(ranges_) : ObserverState(); }
+  Status merge(const ObserverState& saved) override {
+    if (saved.empty()) return {};
+    if (seen() && averaging_constant_)
+      return fail(Error{Code::data,
+                        "moving averages depend on the order of the samples: two of them cannot be joined",
+                        {},
+                        "resume the first one instead"});
+    const size_t count = spec_.scheme == Scheme::per_tensor ? 1 : ranges_.size();
+    QUOIN_TRY(const auto ranges, saved_ranges(saved, count));
+    add(ranges);
+    return {};
+  }
 
  private:
-  static Result<std::vector<Range>> scan_pieces(std::span<const float> elements, const Pieces& parts) {
-    std::vector<Range> out(parts.count);
-    for (size_t o = 0; o < parts.outer; ++o) {
-      for (size_t c = 0; c < parts.count; ++c) {
-        const size_t offset = (o * parts.count + c) * parts.inner;
-        QUOIN_TRY(const Range range, scan(elements.subspan(offset, parts.inner), offset));
-        out[c].cover(range);
-      }
-    }
+  static Result<std::vector<Range>> scan_runs(std::span<const float> elements, const ScaleLayout& layout) {
+    std::vector<Range> out(static_cast<size_t>(layout.count()));
+    Status status;
+    layout.runs(0, static_cast<int64_t>(elements.size()), [&](int64_t piece, int64_t first, int64_t count) {
+      const auto range = scan(elements.subspan(static_cast<size_t>(first), static_cast<size_t>(count)),
+                              static_cast<size_t>(first));
+      if (range)
+        out[static_cast<size_t>(piece)].cover(*range);
+      else if (status)
+        status = fail(range.error());
+    });
+    QUOIN_CHECK(status);
     return out;
   }
-  void merge(const std::vector<Range>& batch) {
+  void add(const std::vector<Range>& batch) {
     if (ranges_.empty()) {
       ranges_ = batch;
       return;
@@ -64,6 +81,8 @@ class Fixed final : public Observer {
   Status observe(const Tensor&) override { return {}; }
   bool seen() const override { return true; }
   Result<QParams> qparams() const override { return qparams_; }
+  Result<ObserverState> state() const override { return ObserverState(); }
+  Status merge(const ObserverState&) override { return {}; }
 
  private:
   const QParams qparams_;

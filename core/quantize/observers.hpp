@@ -15,4 +15,11 @@ std::unique_ptr<Observer> make_fixed(const Spec& spec);
 // Per tensor. bins in [2, 65536].
 std::unique_ptr<Observer> make_histogram(const Spec& spec, size_t bins);
 
+// The array `name` of a saved state. Errors (data): missing, another element type, or not `count` elements (0: any
+// number but none).
+Result<std::span<const float>> saved_floats(const ObserverState& saved, const std::string& name, size_t count);
+// The arrays "min" and "max" as ranges. Errors (data): as above; not finite; min > max.
+Result<std::vector<Range>> saved_ranges(const ObserverState& saved, size_t count);
+ObserverState ranges_state(std::span<const Range> ranges);
+
 }  // namespace quoin::quantize
