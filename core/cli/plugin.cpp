@@ -185,7 +185,10 @@ Status run(Invocation& call) {
   host::SearchOptions options;
   options.folders = call.list("plugin");
   host::Registry registry = host::Registry::discover(options, services);
-  if (action == "list") return list(call, registry);
+  if (action == "list") {
+    registry.try_out();
+    return list(call, registry);
+  }
   if (action == "describe") return describe(call, registry);
   const std::vector<std::string> actions = {"list", "describe"};
   return fail(Error{Code::usage, fmt::format("\"{}\" is not an action", action), "quoin plugin",

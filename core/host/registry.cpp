@@ -23,6 +23,7 @@ std::string canonical(const std::string& path) {
 Registry Registry::discover(const SearchOptions& options, const Services& services) {
   Registry registry;
   registry.host_ = &services.table();
+  registry.probe_ = options.probe;
   std::set<std::string> seen;
   for (const Folder& folder : search_folders(options.folders, options.environment, options.defaults)) {
     if (!folder.ignored.empty()) {
@@ -84,7 +85,26 @@ Result<std::shared_ptr<Backend>> Registry::open(const std::string& name) {
   return opened_.emplace(name, std::move(*backend)).first->second;
 }
 
+Status Registry::trial(const Candidate& candidate) const {
+  if (!probe_) return {};
+  if (!probe_->helper.empty()) return probe(candidate.path, *host_, *probe_);
+  const std::string text = "quoin-probe is not installed: " + candidate.path + " is opened without a trial process";
+  host_->log(host_->self, QUOIN_LOG_WARN, {text.data(), text.size()});
+  return {};
+}
+
+void Registry::try_out() {
+  for (Candidate& candidate : candidates_) {
+    if (!candidate.ignored.empty()) continue;
+    if (auto status = trial(candidate); !status) {
+      candidate.ignored = status.error().text();
+      candidate.code = status.error().code;
+    }
+  }
+}
+
 Result<std::shared_ptr<Backend>> Registry::load(const Candidate& candidate) const {
+  QUOIN_CHECK(trial(candidate));
   QUOIN_TRY(Library library, load_library(candidate.path, *host_));
   // Versions first: the rest of the table may only be read when they fit.
   QUOIN_CHECK(check_table(library.table, *host_));

@@ -4,12 +4,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/diagnostics.hpp"
 #include "host/backend.hpp"
 #include "host/manifest.hpp"
+#include "host/probe.hpp"
 #include "host/services.hpp"
 
 namespace quoin::host {
@@ -28,6 +30,7 @@ struct SearchOptions {
   std::vector<std::string> folders;  // first wins; from the command line, then the recipe; may name plugin files too
   bool environment = true;           // QUOIN_PLUGIN_PATH (not when privileged)
   bool defaults = true;              // the plugins of this build tree, then the installed folder
+  std::optional<ProbeOptions> probe = default_probe();  // nothing: plugins are opened without a trial process
 };
 
 // Thread safe after discover(). Libraries stay resident until the registry and all backends are gone. `services` must
@@ -37,18 +40,23 @@ class Registry {
   static Registry discover(const SearchOptions& options, const Services& services);
   const std::vector<Candidate>& candidates() const { return candidates_; }  // in search order
   std::vector<std::string> names() const;                                   // usable ones
-  // Opens a plugin by name; a second call with the same name returns the same backend.
+  // Gives every usable plugin a trial in a child process; those that fail are ignored from then on, with the reason.
+  void try_out();
+  // Opens a plugin by name, after a trial in a child process; a second call with the same name returns the same
+  // backend.
   // Errors: plugin (no such name, with the nearest; ignored candidates of that name with their reason; load failure),
-  // plugin_abi.
+  // plugin_abi; those of probe().
   Result<std::shared_ptr<Backend>> open(const std::string& name);
 
  private:
   void consider(const std::string& path, const std::string& source);
   Error not_usable(const std::string& name) const;
+  Status trial(const Candidate& candidate) const;
   Result<std::shared_ptr<Backend>> load(const Candidate& candidate) const;
 
   std::vector<Candidate> candidates_;
   std::vector<std::string> searched_;  // folders, for messages
+  std::optional<ProbeOptions> probe_;
   std::map<std::string, std::shared_ptr<Backend>> opened_;
   std::unique_ptr<std::mutex> mutex_ =
       std::make_unique<std::mutex>();  // of opened_; apart, so that a registry can move

@@ -34,22 +34,24 @@ void add_environment(std::vector<Folder>& folders) {
   }
 }
 
-// The plugins built together with this executable, wherever its build folder is now.
-void add_build_tree(const fs::path& executable, std::vector<Folder>& folders) {
+// The build folder that this executable lies in, wherever it is now; empty for an installed one.
+fs::path build_root(const fs::path& executable) {
   fs::path folder = executable.parent_path();
   error_code ignore;
-  for (int depth = 0; depth < kMaxDepth && folder.has_relative_path(); ++depth, folder = folder.parent_path()) {
-    if (!fs::is_directory(folder / "meson-private", ignore)) continue;
-    folders.push_back({(folder / "plugins").string(), "build tree", false, {}});
-    return;
-  }
+  for (int depth = 0; depth < kMaxDepth && folder.has_relative_path(); ++depth, folder = folder.parent_path())
+    if (fs::is_directory(folder / "meson-private", ignore)) return folder;
+  return {};
+}
+
+fs::path this_executable() {
+  error_code unknown;
+  return fs::read_symlink("/proc/self/exe", unknown);
 }
 
 void add_defaults(std::vector<Folder>& folders) {
-  error_code unknown;
-  const fs::path executable = fs::read_symlink("/proc/self/exe", unknown);
-  if (!unknown) {
-    add_build_tree(executable, folders);
+  if (const fs::path executable = this_executable(); !executable.empty()) {
+    if (const fs::path root = build_root(executable); !root.empty())
+      folders.push_back({(root / "plugins").string(), "build tree", false, {}});
     // prefix/bin/quoin finds prefix/lib/..., so an installation may be moved as a whole.
     const fs::path moved = executable.parent_path().parent_path() / QUOIN_PLUGIN_SUBFOLDER;
     folders.push_back({moved.string(), "installed", false, {}});
@@ -89,6 +91,19 @@ std::vector<Folder> search_folders(const std::vector<std::string>& named, bool e
   if (environment) add_environment(folders);
   if (defaults) add_defaults(folders);
   return folders;
+}
+
+std::string find_helper(const std::string& name, const std::string& build_folder) {
+  std::vector<fs::path> places;
+  if (const fs::path executable = this_executable(); !executable.empty()) {
+    if (const fs::path root = build_root(executable); !root.empty()) places.push_back(root / build_folder);
+    places.push_back(executable.parent_path().parent_path() / QUOIN_LIBEXEC_SUBFOLDER);
+  }
+  places.emplace_back(QUOIN_LIBEXEC_FOLDER);
+  error_code ignore;
+  for (const fs::path& place : places)
+    if (fs::is_regular_file(place / name, ignore)) return (place / name).string();
+  return {};
 }
 
 Result<std::vector<std::string>> library_files(const std::string& path) {

@@ -19,6 +19,10 @@ struct Folder {
 // folder. An entry of `named` may also be a plugin file.
 std::vector<Folder> search_folders(const std::vector<std::string>& named, bool environment, bool defaults);
 
+// An executable that comes with this build or installation: in `build_folder` of the build tree that the running
+// executable lies in, else in libexec/quoin beside its bin, else in the installation's. "": nowhere.
+std::string find_helper(const std::string& name, const std::string& build_folder);
+
 // The *.so files in a folder and its direct sub-folders, sorted; or the file itself when `path` is one.
 // Errors: not_found, io, limit (too many entries).
 Result<std::vector<std::string>> library_files(const std::string& path);

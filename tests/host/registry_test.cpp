@@ -21,12 +21,13 @@ class RegistryTest : public ::testing::Test {
  protected:
   // Searches only the given folders unless a test says otherwise.
   Registry discover(std::vector<std::string> folders, bool environment = false) {
-    return Registry::discover({std::move(folders), environment, false}, services_);
+    return Registry::discover({std::move(folders), environment, false, probe_}, services_);
   }
   const Candidate& only(const Registry& registry) {
     EXPECT_EQ(registry.candidates().size(), 1u);
     return registry.candidates().front();
   }
+  std::optional<ProbeOptions> probe_;  // probe_test.cpp has the trial process
   Services services_{{1, 0, {}}};
   PluginFolder folder_;
 };

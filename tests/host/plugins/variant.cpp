@@ -1,6 +1,7 @@
 // One plugin, many faults: every -DVARIANT_x breaks exactly one promise that a host must not rely on.
 #include <quoin/abi.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -46,11 +47,24 @@ struct Opened {
   return code;
 }
 
+#ifdef VARIANT_CRASHES_ON_LOAD
+__attribute__((constructor)) void crash() { __builtin_trap(); }
+#elif defined(VARIANT_HANGS_ON_LOAD)
+__attribute__((constructor)) void hang() {
+  for (volatile bool forever = true; forever;) {
+  }
+}
+#elif defined(VARIANT_EXITS_ON_LOAD)
+__attribute__((constructor)) void leave() { std::_Exit(0); }
+#endif
+
 quoin_status open_backend(const quoin_host* host, quoin_array, quoin_backend** out, quoin_error* error) {
 #if defined(VARIANT_OPEN_FAILS)
   return refuse(error, QUOIN_UNSUPPORTED, "the device of this plugin is switched off");
 #elif defined(VARIANT_OPEN_THROWS)
   throw std::runtime_error("thrown on purpose");
+#elif defined(VARIANT_OPEN_CRASHES)
+  *static_cast<volatile int*>(nullptr) = 1;
 #elif defined(VARIANT_OPEN_GIVES_NOTHING)
   return QUOIN_OK;
 #endif
@@ -62,7 +76,12 @@ quoin_status open_backend(const quoin_host* host, quoin_array, quoin_backend** o
   return QUOIN_OK;
 }
 
-void close_backend(quoin_backend* backend) { delete reinterpret_cast<Opened*>(backend); }
+void close_backend(quoin_backend* backend) {
+#ifdef VARIANT_CLOSE_CRASHES
+  __builtin_trap();
+#endif
+  delete reinterpret_cast<Opened*>(backend);
+}
 
 quoin_status init(quoin_backend*, const quoin_load_request*, quoin_delegate**, quoin_error*) { return QUOIN_CORRUPT; }
 [[maybe_unused]] quoin_status run(quoin_delegate*, const quoin_run*, quoin_error*) { return QUOIN_OK; }
