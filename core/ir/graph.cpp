@@ -99,6 +99,21 @@ Result<NodeId> Graph::add_node(std::string_view op, std::vector<ValueId> inputs,
   return id;
 }
 
+Result<NodeId> Graph::add_named_node(std::string_view op, std::vector<ValueId> inputs, Attrs attrs,
+                                     const std::vector<std::string>& names, Provenance provenance) {
+  if (names.empty()) return fail(Code::model, "a node without results");
+  QUOIN_TRY(const NodeId id, add_node(op, std::move(inputs), std::move(attrs), names[0], std::move(provenance)));
+  const std::vector<ValueId>& outputs = nodes_[id].outputs;
+  if (outputs.size() != names.size())
+    return fail(Code::model, "{} ({}) has {} results, found names for {}", names[0], op, outputs.size(), names.size());
+  for (size_t i = 1; i < names.size(); ++i) {
+    std::string& given = values_[outputs[i]].name;
+    names_.erase(given);  // made up by add_node, seen by nobody
+    names_.insert(given = names[i]);
+  }
+  return id;
+}
+
 bool Graph::is_graph_output(ValueId value) const {
   return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end();
 }

@@ -83,6 +83,10 @@ class Graph {
   // Appends a node, or inserts it before `before`; infers and checks result types. Errors (model).
   Result<NodeId> add_node(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, const std::string& base = {},
                           Provenance provenance = {}, NodeId before = kNone);
+  // Appends a node whose results have exactly these names. Precondition: none of them is taken.
+  // Errors (model): as add_node, or another number of names than of results.
+  Result<NodeId> add_named_node(std::string_view op, std::vector<ValueId> inputs, Attrs attrs,
+                                const std::vector<std::string>& names, Provenance provenance);
   // Renames a value, and the node whose first result it is; a name already taken gets a suffix.
   void rename(ValueId value, const std::string& base);
   void set_outputs(std::vector<ValueId> outputs) { outputs_ = std::move(outputs); }

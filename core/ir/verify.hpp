@@ -8,4 +8,7 @@ namespace quoin::ir {
 // and qparams (counts, ranges, finite positive scales). The error (model) names the node and what was expected.
 Status verify(const Graph& graph);
 
+// As ==, but numbers count as equal when their bits are: a NaN equals itself, 0 and -0 differ.
+bool identical(const Attrs& a, const Attrs& b);
+
 }  // namespace quoin::ir
