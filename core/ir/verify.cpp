@@ -1,37 +1,19 @@
 #include "ir/verify.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 #include <unordered_set>
+
+#include "ops/scale_layout.hpp"
 
 namespace quoin::ir {
 namespace {
 
 Status check_qparams(const Value& value) {
   const QParams& q = *value.type.qparams;
-  const Shape& shape = value.type.shape;
-  const auto bad = [&](std::string what) {
-    return fail(Error{Code::model, std::move(what), "value " + value.name, {}});
-  };
   if (q.dtype != value.type.dtype)
-    return bad(fmt::format("stored as {} but its qparams say {}", name(value.type.dtype), name(q.dtype)));
-  size_t expected = 1;
-  if (q.scheme == Scheme::per_channel) {
-    if (q.axis < 0 || static_cast<size_t>(q.axis) >= shape.size())
-      return bad(fmt::format("channel axis {} of a rank {} tensor", q.axis, shape.size()));
-    expected = static_cast<size_t>(shape[static_cast<size_t>(q.axis)]);
-  } else if (q.scheme == Scheme::per_group) {
-    if (q.group == 0 || shape.empty()) return bad("group size 0");
-    const int64_t groups = (shape.back() + q.group - 1) / q.group;
-    expected = static_cast<size_t>(shape.back() == 0 ? 0 : numel(shape) / shape.back() * groups);
-  }
-  if (q.scheme != Scheme::per_token && q.scale.size() != expected)
-    return bad(fmt::format("{} scales where {} are needed", q.scale.size(), expected));
-  if (!q.zero_point.empty() && q.zero_point.size() != q.scale.size())
-    return bad(fmt::format("{} zero points for {} scales", q.zero_point.size(), q.scale.size()));
-  if (q.qmin >= q.qmax) return bad(fmt::format("empty integer range {}..{}", q.qmin, q.qmax));
-  for (const float scale : q.scale)
-    if (!std::isfinite(scale) || scale <= 0) return bad(fmt::format("scale {} is not a positive finite number", scale));
+    return fail(Code::model, "stored as {} but its qparams say {}", name(value.type.dtype), name(q.dtype));
+  QUOIN_CHECK(check_scales(q, value.type.shape));
   return {};
 }
 
@@ -45,12 +27,19 @@ Status check_value(const Graph& graph, ValueId id) {
   if (value.constant && (value.constant->dtype() != value.type.dtype || value.constant->shape() != value.type.shape))
     return bad(fmt::format("declared {}{} but holds {}{}", name(value.type.dtype), to_string(value.type.shape),
                            name(value.constant->dtype()), to_string(value.constant->shape())));
+  std::vector<std::pair<NodeId, uint32_t>> users;
   for (const Use& use : value.users) {
     const bool consistent =
         use.node < graph.node_capacity() && graph.node(use.node).alive && graph.input(use.node, use.slot) == id;
     if (!consistent) return bad("its list of users names a node that does not read it");
+    users.emplace_back(use.node, use.slot);
   }
-  return value.type.qparams ? check_qparams(value) : Status{};
+  std::sort(users.begin(), users.end());
+  if (std::adjacent_find(users.begin(), users.end()) != users.end())
+    return bad("its list of users names an operand twice");
+  if (!value.type.qparams) return {};
+  if (auto fits = check_qparams(value); !fits) return fail(in("value " + value.name, std::move(fits).error()));
+  return {};
 }
 
 Status check_results(const Graph& graph, NodeId id) {
@@ -63,7 +52,8 @@ Status check_results(const Graph& graph, NodeId id) {
   for (size_t i = 0; i < types.size(); ++i) {
     const TensorType& found = graph.value(node.outputs[i]).type;
     if (logical(found) != types[i])
-      return fail(Code::model, "result {} is {} but the operator gives {}", i, to_string(logical(found)), to_string(types[i]));
+      return fail(Code::model, "result {} is {} but the operator gives {}", i, to_string(logical(found)),
+                  to_string(types[i]));
   }
   return {};
 }
@@ -76,16 +66,43 @@ Status check_node(const Graph& graph, NodeId id, const std::vector<bool>& define
     if (input == kNone) continue;
     if (input >= graph.value_capacity() || !defined[input])
       return fail(Code::model, "input {} reads a value that is not computed before it", slot);
-    const auto& users = graph.value(input).users;
-    if (std::find(users.begin(), users.end(), Use{id, slot}) == users.end())
-      return fail(Code::model, "input {} is missing from the users of {}", slot, graph.value(input).name);
   }
+  if (node.outputs.empty() || graph.value(node.outputs[0]).name != node.name)
+    return fail(Code::model, "its first result has another name");
   QUOIN_TRY(const Attrs attrs, complete_attrs(*node.schema, node.attrs));
-  if (attrs != node.attrs) return fail(Code::model, "attributes are not complete");
+  if (!identical(attrs, node.attrs)) return fail(Code::model, "attributes are not complete");
   return check_results(graph, id);
 }
 
+// Every list of users holds operands only and none twice (check_value); as many as there are operands: it holds all.
+Status check_users(const Graph& graph) {
+  std::vector<size_t> reads(graph.value_capacity(), 0);
+  for (const NodeId id : graph.order())
+    for (const ValueId input : graph.node(id).inputs)
+      if (input != kNone) ++reads[input];
+  for (ValueId id = 0; id < graph.value_capacity(); ++id)
+    if (graph.value(id).alive && reads[id] != graph.value(id).users.size())
+      return fail(Error{
+          Code::model, "a node that reads it is missing from its list of users", "value " + graph.value(id).name, {}});
+  return {};
+}
+
+bool identical(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
+
+bool identical(const Attr& a, const Attr& b) {
+  if (const auto* x = std::get_if<double>(&a), *y = std::get_if<double>(&b); x != nullptr && y != nullptr)
+    return identical(*x, *y);
+  const auto *x = std::get_if<std::vector<double>>(&a), *y = std::get_if<std::vector<double>>(&b);
+  if (x == nullptr || y == nullptr) return a == b;
+  return std::equal(x->begin(), x->end(), y->begin(), y->end(), [](double p, double q) { return identical(p, q); });
+}
+
 }  // namespace
+
+bool identical(const Attrs& a, const Attrs& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.first == y.first && identical(x.second, y.second); });
+}
 
 Status verify(const Graph& graph) {
   std::vector<bool> defined(graph.value_capacity(), false);
@@ -103,6 +120,7 @@ Status verify(const Graph& graph) {
       return fail(in(graph.describe(id), std::move(status).error()));
     for (const ValueId out : graph.node(id).outputs) defined[out] = true;
   }
+  QUOIN_CHECK(check_users(graph));
   for (const ValueId id : graph.outputs())
     if (id >= graph.value_capacity() || !defined[id]) return fail(Code::model, "a graph output is never computed");
   return {};

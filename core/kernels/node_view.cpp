@@ -36,10 +36,11 @@ Result<Attr> to_attr(const quoin_param& param) {
 
 Result<QParams> to_qparams(const quoin_qparams& view) {
   const auto storage = dtype_from_code(view.dtype);
-  if (!storage || view.scheme > QUOIN_PER_TOKEN || view.count == 0 || view.scale == nullptr)
+  if (!storage || view.scheme > QUOIN_PER_BLOCK || view.count == 0 || view.scale == nullptr)
     return fail(Code::model, "qparams with dtype {}, scheme {} and {} scales", view.dtype, view.scheme, view.count);
   QParams out{*storage, static_cast<Scheme>(view.scheme), view.axis, view.group, view.qmin, view.qmax, {}, {}};
   out.scale.assign(view.scale, view.scale + view.count);
+  if (view.block_rank > 0) out.block.assign(view.block, view.block + view.block_rank);
   if (view.zero_point != nullptr) out.zero_point.assign(view.zero_point, view.zero_point + view.count);
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ops/integer_range.hpp"
 #include "quantize/range.hpp"
 
 namespace quoin::quantize {
@@ -35,8 +36,9 @@ Status check_scheme(const Spec& spec, const Shape& shape, bool constant) {
     return fail(Code::plugin, "qparams chosen at run time are per tensor or per token");
   }
   if (spec.scheme == Scheme::per_token) return fail(Code::plugin, "per token qparams must be dynamic");
-  if (auto parts = pieces(spec, shape); !parts) return fail(std::move(parts).error());
-  if (spec.scheme == Scheme::per_group && !constant) return fail(Code::plugin, "only weights can have groups");
+  if (auto layout = scale_layout(spec, shape); !layout) return fail(std::move(layout).error());
+  if ((spec.scheme == Scheme::per_group || spec.scheme == Scheme::per_block) && !constant)
+    return fail(Code::plugin, "only weights can have groups or blocks");
   return {};
 }
 
@@ -59,7 +61,7 @@ Status check_sources(const ir::Graph& graph, ir::Place place, const Spec& spec) 
   if (spec.kind == SpecKind::shared)
     return spec.sources.size() == 1 ? Status{}
                                     : fail(Code::plugin, "{} places to share with, expected 1", spec.sources.size());
-  if (spec.rule == QUOIN_RULE_PRODUCT || (spec.rule >= QUOIN_RULE_PLUGIN && spec.deriver)) return {};
+  if (spec.rule == QUOIN_RULE_PRODUCT || (spec.rule >= QUOIN_RULE_PLUGIN && spec.backend)) return {};
   return fail(Code::plugin, "derivation rule {} is not known", spec.rule);
 }
 
@@ -82,11 +84,37 @@ std::string describe(const ir::Graph& graph, ir::Place place) {
   return fmt::format("{} {} of {}", place.output ? "output" : "input", place.slot, graph.describe(place.node));
 }
 
+std::string summary(const ir::Graph& graph, const Spec& spec) {
+  if (spec.kind == SpecKind::shared) return "the qparams of " + describe(graph, spec.sources[0]);
+  std::string out = fmt::format("{} {}..{}", name(spec.dtype), spec.qmin, spec.qmax);
+  switch (spec.scheme) {
+    case Scheme::per_tensor:
+      break;
+    case Scheme::per_channel:
+      out += fmt::format(" per channel of axis {}", spec.axis);
+      break;
+    case Scheme::per_group:
+      out += fmt::format(" in groups of {}", spec.group);
+      break;
+    case Scheme::per_token:
+      out += " per token";
+      break;
+    case Scheme::per_block:
+      out += " in blocks of " + to_string(spec.block);
+      break;
+  }
+  out += spec.symmetric ? ", symmetric" : ", affine";
+  if (spec.pow2_scale) out += ", power-of-two scale";
+  if (spec.kind == SpecKind::fixed) return out + fmt::format(", scale {} zero point {}", spec.scale, spec.zero_point);
+  if (spec.kind == SpecKind::derived) return out + fmt::format(", derived by rule {}", spec.rule);
+  if (spec.dynamic) out += ", dynamic";
+  if (!spec.observer.empty()) out += ", " + spec.observer;
+  return spec.eps > 0 ? out + fmt::format(", eps {:.3g}", spec.eps) : out;
+}
+
 std::pair<int32_t, int32_t> storage_range(DType dtype) {
-  const bool is_unsigned = dtype == DType::u8 || dtype == DType::u16 || dtype == DType::u4;
-  const int64_t steps = int64_t{1} << bits(dtype);
-  if (is_unsigned) return {0, static_cast<int32_t>(steps - 1)};
-  return {static_cast<int32_t>(-steps / 2), static_cast<int32_t>(steps / 2 - 1)};
+  const IntegerRange all = integer_range(dtype);
+  return {static_cast<int32_t>(all.low), static_cast<int32_t>(all.high)};
 }
 
 Status Annotations::set(const ir::Graph& graph, ir::Place place, Spec spec, const std::string& by) {

@@ -1,181 +1,254 @@
-// quantized_decomposed.*: the operators of PT2E's Q/DQ graphs, as their reference computes them.
-//   per tensor, per channel:  q = clamp(round(x * (1 / s)) + z)         1 / s in binary64, rounded to binary32
-//   per token, per group:     q = clamp(round(x * (1 / s) + z))
-//   dequantize:               (q - z) * s
-#include <quoin/numerics.hpp>
-
-#include <cmath>
-
+// Quantize, dequantize and fake-quantize of the quantized_decomposed and torchao families, as the reference computes
+// them. Arithmetic follows its type promotion (number.hpp); per operator:
+//   after      q = clamp(round(x * (1 / s)) + z)        per tensor, per channel, torchao
+//   before     q = clamp(round(x * (1 / s) + z))        per token, per group
+//   midpoint   q = clamp(round((x - (z - s * m)) / s))  torchao, zero points in float; m = (quant_max + quant_min + 1)
+//   / 2
+// NaN quantizes to the integer nearest to 0.
 #include "kernels/portable/kernel.hpp"
+#include "kernels/portable/number.hpp"
+#include "ops/integer_range.hpp"
 
 namespace quoin::kernels {
 namespace {
 
-// Scale and zero point of each element: operands, or attributes.
-struct Params {
-  bool operands = false;
-  double scale = 1;
-  int64_t zero_point = 0;
-  DType scale_dtype = DType::f32, zero_dtype = DType::s64;
-  ScaleIndex index;
+enum class Rounding { after, before, midpoint };
+// How a difference from the zero point is taken: in the result's type, or exactly and only then in that of the scale.
+enum class Difference { in_result, exact };
 
-  struct One {
-    double scale, zero_point;
-  };
-  One at(const Run& run, int64_t element) const {
-    if (!operands) return {scale, static_cast<double>(zero_point)};
-    const int64_t i = index(element);
-    const double zero = run.inputs[2] == nullptr ? 0 : number_at(zero_dtype, run.inputs[2], i);
-    return {number_at(scale_dtype, run.inputs[1], i), zero};
-  }
-
-  static Params of(const NodeView& view) {
-    Params out;
-    const Shape& x = view.in_shape();
-    out.operands = view.inputs.size() > 1;
-    if (!out.operands) {
-      out.scale = get_number(view.attrs, "scale");
-      out.zero_point = get_int(view.attrs, "zero_point");
-      return out;
-    }
-    out.scale_dtype = view.in(1).dtype;
-    if (view.has_in(2)) out.zero_dtype = view.in(2).dtype;
-    out.index.count = numel(view.in_shape(1));
-    if (has(view.attrs, "axis")) {
-      const int64_t axis = get_int(view.attrs, "axis");
-      for (size_t i = static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(x.size()) : axis) + 1; i < x.size();
-           ++i)
-        out.index.inner *= x[i];
-    } else if (has(view.attrs, "group_size")) {
-      out.index.inner = get_int(view.attrs, "group_size");
-    } else if (out.index.count > 1) {
-      out.index.inner = x.back();
-    }
-    out.index.inner = std::max<int64_t>(out.index.inner, 1);
-    return out;
+struct Rule {
+  Rounding rounding = Rounding::after;
+  Difference difference = Difference::in_result;
+  bool widens = true;     // halves become f32 first
+  bool uses_zero = true;  // torchao's domain NONE has no zero point
+  static Rule of(const NodeView& view) {
+    const std::string& op = view.schema->name;
+    const bool rows = op.find("per_token") != std::string::npos || op.find("channel_group") != std::string::npos;
+    if (rows) return {Rounding::before, Difference::exact, false, true};
+    if (op.find("per_channel") != std::string::npos) return {Rounding::after, Difference::exact, true, true};
+    if (!has(view.attrs, "zero_point_domain")) return {};
+    const std::string& domain = get_text(view.attrs, "zero_point_domain");
+    return {domain == "FLOAT" ? Rounding::midpoint : Rounding::after, Difference::in_result, false, domain != "NONE"};
   }
 };
 
-bool adds_zero_before_rounding(std::string_view op) {
-  return op.find("per_token") != std::string_view::npos || op.find("channel_group") != std::string_view::npos;
+DType storage_of(const NodeView& view) {
+  const bool torchao = has(view.attrs, "zero_point_domain");
+  if (!torchao) return *parse_dtype(get_text(view.attrs, "dtype"));
+  for (const char* key : {"input_dtype", "quant_dtype"})
+    if (has(view.attrs, key)) return *parse_dtype(get_text(view.attrs, key));
+  return *parse_dtype(get_text(view.attrs, "output_dtype"));
 }
 
-struct Quantize : KernelBase {
-  Params params;
-  TensorType in, out;
+// The integer range: attributes, operands 3 and 4, or the type's own.
+struct Limits {
+  bool operands = false;
   int64_t low = 0, high = 0;
-  bool before_rounding = false;
-
-  static Result<Quantize> make(const NodeView& view) {
-    return Quantize{{},
-                    Params::of(view),
-                    view.in(0),
-                    view.out(),
-                    get_int(view.attrs, "quant_min"),
-                    get_int(view.attrs, "quant_max"),
-                    adds_zero_before_rounding(view.schema->name)};
-  }
-  int64_t quantize(float x, const Params::One& p) const {
-    const float steps = x * static_cast<float>(1.0 / p.scale), zero = static_cast<float>(p.zero_point);
-    const float q = before_rounding ? numerics::round_half_even(steps + zero) : numerics::round_half_even(steps) + zero;
-    return static_cast<int64_t>(std::min(
-        std::max(static_cast<double>(std::isnan(q) ? 0.0f : q), static_cast<double>(low)), static_cast<double>(high)));
-  }
-  Status run(const Run& run) const {
-    parallel(run.host, numel(in.shape), 32, [&](int64_t begin, int64_t end, uint32_t) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t q = quantize(static_cast<float>(number_at(in.dtype, run.inputs[0], i)), params.at(run, i));
-        write_integers(Block::of(out), run.out(), i, 1, &q);
-      }
-    });
-    return {};
+  static Limits of(const NodeView& view) {
+    if (view.schema->inputs.size() > 3) return {true, 0, 0};
+    if (has(view.attrs, "quant_min") && has(view.attrs, "quant_max"))
+      return {false, get_int(view.attrs, "quant_min"), get_int(view.attrs, "quant_max")};
+    const IntegerRange all = integer_range(storage_of(view));
+    return {false, has(view.attrs, "quant_min") ? get_int(view.attrs, "quant_min") : all.low,
+            has(view.attrs, "quant_max") ? get_int(view.attrs, "quant_max") : all.high};
   }
 };
 
-struct Dequantize : KernelBase {
-  Params params;
-  TensorType in;
-  static Result<Dequantize> make(const NodeView& view) { return Dequantize{{}, Params::of(view), view.in(0)}; }
-  Status run(const Run& run) const {
-    parallel(run.host, numel(in.shape), 32, [&](int64_t begin, int64_t end, uint32_t) {
-      for (int64_t i = begin; i < end; ++i) {
-        const Params::One p = params.at(run, i);
-        const auto q = static_cast<float>(integer_at(in.dtype, run.inputs[0], i));
-        run.out<float>()[i] = (q - static_cast<float>(p.zero_point)) * static_cast<float>(p.scale);
-      }
-    });
-    return {};
-  }
-};
+// Scale and zero point of each run of elements: operands, or literals.
+struct Scales {
+  ScaleLayout layout;
+  bool literal = false;  // attributes, and one-element tensors that the reference reads as literals
+  double scale = 1, zero_point = 0;
+  std::optional<DType> scale_type, zero_type;  // of operands
 
-struct Range {
-  float min = 0, max = 0;
-  static Range of(const float* x, int64_t count) {
-    if (count == 0) return {};
-    Range out{x[0], x[0]};
-    for (int64_t i = 1; i < count; ++i) out = {std::min(out.min, x[i]), std::max(out.max, x[i])};
+  struct One {
+    Number scale, zero;
+  };
+  One at(const Run& run, int64_t index) const {
+    One out{{scale, DType::s64}, {zero_point, DType::s64}};
+    if (scale_type) out.scale = {number_at(*scale_type, run.inputs[1], index), literal ? DType::s64 : *scale_type};
+    if (zero_type) out.zero = {number_at(*zero_type, run.inputs[2], index), literal ? DType::s64 : *zero_type};
+    return out;
+  }
+  bool all_f32() const {
+    const auto fits = [](const std::optional<DType>& type) {
+      return !type || !is_floating(*type) || *type == DType::f32;
+    };
+    return literal || (fits(scale_type) && fits(zero_type));
+  }
+
+  static Result<ScaleLayout> layout_of(const NodeView& view) {
+    const Shape& shape = view.in_shape();
+    if (has(view.attrs, "block_size")) return ScaleLayout::of_blocks(shape, get_ints(view.attrs, "block_size"));
+    QParams q;
+    if (has(view.attrs, "axis")) {
+      const int64_t axis = get_int(view.attrs, "axis");
+      q.scheme = Scheme::per_channel;
+      q.axis = static_cast<int32_t>(axis < 0 ? axis + static_cast<int64_t>(shape.size()) : axis);
+    } else if (has(view.attrs, "group_size")) {
+      q.scheme = Scheme::per_group;
+      q.group = static_cast<uint32_t>(get_int(view.attrs, "group_size"));
+    } else if (view.schema->name.find("per_token") != std::string::npos) {
+      q.scheme = Scheme::per_token;
+    }
+    return ScaleLayout::of(q, shape);
+  }
+  static Result<Scales> of(const NodeView& view) {
+    Scales out;
+    QUOIN_TRY(out.layout, layout_of(view));
+    out.literal = view.schema->name.find("per_tensor") != std::string::npos;
+    if (view.schema->inputs.size() == 1) {
+      out.scale = get_number(view.attrs, "scale");
+      out.zero_point = static_cast<double>(get_int(view.attrs, "zero_point"));
+      return out;
+    }
+    out.scale_type = view.in(1).dtype;
+    if (view.has_in(2) && numel(view.in_shape(2)) > 0) out.zero_type = view.in(2).dtype;
     return out;
   }
 };
 
-// Source: torch.ao.quantization.utils.determine_qparams, per tensor.
-struct ChooseTensor : KernelBase {
-  static constexpr bool kOwnResult = true;
-  int64_t count = 0, low = 0, high = 0;
-  double eps = 0;
-  bool symmetric = false;
+constexpr int64_t kBlock = 256;  // elements per stack buffer
 
-  static Result<ChooseTensor> make(const NodeView& view) {
-    return ChooseTensor{{},
-                        numel(view.in_shape()),
-                        get_int(view.attrs, "quant_min"),
-                        get_int(view.attrs, "quant_max"),
-                        get_number(view.attrs, "eps"),
-                        view.schema->name.find("symmetric") != std::string::npos};
+// f(scale, first, count) for pieces of at most kBlock elements with one scale, on all threads.
+template <class F>
+void each_piece(const Run& run, const Scales& scales, int64_t elements, const F& f) {
+  parallel(run.host, elements, 32, [&](int64_t begin, int64_t end, uint32_t) {
+    scales.layout.runs(begin, end, [&](int64_t scale, int64_t first, int64_t count) {
+      const Scales::One one = scales.at(run, scale);
+      for (int64_t at = first; at < first + count; at += kBlock) f(one, at, std::min(kBlock, first + count - at));
+    });
+  });
+}
+
+// Everything that a formula needs for one piece.
+template <class N>
+struct Step {
+  N scale, inverse, zero, middle;
+  Step(const Scales::One& one, const Limits& limits)
+      : scale(as<N>(one.scale)),
+        inverse(as<N>(Number{1, DType::s64} / one.scale)),
+        zero(as<N>(one.zero)),
+        middle(as<N>(Number{static_cast<double>(limits.low + limits.high + 1) / 2, DType::s64})) {}
+  N quantize(N x, Rounding rounding) const {
+    if (rounding == Rounding::after) return round_even(x * inverse) + zero;
+    if (rounding == Rounding::before) return round_even(x * inverse + zero);
+    return round_even((x - (zero - scale * middle)) / scale);
+  }
+};
+
+double clamped(double q, const Limits& limits) {
+  const double number = std::isnan(q) ? 0 : q;
+  return std::min(std::max(number, static_cast<double>(limits.low)), static_cast<double>(limits.high));
+}
+
+struct Affine : KernelBase {
+  Rule rule;
+  Scales scales;
+  Limits limits;
+  TensorType in, out;
+  std::optional<DType> low_type, high_type;  // of operands 3 and 4
+
+  static Result<Affine> of(const NodeView& view) {
+    Affine made;
+    made.rule = Rule::of(view);
+    QUOIN_TRY(made.scales, Scales::of(view));
+    if (!made.rule.uses_zero) made.scales.zero_type.reset();
+    made.limits = Limits::of(view);
+    if (made.limits.operands) {
+      made.low_type = view.in(3).dtype;
+      made.high_type = view.in(4).dtype;
+    }
+    made.in = view.in(0);
+    made.out = view.out();
+    return made;
+  }
+  Limits limits_of(const Run& run) const {
+    if (!limits.operands) return limits;
+    return {true, integer_at(*low_type, run.inputs[3], 0), integer_at(*high_type, run.inputs[4], 0)};
+  }
+  // What x counts as in the arithmetic.
+  DType real_type() const { return rule.widens ? DType::f32 : in.dtype; }
+};
+
+struct Quantize : Affine {
+  static Result<Quantize> make(const NodeView& view) {
+    QUOIN_TRY(Affine affine, Affine::of(view));
+    return Quantize{std::move(affine)};
+  }
+  template <class N>
+  void piece(const Run& run, const Step<N>& step, const Limits& range, int64_t first, int64_t count) const {
+    double x[kBlock];
+    int64_t q[kBlock];
+    read_numbers(Block::of(in), run.inputs[0], first, count, x);
+    for (int64_t i = 0; i < count; ++i)
+      q[i] = static_cast<int64_t>(clamped(value_of(step.quantize(as<N>({x[i], real_type()}), rule.rounding)), range));
+    write_integers(Block::of(out), run.out(), first, count, q);
   }
   Status run(const Run& run) const {
-    const Range range = Range::of(run.in<float>(0), count);
-    const numerics::Affine q = numerics::choose_qparams(range.min, range.max, static_cast<int32_t>(low),
-                                                        static_cast<int32_t>(high), symmetric, static_cast<float>(eps));
-    *run.out<double>(0) = static_cast<double>(q.scale);
-    *run.out<int64_t>(1) = q.zero_point;
+    const Limits range = limits_of(run);
+    const bool single = scales.all_f32() && real_type() == DType::f32;
+    each_piece(run, scales, numel(in.shape), [&](const Scales::One& one, int64_t first, int64_t count) {
+      if (single)
+        piece(run, Step<float>(one, range), range, first, count);
+      else
+        piece(run, Step<Number>(one, range), range, first, count);
+    });
     return {};
   }
 };
 
-// One range per row of the last dim. Symmetric: s = max(|x|, 1e-5) / 127. Asymmetric: the zero point is chosen from the
-// end of the range whose rounding error is smaller; s >= 2^-23.
-struct ChooseTokens : KernelBase {
-  static constexpr bool kOwnResult = true;
-  int64_t rows = 0, columns = 0;
-  bool asymmetric = false;
-
-  static Result<ChooseTokens> make(const NodeView& view) {
-    const int64_t columns = view.in_shape().back();
-    return ChooseTokens{{},
-                        columns == 0 ? 0 : numel(view.in_shape()) / columns,
-                        columns,
-                        view.schema->name.find("asymmetric") != std::string::npos};
+struct Dequantize : Affine {
+  static Result<Dequantize> make(const NodeView& view) {
+    QUOIN_TRY(Affine affine, Affine::of(view));
+    return Dequantize{std::move(affine)};
   }
-  static numerics::Affine choose(const Range& range) {
-    const float low = std::min(range.min, 0.0f), high = std::max(range.max, 0.0f);
-    const float scale = std::max((high - low) / 255.0f, numerics::kDefaultEps);
-    const float from_low = low / scale, from_high = high / scale;
-    const float zero = (-128.0f + from_low) + (127.0f + from_high) > 0 ? -128.0f - from_low : 127.0f - from_high;
-    return {scale, static_cast<int32_t>(numerics::round_half_even(numerics::clamp_real(zero, -128.0f, 127.0f)))};
+  Number dequantize(int64_t q, const Scales::One& one, const Limits& range) const {
+    const auto integer = static_cast<double>(q);
+    if (rule.rounding == Rounding::midpoint) {
+      const double middle = static_cast<double>(range.low + range.high + 1) / 2;
+      const Number centred = cast({integer - middle, DType::s64}, out.dtype);
+      return cast(cast(centred * one.scale, out.dtype) + one.zero, out.dtype);
+    }
+    if (rule.difference == Difference::exact)
+      return cast((Number{integer, DType::s64} - one.zero) * one.scale, out.dtype);
+    const Number zero = scales.literal ? one.zero : cast(one.zero, out.dtype);
+    return cast((cast({integer, DType::s64}, out.dtype) - zero) * one.scale, out.dtype);
   }
   Status run(const Run& run) const {
-    for (int64_t row = 0; row < rows; ++row) {
-      const Range range = Range::of(run.in<float>(0) + row * columns, columns);
-      if (asymmetric) {
-        const numerics::Affine q = choose(range);
-        run.out<double>(0)[row] = static_cast<double>(q.scale);
-        run.out<int64_t>(1)[row] = q.zero_point;
-      } else {
-        run.out<float>(0)[row] = std::max(std::max(-range.min, range.max), 1e-5f) / 127.0f;
-        run.out<float>(1)[row] = 0;
+    const Limits range = limits_of(run);
+    const bool single = scales.all_f32() && out.dtype == DType::f32 && rule.rounding != Rounding::midpoint &&
+                        bits(in.dtype) <= 16;  // differences are exact in f32
+    each_piece(run, scales, numel(in.shape), [&](const Scales::One& one, int64_t first, int64_t count) {
+      int64_t q[kBlock];
+      double x[kBlock];
+      read_integers(Block::of(in), run.inputs[0], first, count, q);
+      const float scale = as<float>(one.scale), zero = as<float>(one.zero);
+      for (int64_t i = 0; i < count; ++i)
+        x[i] = single ? static_cast<double>((static_cast<float>(q[i]) - zero) * scale)
+                      : dequantize(q[i], one, range).value;
+      write_numbers(Block::of(out), run.out(), first, count, x);
+    });
+    return {};
+  }
+};
+
+// (clamp(round(x * (1 / s)) + z) - z) * s per channel, all in f32.
+struct FakeQuantize : Affine {
+  static Result<FakeQuantize> make(const NodeView& view) {
+    QUOIN_TRY(Affine affine, Affine::of(view));
+    return FakeQuantize{std::move(affine)};
+  }
+  Status run(const Run& run) const {
+    each_piece(run, scales, numel(in.shape), [&](const Scales::One& one, int64_t first, int64_t count) {
+      const Step<float> step({cast(one.scale, DType::f32), one.zero}, limits);
+      for (int64_t i = first; i < first + count; ++i) {
+        const float q = step.quantize(run.in<float>(0)[i], Rounding::after);
+        const auto low = static_cast<float>(limits.low), high = static_cast<float>(limits.high);
+        // A NaN stays one.
+        run.out<float>()[i] = (std::min(std::max(q, low), high) - step.zero) * step.scale;
       }
-    }
+    });
     return {};
   }
 };
@@ -183,23 +256,23 @@ struct ChooseTokens : KernelBase {
 }  // namespace
 
 Rows decomposed_rows() {
-  Rows rows;
-  for (const char* op :
-       {"quantized_decomposed.quantize_per_tensor.default", "quantized_decomposed.quantize_per_tensor.tensor",
-        "quantized_decomposed.quantize_per_channel.default", "quantized_decomposed.quantize_per_channel_group.default",
-        "quantized_decomposed.quantize_per_token.default"})
-    rows.push_back(exact_row<Quantize>(op));
-  for (const char* op :
-       {"quantized_decomposed.dequantize_per_tensor.default", "quantized_decomposed.dequantize_per_tensor.tensor",
-        "quantized_decomposed.dequantize_per_channel.default",
-        "quantized_decomposed.dequantize_per_channel_group.default",
-        "quantized_decomposed.dequantize_per_token.default"})
-    rows.push_back(exact_row<Dequantize>(op));
-  rows.push_back(float_row<ChooseTensor>("quantized_decomposed.choose_qparams.tensor"));
-  rows.push_back(float_row<ChooseTensor>("quantized_decomposed.choose_qparams_symmetric.tensor"));
-  rows.push_back(float_row<ChooseTokens>("quantized_decomposed.choose_qparams_per_token.default"));
-  rows.push_back(float_row<ChooseTokens>("quantized_decomposed.choose_qparams_per_token_asymmetric.default"));
-  return rows;
+  return {
+      exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.default"),
+      exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.tensor"),
+      exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.tensor2"),
+      exact_row<Quantize>("quantized_decomposed.quantize_per_channel.default"),
+      exact_row<Quantize>("quantized_decomposed.quantize_per_channel_group.default"),
+      exact_row<Quantize>("quantized_decomposed.quantize_per_token.default"),
+      exact_row<Quantize>("torchao.quantize_affine.default"),
+      exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.default"),
+      exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.tensor"),
+      exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.tensor2"),
+      exact_row<Dequantize>("quantized_decomposed.dequantize_per_channel.default"),
+      exact_row<Dequantize>("quantized_decomposed.dequantize_per_channel_group.default"),
+      exact_row<Dequantize>("quantized_decomposed.dequantize_per_token.default"),
+      exact_row<Dequantize>("torchao.dequantize_affine.default"),
+      exact_row<FakeQuantize>("quantized_decomposed.fake_quant_per_channel.default"),
+  };
 }
 
 }  // namespace quoin::kernels

@@ -202,32 +202,17 @@ double number_at(DType dtype, const void* data, int64_t index) {
   return out;
 }
 
-Result<ScaleIndex> ScaleIndex::of(const TensorType& type) {
-  const QParams& q = *type.qparams;
-  const auto count = static_cast<int64_t>(q.scale.size());
-  const int64_t elements = numel(type.shape), columns = type.shape.empty() ? 1 : type.shape.back();
-  ScaleIndex out{1, count};
-  int64_t expected = 1;
-  if (q.scheme == Scheme::per_channel) {
-    if (q.axis < 0 || static_cast<size_t>(q.axis) >= type.shape.size())
-      return fail(Code::model, "channel axis {} of {}", q.axis, to_string(type.shape));
-    for (size_t i = static_cast<size_t>(q.axis) + 1; i < type.shape.size(); ++i) out.inner *= type.shape[i];
-    expected = type.shape[static_cast<size_t>(q.axis)];
-  } else if (q.scheme == Scheme::per_token) {
-    out.inner = std::max<int64_t>(columns, 1);
-    expected = elements / out.inner;
-  } else if (q.scheme == Scheme::per_group) {
-    out.inner = static_cast<int64_t>(q.group);
-    if (out.inner < 1 || columns % out.inner != 0)
-      return fail(Code::unsupported, "groups of {} do not divide the last dim of {}", q.group, to_string(type.shape));
-    expected = elements / out.inner;
+double rounded(DType dtype, double value) {
+  switch (dtype) {
+    case DType::f32:
+      return static_cast<double>(static_cast<float>(value));
+    case DType::f16:
+      return static_cast<double>(Half::from(value));
+    case DType::bf16:
+      return static_cast<double>(BFloat::from(value));
+    default:
+      return value;
   }
-  out.inner = std::max<int64_t>(out.inner, 1);
-  if (count != expected && elements != 0)
-    return fail(Code::model, "{} scales for {}, expected {}", count, to_string(type.shape), expected);
-  if (!q.zero_point.empty() && q.zero_point.size() != q.scale.size())
-    return fail(Code::model, "{} zero points for {} scales", q.zero_point.size(), q.scale.size());
-  return out;
 }
 
 Result<Converter> Converter::make(const TensorType& from, const TensorType& to) {
@@ -237,10 +222,10 @@ Result<Converter> Converter::make(const TensorType& from, const TensorType& to) 
   const bool same_numbers = !from.qparams == !to.qparams && (!from.qparams || *from.qparams == *to.qparams);
   if (from.dtype == to.dtype && same_numbers) return out;
   if (from.qparams) {
-    QUOIN_TRY(out.from_scale_, ScaleIndex::of(from));
+    QUOIN_TRY(out.from_scale_, check_scales(*from.qparams, from.shape));
   }
   if (to.qparams) {
-    QUOIN_TRY(out.to_scale_, ScaleIndex::of(to));
+    QUOIN_TRY(out.to_scale_, check_scales(*to.qparams, to.shape));
   }
   if (from.qparams && to.qparams && from.qparams->scale.size() == 1 && to.qparams->scale.size() == 1)
     out.path_ = Path::rescale;
@@ -268,21 +253,23 @@ void Converter::scaled(const void* from, void* to, int64_t first, int64_t count)
   if (from_.qparams) {
     const QParams& q = *from_.qparams;
     read_integers(Block::of(from_), from, first, count, integers);
-    for (int64_t i = 0; i < count; ++i) {
-      const auto at = static_cast<size_t>(from_scale_(first + i));
-      numbers[i] = static_cast<double>(
-          numerics::dequantize(static_cast<int32_t>(integers[i]), q.scale[at], q.zero_point_at(at)));
-    }
+    from_scale_.runs(first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
+      const float step = q.scale[static_cast<size_t>(scale)];
+      const int32_t zero = q.zero_point_at(static_cast<size_t>(scale));
+      for (int64_t i = begin - first; i < begin - first + size; ++i)
+        numbers[i] = static_cast<double>(numerics::dequantize(static_cast<int32_t>(integers[i]), step, zero));
+    });
   } else {
     read_numbers(Block::of(from_), from, first, count, numbers);
   }
   if (!to_.qparams) return write_numbers(Block::of(to_), to, first, count, numbers);
   const QParams& q = *to_.qparams;
-  for (int64_t i = 0; i < count; ++i) {
-    const auto at = static_cast<size_t>(to_scale_(first + i));
-    integers[i] =
-        numerics::quantize(static_cast<float>(numbers[i]), 1.0f / q.scale[at], q.zero_point_at(at), q.qmin, q.qmax);
-  }
+  to_scale_.runs(first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
+    const float inverse = 1.0f / q.scale[static_cast<size_t>(scale)];
+    const int32_t zero = q.zero_point_at(static_cast<size_t>(scale));
+    for (int64_t i = begin - first; i < begin - first + size; ++i)
+      integers[i] = numerics::quantize(static_cast<float>(numbers[i]), inverse, zero, q.qmin, q.qmax);
+  });
   write_integers(Block::of(to_), to, first, count, integers);
 }
 

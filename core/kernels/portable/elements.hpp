@@ -4,7 +4,7 @@
 
 #include <quoin/abi.h>
 
-#include "ops/tensor.hpp"
+#include "ops/scale_layout.hpp"
 
 namespace quoin::kernels {
 
@@ -22,14 +22,8 @@ void write_numbers(const Block& block, void* data, int64_t first, int64_t count,
 // One element; for small tensors and indices.
 int64_t integer_at(DType dtype, const void* data, int64_t index);
 double number_at(DType dtype, const void* data, int64_t index);
-
-// Which scale belongs to element i of a dense tensor: (i / inner) % count.
-struct ScaleIndex {
-  int64_t inner = 1, count = 1;
-  int64_t operator()(int64_t i) const { return count == 1 ? 0 : (i / inner) % count; }
-  // Errors (model): counts that do not fit the shape.
-  static Result<ScaleIndex> of(const TensorType& type);
-};
+// The nearest value of a floating type (half to even; f16 and bf16 through f32); other types: the value itself.
+double rounded(DType dtype, double value);
 
 // Makes elements of type `to` from elements of type `from`; the shapes have equal sizes.
 //   equal types                  bytes are copied
@@ -51,7 +45,7 @@ class Converter {
 
   Path path_ = Path::copy;
   TensorType from_, to_;
-  ScaleIndex from_scale_, to_scale_;
+  ScaleLayout from_scale_, to_scale_;
 };
 
 }  // namespace quoin::kernels

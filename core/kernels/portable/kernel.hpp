@@ -169,6 +169,7 @@ Rows moving_rows();
 Rows indexing_rows();
 Rows creation_rows();
 Rows decomposed_rows();
+Rows choose_qparams_rows();
 Rows typed_rows();
 
 }  // namespace quoin::kernels

@@ -29,8 +29,8 @@ void store_integer(DType dtype, void* out, int64_t index, int32_t value) {
 }
 
 Result<Centered> Centered::of(const TensorType& type) {
-  QUOIN_TRY(const ScaleIndex index, ScaleIndex::of(type));
-  return Centered{type, index};
+  QUOIN_TRY(const ScaleLayout layout, check_scales(*type.qparams, type.shape));
+  return Centered{type, layout};
 }
 
 void Centered::read(const quoin_host& host, const void* data, Word* out) const {
@@ -40,9 +40,10 @@ void Centered::read(const quoin_host& host, const void* data, Word* out) const {
     for (int64_t first = begin; first < end; first += kBlock) {
       const int64_t size = std::min(kBlock, end - first);
       read_integers(Block::of(type), data, first, size, block);
-      for (int64_t i = 0; i < size; ++i)
-        out[first + i] =
-            static_cast<Word>(block[i] - type.qparams->zero_point_at(static_cast<size_t>(index(first + i))));
+      layout.runs(first, first + size, [&](int64_t scale, int64_t from, int64_t run) {
+        const int32_t zero = type.qparams->zero_point_at(static_cast<size_t>(scale));
+        for (int64_t i = from; i < from + run; ++i) out[i] = static_cast<Word>(block[i - first] - zero);
+      });
     }
   });
 }

@@ -26,10 +26,10 @@ T dot(const T* a, const T* b, int64_t count) {
   return sum;
 }
 
-// out[i] = q - zero point, as a Word. `scale_index` finds the zero point of each element.
+// out[i] = q - zero point, as a Word.
 struct Centered {
   TensorType type;
-  ScaleIndex index;
+  ScaleLayout layout;
   static Result<Centered> of(const TensorType& type);
   int64_t count() const { return numel(type.shape); }
   void read(const quoin_host& host, const void* data, Word* out) const;

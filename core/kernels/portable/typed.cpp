@@ -70,7 +70,7 @@ struct LinearDynamic : KernelBase {
     const auto& scales = w.type.qparams->scale;
     float sum = 0;
     for (int64_t k = 0; k < inner; k += group) {
-      const auto at = static_cast<size_t>(w.index(output * inner + k));
+      const auto at = static_cast<size_t>(w.layout(output * inner + k));
       sum += numerics::dequantize_product(static_cast<int32_t>(dot(x + k, weight + k, group)), scale, scales[at]);
     }
     return sum;

@@ -300,6 +300,7 @@ Rows unary_rows() {
       number_row<NumberMap<Power>>("aten.pow.Tensor_Scalar"),
       number_row<LogicalNot>("aten.logical_not.default"),
       exact_row<Cast>("aten.to.dtype"),
+      exact_row<Cast>("quantized_decomposed.convert_element_type.no_fuse"),
   };
   for (const char* op : {"aten.relu.default", "aten.relu6.default", "aten.hardtanh.default", "aten.clamp.default",
                          "aten.clamp_min.default", "aten.clamp_max.default"}) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.hpp"
+#include "ops/integer_range.hpp"
 
 namespace quoin::table {
 namespace {
@@ -93,6 +94,27 @@ Status expect_shape(const TensorType* type, const Shape& shape, std::string_view
 Status expect_integer(const TensorType& type, std::string_view what) {
   if (type.dtype != DType::s64 && type.dtype != DType::s32)
     return fail(Code::model, "{} must be s64 or s32, found {}", what, name(type.dtype));
+  return {};
+}
+
+Status expect_real(const TensorType& type, std::string_view what) {
+  if (type.dtype != DType::f32 && type.dtype != DType::f16 && type.dtype != DType::bf16)
+    return fail(Code::model, "{} must be f32, f16 or bf16, found {}", what, name(type.dtype));
+  return {};
+}
+
+Status expect_storage(DType dtype) {
+  if (dtype == DType::s8 || dtype == DType::u8 || dtype == DType::s16 || dtype == DType::u16 || dtype == DType::s32)
+    return {};
+  return fail(Code::unsupported, "storage type {} (known: s8, u8, s16, u16, s32)", name(dtype));
+}
+
+Status expect_limits(const Attrs& attrs, DType storage) {
+  const IntegerRange all = integer_range(storage);
+  const int64_t low = has(attrs, "quant_min") ? get_int(attrs, "quant_min") : all.low;
+  const int64_t high = has(attrs, "quant_max") ? get_int(attrs, "quant_max") : all.high;
+  if (low >= high || low < all.low || high > all.high)
+    return fail(Code::model, "range {}..{} does not fit {}", low, high, name(storage));
   return {};
 }
 

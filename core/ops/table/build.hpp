@@ -44,6 +44,10 @@ Result<DType> dtype_attr(const Attrs& attrs, std::string_view name);
 Status expect_rank(const TensorType& type, size_t rank, std::string_view what);
 Status expect_shape(const TensorType* type, const Shape& shape, std::string_view what);  // null passes
 Status expect_integer(const TensorType& type, std::string_view what);                    // s32 or s64: indices
+Status expect_real(const TensorType& type, std::string_view what);                       // f32, f16 or bf16
+Status expect_storage(DType dtype);                                                      // of quantized numbers
+// quant_min and quant_max, where given, lie in what `storage` holds. Error (model).
+Status expect_limits(const Attrs& attrs, DType storage);
 
 // One spatial dim of a convolution or pooling window.
 struct Window {
@@ -67,5 +71,6 @@ Rows moving();
 Rows indexing();
 Rows creation();
 Rows quantization();
+Rows affine();
 
 }  // namespace quoin::table

@@ -7,28 +7,16 @@
 namespace quoin::table {
 namespace {
 
-Status expect_storage(DType dtype) {
-  if (dtype == DType::s8 || dtype == DType::u8 || dtype == DType::s16 || dtype == DType::u16 || dtype == DType::s32)
-    return {};
-  return fail(Code::unsupported, "storage type {} (known: s8, u8, s16, u16, s32)", name(dtype));
-}
-
 // Storage type of the attributes, with a range that fits it.
 Result<DType> storage(const Attrs& attrs) {
   QUOIN_TRY(const DType dtype, dtype_attr(attrs, "dtype"));
   QUOIN_CHECK(expect_storage(dtype));
-  if (!has(attrs, "quant_min")) return dtype;
-  const int64_t low = get_int(attrs, "quant_min"), high = get_int(attrs, "quant_max");
-  const bool is_signed = dtype != DType::u8 && dtype != DType::u16;
-  const int64_t steps = int64_t{1} << bits(dtype);
-  if (low >= high || low < (is_signed ? -steps / 2 : 0) || high > (is_signed ? steps / 2 : steps) - 1)
-    return fail(Code::model, "range {}..{} does not fit {}", low, high, name(dtype));
+  QUOIN_CHECK(expect_limits(attrs, dtype));
   return dtype;
 }
 
 Types quantized(Operands operands, const Attrs& attrs) {
-  if (!is_floating(operands[0]->dtype))
-    return fail(Code::model, "input must be f32, found {}", name(operands[0]->dtype));
+  QUOIN_CHECK(expect_real(*operands[0], "input"));
   QUOIN_TRY(const DType dtype, storage(attrs));
   return one(dtype, operands[0]->shape);
 }
@@ -37,18 +25,17 @@ Types dequantized(Operands operands, const Attrs& attrs, const char* out_key = "
   QUOIN_TRY(const DType dtype, storage(attrs));
   if (operands[0]->dtype != dtype)
     return fail(Code::model, "input is {}, but dtype says {}", name(operands[0]->dtype), name(dtype));
-  DType out = DType::f32;
-  if (has(attrs, out_key)) {
-    QUOIN_TRY(out, dtype_attr(attrs, out_key));
-  }
-  if (out != DType::f32) return fail(Code::unsupported, "dequantizing to {} (known: f32)", name(out));
+  if (!has(attrs, out_key)) return one(DType::f32, operands[0]->shape);
+  QUOIN_TRY(const DType out, dtype_attr(attrs, out_key));
+  QUOIN_CHECK(expect_real({out, {}, nullptr}, out_key));
   return one(out, operands[0]->shape);
 }
 
 Status expect_scalars(Operands operands) {
   for (size_t i = 1; i < operands.size(); ++i)
     if (operands[i] != nullptr && numel(operands[i]->shape) != 1)
-      return fail(Code::model, "scale and zero_point must have one element, found {}", to_string(operands[i]->shape));
+      return fail(Code::model, "scale, zero_point and limits must have one element, found {}",
+                  to_string(operands[i]->shape));
   return {};
 }
 
@@ -93,10 +80,14 @@ Types chosen(const Shape& shape, DType scale, DType zero_point) {
 }
 Types infer_choose_tensor(Operands operands, const Attrs& attrs) {
   QUOIN_CHECK(storage(attrs));
+  QUOIN_CHECK(expect_real(*operands[0], "input"));
   if (numel(operands[0]->shape) == 0) return fail(Code::model, "input {} is empty", to_string(operands[0]->shape));
   return chosen({1}, DType::f64, DType::s64);
 }
 Types infer_choose_token(Operands operands, const Attrs& attrs, DType scale, DType zero_point) {
+  QUOIN_CHECK(expect_real(*operands[0], "input"));
+  if (!operands[0]->shape.empty() && operands[0]->shape.back() == 0)
+    return fail(Code::model, "the tokens of {} are empty", to_string(operands[0]->shape));
   QUOIN_TRY(const DType dtype, storage(attrs));
   if (dtype != DType::s8) return fail(Code::unsupported, "tokens quantize to s8, found {}", name(dtype));
   QUOIN_TRY(const Shape tokens, token_shape(operands[0]->shape));
@@ -135,12 +126,16 @@ Rows per_tensor() {
     return dequantized(o, a);
   };
   const std::vector<Slot> slots{in("input"), in("scale"), in("zero_point")};
+  const std::vector<Slot> all_slots{in("input"), in("scale"), in("zero_point"), in("quant_min"), in("quant_max")};
   return {
       op("quantized_decomposed.quantize_per_tensor.default", {in("input")}, attrs, quantize, kElementwise),
       op("quantized_decomposed.quantize_per_tensor.tensor", slots, range_attrs({}), quantize),
       op("quantized_decomposed.dequantize_per_tensor.default", {in("input")}, with(attrs, maybe(text("out_dtype"))),
          dequantize, kElementwise),
       op("quantized_decomposed.dequantize_per_tensor.tensor", slots, with(range_attrs({}), maybe(text("out_dtype"))),
+         dequantize),
+      op("quantized_decomposed.quantize_per_tensor.tensor2", all_slots, {text("dtype")}, quantize),
+      op("quantized_decomposed.dequantize_per_tensor.tensor2", all_slots, {text("dtype"), maybe(text("out_dtype"))},
          dequantize),
       results(2, op("quantized_decomposed.choose_qparams.tensor", {in("input")}, with(range_attrs({}), number("eps")),
                     infer_choose_tensor)),
@@ -164,6 +159,14 @@ Rows per_axis() {
            QUOIN_CHECK(expect_channels(o, a));
            return dequantized(o, a);
          }),
+      op("quantized_decomposed.fake_quant_per_channel.default", {in("input"), in("scales"), in("zero_points")},
+         {integer("axis"), integer("quant_min"), integer("quant_max")},
+         [](Operands o, const Attrs& a) -> Types {
+           QUOIN_CHECK(expect_channels(o, a));
+           if (o[0]->dtype != DType::f32) return fail(Code::model, "input must be f32, found {}", name(o[0]->dtype));
+           QUOIN_CHECK(expect_limits(a, DType::s32));
+           return same_as_first(o, a);
+         }),
       op("quantized_decomposed.quantize_per_channel_group.default", {in("input"), in("scales"), in("zero_points")},
          with(range_attrs({}), integer("group_size", 128)),
          [](Operands o, const Attrs& a) -> Types {
@@ -180,11 +183,17 @@ Rows per_axis() {
 }
 
 Rows per_token() {
+  const auto asymmetric = [](Operands o, const Attrs& a) { return infer_choose_token(o, a, DType::f64, DType::s64); };
   return {
       results(2, op("quantized_decomposed.choose_qparams_per_token_asymmetric.default", {in("input")}, {text("dtype")},
-                    [](Operands o, const Attrs& a) { return infer_choose_token(o, a, DType::f64, DType::s64); })),
+                    asymmetric)),
+      results(2, op("quantized_decomposed._choose_qparams_per_token_asymmetric_impl.default", {in("input")},
+                    {text("dtype")}, asymmetric)),
       results(2, op("quantized_decomposed.choose_qparams_per_token.default", {in("input")}, {text("dtype")},
-                    [](Operands o, const Attrs& a) { return infer_choose_token(o, a, DType::f32, DType::f32); })),
+                    [](Operands o, const Attrs& a) {
+                      const DType scale = o[0]->dtype == DType::bf16 ? DType::bf16 : DType::f32;
+                      return infer_choose_token(o, a, scale, scale);
+                    })),
       op("quantized_decomposed.quantize_per_token.default", {in("input"), in("scales"), in("zero_points")},
          range_attrs({}),
          [](Operands o, const Attrs& a) -> Types {
@@ -202,6 +211,12 @@ Rows per_token() {
 
 Rows typed() {
   return {
+      // A change of element type that must not be fused away.
+      op("quantized_decomposed.convert_element_type.no_fuse", {in("input")}, {text("dtype")},
+         [](Operands o, const Attrs& a) -> Types {
+           QUOIN_TRY(const DType dtype, dtype_attr(a, "dtype"));
+           return one(dtype, o[0]->shape);
+         }),
       op("quoin.quantize.default", {in("input")}, {}, same_as_first, kElementwise),
       op("quoin.dequantize.default", {in("input")}, {}, same_as_first, kElementwise),
       op("quoin.requantize.default", {in("input")}, {}, same_as_first, kElementwise),
