@@ -41,6 +41,8 @@ struct Verb {
 std::span<const Verb> verbs();
 
 Verb quantize_verb();
+Verb calibrate_verb();
+Verb export_verb();
 Verb run_verb();
 Verb eval_verb();
 Verb bench_verb();

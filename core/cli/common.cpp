@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <filesystem>
 #include <iostream>
 
 #include "program/file.hpp"
@@ -62,6 +63,25 @@ Result<std::string> model_of(const Invocation& call, const recipe::Recipe& recip
 }
 
 Status check_strict(const Invocation& call) { return call.has("strict") ? call.diagnostics.strict() : Status{}; }
+
+Status check_outputs(const Invocation& call, const std::string& model) {
+  const std::vector<std::pair<std::string, std::string>> files = {{"the model", model},
+                                                                  {"the recipe", call.text("recipe")},
+                                                                  {"--output", call.text("output")},
+                                                                  {"--report", call.text("report")},
+                                                                  {"--dot", call.text("dot")},
+                                                                  {"--svg", call.text("svg")}};
+  const auto normal = [](const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); };
+  for (size_t i = 0; i < files.size(); ++i)
+    for (size_t j = std::max<size_t>(i + 1, 2); j < files.size(); ++j) {
+      const auto& [name, path] = files[i];
+      const auto& [other_name, other] = files[j];
+      if (!path.empty() && !other.empty() && normal(path) == normal(other))
+        return fail(
+            Error{Code::usage, fmt::format("{} and {} are one file", name, other_name), path, "name another file"});
+    }
+  return {};
+}
 
 void print(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << std::endl; }
 

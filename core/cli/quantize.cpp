@@ -16,6 +16,8 @@ void add_options(po::options_description& options) {
   options.add_options()("model", po::value<std::string>()->value_name("FILE"), "the trained model (.pt2 or .onnx)")(
       "output,o", po::value<std::string>()->value_name("FILE"), "the program to write")(
       "report", po::value<std::string>()->value_name("FILE"), "also write a one-page HTML report")(
+      "calibration", po::value<std::string>()->value_name("FILE"),
+      "use what `quoin calibrate` has written; the data is not read")(
       "dry-run", "do everything except writing the program: placement, reasons, final size");
   add_recipe_options(options);
 }
@@ -37,6 +39,7 @@ Json summary_json(const QuantizeSummary& summary, const flow::Quantized& result,
           {"program", summary.program},
           {"sizes", {{"model_bytes", summary.model_bytes}, {"program_bytes", summary.program_bytes}}},
           {"samples", result.samples},
+          {"calibration", result.calibration},
           {"times", stage_json(result.times)},
           {"seconds", summary.seconds},
           {"peak_rss_mb", static_cast<double>(summary.peak_rss) / 1e6},
@@ -53,36 +56,20 @@ void print_summary(const QuantizeSummary& summary, const flow::Quantized& result
   std::vector<std::string> times;
   for (const flow::StageTime& time : result.times) times.push_back(fmt::format("{} {:.2f}", time.stage, time.seconds));
   std::cout << fmt::format("{:.2f} s: {}\n", summary.seconds, join(times, ", "));
-  std::cout << fmt::format("{}, {} thread(s), {} samples, peak memory {}\n", summary.isa, summary.threads,
-                           result.samples, human_bytes(summary.peak_rss));
+  const std::string from = result.calibration.empty() ? "" : " (calibration skipped: from " + result.calibration + ")";
+  std::cout << fmt::format("{}, {} thread(s), {} samples{}, peak memory {}\n", summary.isa, summary.threads,
+                           result.samples, from, human_bytes(summary.peak_rss));
   std::cout << fmt::format("{} {} -> {} {}\n", summary.model, human_bytes(summary.model_bytes),
                            summary.program.empty() ? "(dry run, nothing written)" : summary.program,
                            human_bytes(summary.program_bytes));
-}
-
-// Writing may replace an old program or report, never the model, the recipe or each other.
-Status check_outputs(const Invocation& call, const std::string& model) {
-  const std::vector<std::pair<std::string, std::string>> files = {{"the model", model},
-                                                                  {"the recipe", call.text("recipe")},
-                                                                  {"--output", call.text("output")},
-                                                                  {"--report", call.text("report")}};
-  const auto normal = [](const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); };
-  for (size_t i = 0; i < files.size(); ++i)
-    for (size_t j = std::max<size_t>(i + 1, 2); j < files.size(); ++j) {
-      const auto& [name, path] = files[i];
-      const auto& [other_name, other] = files[j];
-      if (!path.empty() && !other.empty() && normal(path) == normal(other))
-        return fail(
-            Error{Code::usage, fmt::format("{} and {} are one file", name, other_name), path, "name another file"});
-    }
-  return {};
 }
 
 Status run(Invocation& call) {
   const auto begin = std::chrono::steady_clock::now();
   if (!call.has("output") && !call.has("dry-run"))
     return fail(Error{Code::usage, "no output named", {}, "add -o program.quoin, or --dry-run"});
-  QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
+  QUOIN_TRY(recipe::Recipe recipe, recipe_of(call, {}));
+  if (call.has("calibration")) recipe.quantize.calibrate.state = call.text("calibration");
   QUOIN_TRY(const std::string model, model_of(call, recipe));
   QUOIN_CHECK(check_outputs(call, model));
   QUOIN_TRY(const auto context, context_of(call, recipe));
@@ -91,6 +78,7 @@ Status run(Invocation& call) {
   progress.finish();
   QUOIN_TRY(const std::vector<std::byte> bytes, program::serialize(result.lowered.model));
   QUOIN_CHECK(check_strict(call));
+  if (call.has("strict")) QUOIN_CHECK(check_intended(result.annotations, &result.lowered.placement));
 
   QuantizeSummary summary;
   summary.model = model;

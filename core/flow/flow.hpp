@@ -12,7 +12,7 @@
 #include "host/services.hpp"
 #include "import/import.hpp"
 #include "lower/lower.hpp"
-#include "quantize/quantize.hpp"
+#include "quantize/calibration.hpp"
 #include "recipe/recipe.hpp"
 #include "runtime/executable.hpp"
 
@@ -24,6 +24,7 @@ struct Context {
   host::Registry registry;
   kernels::KernelSet kernels;                            // of every opened plugin, then the portable set
   std::vector<std::shared_ptr<host::Backend>> backends;  // in recipe order
+  passes::Registry passes;                               // an application adds its own before it runs a flow
 };
 // Opens the plugins that the recipe names; a recipe that names none opens all usable ones if `open_all` (running a
 // model without a recipe). What plugins log lands in `diagnostics`, which must outlive the context.
@@ -46,6 +47,35 @@ struct Annotated {
 Result<Annotated> annotate(const std::string& model, const recipe::Recipe& recipe, Context& context,
                            Diagnostics& diagnostics);
 
+// Only the calibration of the main job, to save, resume and join it.
+struct CalibrateOptions {
+  std::optional<quantize::SampleRange> samples;  // none: those behind the last one of `resume`; all, without it
+  std::string resume;                            // a saved calibration to go on from; "": none
+  std::vector<std::string> merge;                // saved ones to join; without samples and resume nothing is run
+};
+struct CalibrationRun {
+  quantize::Calibration calibration;
+  size_t ran = 0;        // samples of this run
+  bool stopped = false;  // by the user, after `ran` samples; resume with what there is
+};
+// Errors: those of annotate and of calibration; data: a saved calibration for something else, a sample counted twice,
+// observers that cannot be joined; usage: samples that the data lacks.
+Result<CalibrationRun> calibrate(const std::string& model, const recipe::Recipe& recipe, Context& context,
+                                 const CalibrateOptions& options, Progress* progress, Diagnostics& diagnostics);
+
+// The first half of the main job: import, annotate, calibrate, convert. With no quantizers in the recipe: the imported
+// graph, which is in float or, of a model that is quantized already, QDQ.
+struct Qdq {
+  ir::Graph graph;
+  quantize::Annotations annotations;
+  std::vector<std::string> outputs;  // names of the graph outputs in the imported model; those of the graph may differ
+  std::vector<StageTime> times;
+  size_t samples = 0;
+  std::string calibration;  // file that the calibration was taken from; "": measured
+};
+Result<Qdq> quantize_qdq(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
+                         Diagnostics& diagnostics);
+
 // The main job. With no quantizers in the recipe: a float program.
 struct Quantized {
   ir::Graph graph;  // typed
@@ -53,6 +83,7 @@ struct Quantized {
   lower::Lowered lowered;
   std::vector<StageTime> times;
   size_t samples = 0;
+  std::string calibration;  // file that the calibration was taken from; "": measured
 };
 Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
                            Diagnostics& diagnostics);

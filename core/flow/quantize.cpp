@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "flow/calibrate.hpp"
 #include "flow/lower_float.hpp"
 #include "ops/abi_read.hpp"
 #include "ops/abi_view.hpp"
@@ -47,16 +48,7 @@ Result<quantize::Annotations> annotate_graph(ir::Graph& graph, const recipe::Rec
     QUOIN_TRY(auto backend, context.registry.open(config.plugin));
     assignments.push_back({std::move(backend), config});
   }
-  return quantize::annotate(graph, assignments, diagnostics);
-}
-
-std::vector<data::InputSpec> graph_inputs(const ir::Graph& graph) {
-  std::vector<data::InputSpec> specs;
-  for (const ir::ValueId id : graph.inputs()) {
-    const ir::Value& value = graph.value(id);
-    specs.push_back({value.name, value.type.dtype, value.type.shape});
-  }
-  return specs;
+  return quantize::annotate(graph, assignments, diagnostics, {context.passes, recipe.quantize.passes});
 }
 
 std::vector<std::string> output_names(const ir::Graph& graph) {
@@ -77,11 +69,6 @@ void restore_output_names(program::Graph& graph, const std::vector<std::string>&
     if (holder != graph.values.end()) holder->name = output.name;
     output.name = names[i];
   }
-}
-
-Result<std::unique_ptr<data::Dataset>> calibration_data(const ir::Graph& graph, const recipe::Recipe& recipe) {
-  if (recipe.quantize.calibrate.data.path.empty()) return std::unique_ptr<data::Dataset>();
-  return data::open_dataset(recipe.quantize.calibrate.data, graph_inputs(graph));
 }
 
 Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& context) {
@@ -112,9 +99,11 @@ Status check_params(const Attrs& attrs, const std::vector<std::shared_ptr<host::
   return {};
 }
 
-Result<lower::Lowered> lower_graph(const ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
+// Nodes in float get the form that the plugins want, too: annotate rewrites only those to be quantized.
+Result<lower::Lowered> lower_graph(ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
                                    Diagnostics& diagnostics) {
   QUOIN_TRY(lower::Options options, lower_options(recipe, context));
+  for (const auto& backend : options.order) QUOIN_CHECK(quantize::run_passes(graph, *backend, context.passes));
   Attrs attrs;
   for (const auto& [key, value] : recipe.lower.params)
     attrs.emplace(key, std::visit([](const auto& scalar) { return Attr(scalar); }, value));
@@ -124,26 +113,18 @@ Result<lower::Lowered> lower_graph(const ir::Graph& graph, const recipe::Recipe&
   return lower::lower(graph, options, context.kernels, context.services->table(), diagnostics);
 }
 
-// From the annotated float graph to the typed one; fills the stage times and the number of samples.
-Result<ir::Graph> quantize_graph(const ir::Graph& graph, const recipe::Recipe& recipe, Context& context, Quantized& out,
+// From the annotated float graph to the QDQ graph; fills the stage times and the number of samples.
+Result<ir::Graph> quantize_graph(const ir::Graph& graph, const recipe::Recipe& recipe, Context& context, Qdq& out,
                                  Stopwatch& watch, Progress* progress, Diagnostics& diagnostics) {
-  const quantize::ObserverDefaults defaults = [&] {
-    quantize::ObserverDefaults chosen;
-    const recipe::Calibrate& calibrate = recipe.quantize.calibrate;
-    if (!calibrate.observer.empty()) chosen.activation = calibrate.observer;
-    chosen.params = calibrate.observer_params;
-    return chosen;
-  }();
   watch.start("prepare");
-  QUOIN_TRY(quantize::Prepared prepared, quantize::prepare(graph, out.annotations, defaults));
-  QUOIN_TRY(const std::unique_ptr<data::Dataset> dataset, calibration_data(graph, recipe));
-  out.samples = dataset ? dataset->size() : 0;
+  QUOIN_TRY(quantize::Prepared prepared, quantize::prepare(graph, out.annotations, observer_defaults(recipe)));
   watch.start("calibrate");
-  QUOIN_CHECK(quantize::calibrate(graph, prepared, dataset.get(), context.kernels, context.services->table(), progress,
-                                  diagnostics));
+  QUOIN_TRY(const CalibrationStage stage,
+            calibrate_by_recipe(graph, prepared, recipe, context, progress, diagnostics));
+  out.samples = stage.samples;
+  out.calibration = stage.from;
   watch.start("convert");
-  QUOIN_TRY(const ir::Graph qdq, quantize::convert(graph, prepared, diagnostics));
-  return quantize::to_typed(qdq, diagnostics);
+  return quantize::convert(graph, prepared, diagnostics);
 }
 
 }  // namespace
@@ -155,21 +136,33 @@ Result<Annotated> annotate(const std::string& model, const recipe::Recipe& recip
   return Annotated{std::move(graph), std::move(annotations)};
 }
 
-Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
-                           Diagnostics& diagnostics) {
-  Quantized out;
+Result<Qdq> quantize_qdq(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
+                         Diagnostics& diagnostics) {
+  Qdq out;
   Stopwatch watch(out.times, progress);
   watch.start("import");
   QUOIN_TRY(out.graph, import_clean(model, recipe, context, diagnostics));
+  out.outputs = output_names(out.graph);
   watch.start("annotate");
   QUOIN_TRY(out.annotations, annotate_graph(out.graph, recipe, context, diagnostics));
-  const std::vector<std::string> names = output_names(out.graph);
   if (!recipe.quantize.quantizers.empty()) {
     QUOIN_TRY(out.graph, quantize_graph(out.graph, recipe, context, out, watch, progress, diagnostics));
   }
+  watch.stop();
+  return out;
+}
+
+Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
+                           Diagnostics& diagnostics) {
+  QUOIN_TRY(Qdq qdq, quantize_qdq(model, recipe, context, progress, diagnostics));
+  Quantized out{std::move(qdq.graph), std::move(qdq.annotations), {}, std::move(qdq.times), qdq.samples, qdq.calibration};
+  Stopwatch watch(out.times, progress);
   watch.start("lower");
+  if (!recipe.quantize.quantizers.empty()) {
+    QUOIN_TRY(out.graph, quantize::to_typed(out.graph, diagnostics));
+  }
   QUOIN_TRY(out.lowered, lower_graph(out.graph, recipe, context, diagnostics));
-  restore_output_names(out.lowered.model.graph, names);
+  restore_output_names(out.lowered.model.graph, qdq.outputs);
   watch.stop();
   out.lowered.model.metadata["recipe"] = recipe.resolved;
   return out;
@@ -178,8 +171,6 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
 Result<program::Model> lower_float(const std::string& model, const recipe::Recipe& recipe, Context& context,
                                    Diagnostics& diagnostics) {
   QUOIN_TRY(ir::Graph graph, import_clean(model, recipe, context, diagnostics));
-  QUOIN_TRY(const lower::Options options, lower_options(recipe, context));
-  for (const auto& backend : options.order) QUOIN_CHECK(quantize::run_passes(graph, *backend));
   QUOIN_TRY(lower::Lowered lowered, lower_graph(graph, recipe, context, diagnostics));
   return std::move(lowered.model);
 }
