@@ -107,11 +107,11 @@ bool fold(ir::Graph& graph, ir::NodeId norm_id) {
 
 }  // namespace
 
-Status fold_batch_norm(ir::Graph& graph) {
+Status fold_batch_norm(ir::Graph& graph, const NodeFilter& filter) {
   const std::vector<ir::NodeId> order = graph.order();
   bool changed = false;
   for (const ir::NodeId id : order)
-    if (graph.node(id).op() == "aten.batch_norm.default") changed |= fold(graph, id);
+    if (graph.node(id).op() == "aten.batch_norm.default" && allowed(filter, graph, id)) changed |= fold(graph, id);
   if (changed) graph.erase_dead();
   return {};
 }

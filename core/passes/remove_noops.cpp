@@ -27,11 +27,11 @@ bool is_noop(const ir::Graph& graph, const ir::Node& node) {
 
 }  // namespace
 
-Status remove_noops(ir::Graph& graph) {
+Status remove_noops(ir::Graph& graph, const NodeFilter& filter) {
   const std::vector<ir::NodeId> order = graph.order();
   for (const ir::NodeId id : order) {
     const ir::Node& node = graph.node(id);
-    if (!is_noop(graph, node)) continue;
+    if (!is_noop(graph, node) || !allowed(filter, graph, id)) continue;
     graph.replace_uses(node.outputs[0], node.inputs[0]);
     graph.erase_node(id);
   }

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <array>
 
-#include "passes/passes.hpp"
+#include "passes/replacement.hpp"
 
 namespace quoin::passes {
 namespace {
@@ -18,22 +18,21 @@ constexpr std::array kOverloads = {
 
 }  // namespace
 
-Status scalar_to_constant(ir::Graph& graph) {
+Status scalar_to_constant(ir::Graph& graph, const NodeFilter& filter) {
   const std::vector<ir::NodeId> order = graph.order();
   for (const ir::NodeId id : order) {
     const ir::Node node = graph.node(id);  // a copy: add_node may move the nodes
     const auto* overload =
         std::find_if(kOverloads.begin(), kOverloads.end(), [&](const Overload& o) { return o.scalar == node.op(); });
     if (overload == kOverloads.end() || graph.value(node.inputs[0]).type.dtype != DType::f32) continue;
-    const float other = static_cast<float>(get_number(node.attrs, "other"));
-    const ir::ValueId constant =
-        graph.add_constant(node.name + "_other", Tensor::of<float>(DType::f32, {}, std::span(&other, 1)));
+    if (!allowed(filter, graph, id)) continue;
+    Replacement replacement(graph, id);
+    const ir::ValueId constant = replacement.scalar(static_cast<float>(get_number(node.attrs, "other")));
     Attrs attrs = node.attrs;  // alpha of add and sub stays
     attrs.erase("other");
-    QUOIN_TRY(const ir::NodeId replacement, graph.add_node(overload->tensor, {node.inputs[0], constant}, std::move(attrs),
-                                                           node.name, ir::provenance(node), id));
-    graph.replace_uses(node.outputs[0], graph.output(replacement));
-    graph.erase_node(id);
+    QUOIN_TRY(const ir::ValueId result,
+              replacement.step(overload->tensor, {node.inputs[0], constant}, std::move(attrs)));
+    replacement.finish(result);
   }
   return {};
 }

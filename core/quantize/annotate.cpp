@@ -4,114 +4,77 @@
 #include "host/call.hpp"
 #include "ir/snapshot.hpp"
 #include "ops/abi_read.hpp"
-#include "passes/passes.hpp"
+#include "quantize/abi_spec.hpp"
+#include "quantize/composition.hpp"
 #include "quantize/preset.hpp"
 #include "quantize/scope.hpp"
 
 namespace quoin::quantize {
 namespace {
 
-constexpr uint64_t kMaxSources = 1024;
+// A quantizer of the recipe, ready to be asked.
+struct Participant {
+  const Assignment& assignment;
+  Scope scope;
+  std::string label;  // the plugin's name; with the place in the recipe when that names the plugin twice
+
+  const host::Backend& backend() const { return *assignment.backend; }
+  std::string plugin() const { return backend().name(); }
+};
 
 // One annotate() call of one plugin; the callbacks below see it as `self`.
 struct Session {
   const ir::Graph& graph;
-  const Assignment& assignment;
+  const Participant& who;
   const ir::Snapshot& snapshot;
   const std::vector<uint32_t>& node_config;
   const Configs& configs;
   Annotations& out;
+  Refusals& refusals;
   Diagnostics& diagnostics;
   std::string broken;  // what went wrong inside a callback that the plugin cannot know about
 
-  std::string plugin() const { return assignment.backend->name(); }
-  std::optional<ir::NodeId> node(uint32_t index) const {
-    if (index >= snapshot.node_ids().size()) return std::nullopt;
-    return snapshot.node_ids()[index];
-  }
   std::string preset(uint32_t index) const {
     return node_config[index] == QUOIN_NONE ? std::string() : configs.preset(node_config[index]);
   }
-  void decide(Verdict::Kind kind, uint32_t index, std::string rule, std::string reason) {
+  // The node, which this plugin may quantize.
+  Result<ir::NodeId> offered(uint32_t index) const {
+    QUOIN_TRY(const ir::Place place, place_from(snapshot.node_ids(), {index, 0, 0, 0}));
+    if (node_config[index] != QUOIN_NONE) return place.node;
+    const Verdict& verdict = out.verdicts.at(place.node);
+    return fail(Code::plugin, "{} is not to be quantized by this plugin{}", graph.describe(place.node),
+                verdict.kind == Verdict::Kind::quantized ? ": " + verdict.plugin + " has it" : "");
+  }
+  void quantized(uint32_t index, const std::string& rule) {
     Verdict& verdict = out.verdicts[snapshot.node_ids()[index]];
-    verdict.kind = kind;
-    verdict.plugin = plugin();
+    verdict.kind = Verdict::Kind::quantized;
+    verdict.plugin = who.plugin();
     verdict.preset = preset(index);
-    verdict.rule = std::move(rule);
-    verdict.reason = std::move(reason);
+    verdict.rule = rule;
+    verdict.reason = rule.empty() ? "some of its places are quantized" : "covered by rule " + rule;
   }
 };
 
-Result<ir::Place> place_of(const Session& session, quoin_place place) {
-  const auto node = session.node(place.node);
-  if (!node) return fail(Code::plugin, "node {} of the request does not exist", place.node);
-  return ir::Place{*node, place.slot, place.is_output != 0};
-}
-
-Result<Spec> spec_from(const Session& session, const quoin_qspec& given) {
-  Spec spec;
-  if (given.kind > QUOIN_DERIVED) return fail(Code::plugin, "spec kind {} is not known", given.kind);
-  spec.kind = static_cast<SpecKind>(given.kind);
-  if (given.num_sources > kMaxSources || (given.num_sources > 0 && given.sources == nullptr))
-    return fail(Code::plugin, "{} source places", given.num_sources);
-  for (uint64_t i = 0; i < given.num_sources; ++i) {
-    QUOIN_TRY(const ir::Place source, place_of(session, given.sources[i]));
-    spec.sources.push_back(source);
-  }
-  spec.implicit_sharing = (given.flags & QUOIN_NO_IMPLICIT_SHARING) == 0;
-  if (spec.kind == SpecKind::shared) return spec;
-
-  const auto dtype = dtype_from_code(given.dtype);
-  if (!dtype || !is_integer(*dtype)) return fail(Code::plugin, "dtype {} cannot hold quantized values", given.dtype);
-  if (given.scheme > QUOIN_PER_TOKEN) return fail(Code::plugin, "scheme {} is not known", given.scheme);
-  spec.dtype = *dtype;
-  spec.scheme = static_cast<Scheme>(given.scheme);
-  spec.axis = given.axis;
-  spec.group = given.group;
-  spec.default_range = given.qmin == 0 && given.qmax == 0;
-  if (spec.default_range && bits(*dtype) <= 32)
-    std::tie(spec.qmin, spec.qmax) = storage_range(*dtype);
-  else
-    spec.qmin = given.qmin, spec.qmax = given.qmax;
-  spec.symmetric = (given.flags & QUOIN_SYMMETRIC) != 0;
-  spec.dynamic = (given.flags & QUOIN_DYNAMIC) != 0;
-  spec.pow2_scale = (given.flags & QUOIN_POW2_SCALE) != 0;
-  spec.observer = text(given.observer);
-  for (const quoin_param& param : elements<quoin_param>(given.observer_params)) {
-    QUOIN_TRY(auto scalar, scalar_from(param));
-    spec.observer_params.emplace(text(param.name), std::move(scalar));
-  }
-  spec.eps = given.eps;
-  spec.rule = given.rule;
-  if (spec.kind == SpecKind::derived) spec.deriver = session.assignment.backend;
-  if (spec.kind != SpecKind::fixed) return spec;
-  if (given.zero_point < INT32_MIN || given.zero_point > INT32_MAX)
-    return fail(Code::plugin, "zero point {} does not fit s32", given.zero_point);
-  spec.scale = static_cast<float>(given.scale);
-  spec.zero_point = static_cast<int32_t>(given.zero_point);
-  return spec;
-}
-
 Status set_place(Session& session, quoin_place place, const quoin_qspec* given) {
-  if (given == nullptr || given->struct_size < QUOIN_END_OF(quoin_qspec, kind))
-    return fail(Code::plugin, "a spec is missing or too short");
-  QUOIN_TRY(const ir::Place at, place_of(session, place));
-  if (session.node_config[place.node] == QUOIN_NONE)
-    return fail(Code::plugin, "{} is not to be quantized by this plugin", session.graph.describe(at.node));
-  QUOIN_TRY(Spec spec, spec_from(session, widened(given)));
-  QUOIN_CHECK(session.out.set(session.graph, at, std::move(spec), session.plugin()));
-  if (session.out.verdicts[at.node].kind != Verdict::Kind::quantized)
-    session.decide(Verdict::Kind::quantized, place.node, {}, "some of its places are quantized");
+  QUOIN_TRY(const ir::Place at, place_from(session.snapshot.node_ids(), place));
+  QUOIN_TRY(Spec spec, spec_from(session.snapshot.node_ids(), given, session.who.assignment.backend));
+  if (const Spec* earlier = session.out.find(at); earlier != nullptr && session.out.by(at) != session.who.label) {
+    if (*earlier == spec) return {};
+    return fail(conflict(session.graph, session.out, at, spec, session.who.label));
+  }
+  QUOIN_CHECK(session.offered(place.node));
+  QUOIN_CHECK(session.out.set(session.graph, at, std::move(spec), session.who.label));
+  if (session.out.verdicts[at.node].kind != Verdict::Kind::quantized) session.quantized(place.node, {});
   return {};
 }
 
 // Nothing may leave a callback but its status.
 template <class Body>
-quoin_status guarded(Session& session, Body body) {
+quoin_status contained(Session& session, Body body) {
   try {
     auto status = body();
     if (status) return QUOIN_OK;
-    session.diagnostics.warn("plugin " + session.plugin(), status.error().text(), "the plugin's request was refused");
+    session.diagnostics.warn("plugin " + session.who.label, status.error().text(), "the plugin's request was refused");
     return QUOIN_INVALID;
   } catch (const std::exception& e) {
     session.broken = e.what();
@@ -121,18 +84,15 @@ quoin_status guarded(Session& session, Body body) {
 
 quoin_status on_set(void* self, quoin_place place, const quoin_qspec* spec) {
   auto& session = *static_cast<Session*>(self);
-  return guarded(session, [&] { return set_place(session, place, spec); });
+  return contained(session, [&] { return set_place(session, place, spec); });
 }
 
 void on_match(void* self, const uint32_t* nodes, uint32_t count, quoin_str rule) {
   auto& session = *static_cast<Session*>(self);
-  (void)guarded(session, [&]() -> Status {
+  (void)contained(session, [&]() -> Status {
     for (uint32_t i = 0; nodes != nullptr && i < count; ++i) {
-      const auto node = session.node(nodes[i]);
-      if (!node) return fail(Code::plugin, "node {} of the request does not exist", nodes[i]);
-      if (session.node_config[nodes[i]] == QUOIN_NONE)
-        return fail(Code::plugin, "{} is not to be quantized by this plugin", session.graph.describe(*node));
-      session.decide(Verdict::Kind::quantized, nodes[i], text(rule), "covered by rule " + text(rule));
+      QUOIN_CHECK(session.offered(nodes[i]));
+      session.quantized(nodes[i], text(rule));
     }
     return {};
   });
@@ -140,52 +100,89 @@ void on_match(void* self, const uint32_t* nodes, uint32_t count, quoin_str rule)
 
 void on_skip(void* self, uint32_t index, quoin_str reason) {
   auto& session = *static_cast<Session*>(self);
-  (void)guarded(session, [&]() -> Status {
-    const auto node = session.node(index);
-    if (!node) return fail(Code::plugin, "node {} of the request does not exist", index);
-    const bool asked = session.node_config[index] != QUOIN_NONE;
-    if (asked && session.out.verdicts[*node].kind != Verdict::Kind::quantized)
-      session.decide(Verdict::Kind::float_by_rule, index, {}, text(reason));
+  (void)contained(session, [&]() -> Status {
+    QUOIN_TRY(const ir::Place place, place_from(session.snapshot.node_ids(), {index, 0, 0, 0}));
+    if (session.node_config[index] == QUOIN_NONE) return {};
+    Verdict refusal{Verdict::Kind::float_by_rule, session.who.plugin(), session.preset(index), {}, {}, {}, {}, {}};
+    refusal.reason = reason.size == 0 ? "gave no reason" : text(reason);
+    session.refusals.add(place.node, session.who.label, std::move(refusal));
     return {};
   });
 }
 
-// Per node of the snapshot its config. Nodes that an earlier quantizer took are not offered again.
-Result<std::vector<uint32_t>> configure(const ir::Graph& graph, const ir::Snapshot& snapshot,
-                                        const Assignment& assignment, Configs& configs, Annotations& out) {
-  const quoin_quantizer& quantizer = *assignment.backend->table().quantizer;
-  const recipe::Quantizer& config = assignment.config;
-  QUOIN_TRY(const auto deciding, resolve_scopes(graph, config.rules));
-  QUOIN_TRY(const uint32_t global, configs.add(quantizer, config.preset, config.params, config.place.text));
-  std::vector<uint32_t> of_rule(config.rules.size(), QUOIN_NONE);
-  for (size_t i = 0; i < config.rules.size(); ++i) {
-    const recipe::Rule& rule = config.rules[i];
+// The configs of a request: the quantizer's own preset, if it has one, and those of its rules.
+struct Indices {
+  uint32_t global = QUOIN_NONE;
+  std::vector<uint32_t> of_rule;
+};
+Result<Indices> add_configs(const Participant& who, Configs& configs) {
+  const quoin_quantizer& quantizer = *who.backend().table().quantizer;
+  const recipe::Quantizer& config = who.assignment.config;
+  Indices out;
+  if (!config.preset && !config.params.empty())
+    return fail(Error{Code::recipe, "parameters without a preset have no effect", config.place.text,
+                      "preset: null leaves everything in float; give the parameters to rules"});
+  if (config.preset) {
+    QUOIN_TRY(out.global, configs.add(quantizer, *config.preset, config.params, config.place.text));
+  }
+  for (const recipe::Rule& rule : config.rules) {
+    out.of_rule.push_back(QUOIN_NONE);
     if (!rule.preset) continue;
     recipe::Params params = rule.params;  // the same preset inherits the parameters given for the whole model
-    if (*rule.preset == configs.preset(global)) params.insert(config.params.begin(), config.params.end());
-    QUOIN_TRY(of_rule[i], configs.add(quantizer, *rule.preset, params, rule.place.text));
+    if (out.global != QUOIN_NONE && *rule.preset == configs.preset(out.global))
+      params.insert(config.params.begin(), config.params.end());
+    QUOIN_TRY(out.of_rule.back(), configs.add(quantizer, *rule.preset, params, rule.place.text));
   }
+  return out;
+}
+
+// Why the recipe keeps a node from a quantizer: by a filter, a rule or the quantizer's own null preset.
+Verdict left_in_float(const Participant& who, const Choice& choice) {
+  Verdict out{Verdict::Kind::float_by_recipe, who.plugin(), {}, choice.place, {}, {}, {}, choice.withheld};
+  if (!choice.withheld.empty()) {
+    if (!choice.place.empty()) out.reason += " at " + choice.place;
+  } else if (choice.rule) {
+    const Selection& rule = who.scope.rule(*choice.rule);
+    out.rule = rule.place();
+    out.reason = "left in float by the rule " + rule.label();
+  } else {
+    out.rule = who.assignment.config.place.text;
+    out.reason = fmt::format("left in float by preset: null at {}; no rule selects it", out.rule);
+  }
+  return out;
+}
+
+// Per node of the snapshot its config. Nodes that an earlier quantizer took are not offered again.
+std::vector<uint32_t> offer(const ir::Graph& graph, const ir::Snapshot& snapshot, const Participant& who,
+                            const History& history, const Indices& indices, const Annotations& out,
+                            Refusals& refusals) {
   std::vector<uint32_t> node_config;
   for (const ir::NodeId id : snapshot.node_ids()) {
-    Verdict& verdict = out.verdicts[id];
-    const bool taken = verdict.kind == Verdict::Kind::quantized;
-    const auto rule = deciding[id];
-    node_config.push_back(taken ? QUOIN_NONE : rule ? of_rule[*rule] : global);
-    if (taken || node_config.back() != QUOIN_NONE) continue;
-    verdict.kind = Verdict::Kind::float_by_recipe;
-    verdict.plugin = assignment.backend->name();
-    verdict.rule = config.rules[*rule].place.text;
-    verdict.reason = "the recipe leaves it in float; remove the rule or give it a preset";
+    const Choice choice = who.scope.choose(graph, id, history);
+    const uint32_t config = !choice.withheld.empty() ? QUOIN_NONE
+                            : choice.rule            ? indices.of_rule[*choice.rule]
+                                                     : indices.global;
+    const bool taken = out.verdicts.at(id).kind == Verdict::Kind::quantized;
+    node_config.push_back(taken ? QUOIN_NONE : config);
+    if (taken) continue;
+    Verdict refusal = left_in_float(who, choice);
+    if (config != QUOIN_NONE) {  // holds until the plugin says something about the node
+      refusal = {};
+      refusal.reason = "no rule for " + graph.node(id).op();
+    }
+    refusals.add(id, who.label, std::move(refusal));
   }
   return node_config;
 }
 
-Status ask(const ir::Graph& graph, const Assignment& assignment, Annotations& out, Diagnostics& diagnostics) {
-  const host::Backend& backend = *assignment.backend;
+Status ask(const ir::Graph& graph, const Participant& who, const History& history, Annotations& out, Refusals& refusals,
+           Diagnostics& diagnostics) {
+  const host::Backend& backend = who.backend();
   const ir::Snapshot snapshot = ir::Snapshot::of(graph);
   Configs configs;
-  QUOIN_TRY(const auto node_config, configure(graph, snapshot, assignment, configs, out));
-  Session session{graph, assignment, snapshot, node_config, configs, out, diagnostics, {}};
+  QUOIN_TRY(const Indices indices, add_configs(who, configs));
+  const std::vector<uint32_t> node_config = offer(graph, snapshot, who, history, indices, out, refusals);
+  Session session{graph, who, snapshot, node_config, configs, out, refusals, diagnostics, {}};
   const quoin_quant_request request{sizeof(quoin_quant_request), 0, snapshot.view(), configs.view(),
                                     node_config.data()};
   const quoin_annotator annotator{sizeof(quoin_annotator), 0, &session, on_set, on_match, on_skip};
@@ -198,38 +195,44 @@ Status ask(const ir::Graph& graph, const Assignment& assignment, Annotations& ou
   return {};
 }
 
-void explain_rest(const ir::Graph& graph, const std::vector<Assignment>& assignments, Annotations& out) {
-  std::string plugins;
-  for (const Assignment& assignment : assignments)
-    plugins += (plugins.empty() ? "" : ", ") + assignment.backend->name();
-  for (const ir::NodeId id : graph.order()) {
-    Verdict& verdict = out.verdicts[id];
-    if (verdict.kind != Verdict::Kind::no_rule) continue;
-    verdict.reason = plugins.empty() ? "the recipe names no quantizer"
-                                     : fmt::format("no rule of {} covers {}", plugins, graph.node(id).op());
+Result<std::vector<Participant>> participants_of(const std::vector<Assignment>& assignments) {
+  std::vector<Participant> out;
+  for (const Assignment& assignment : assignments) {
+    const std::string name = assignment.backend->name();
+    if (!QUOIN_HAS(quoin_quantizer, assignment.backend->table().quantizer, annotate))
+      return fail(Error{Code::plugin, "it has no quantizer", "plugin " + name, "name it under lower.order instead"});
+    QUOIN_TRY(Scope scope, Scope::of(assignment.config, assignment.filter));
+    const auto namesakes = std::count_if(assignments.begin(), assignments.end(),
+                                         [&](const Assignment& other) { return other.backend->name() == name; });
+    const std::string& place = assignment.config.place.text;
+    std::string label = namesakes == 1  ? name
+                        : place.empty() ? fmt::format("{} #{}", name, out.size() + 1)
+                                        : fmt::format("{} ({})", name, place);
+    out.push_back({assignment, std::move(scope), std::move(label)});
   }
+  return out;
 }
 
-}  // namespace
-
-Status run_passes(ir::Graph& graph, const host::Backend& backend) {
-  const quoin_quantizer* quantizer = backend.table().quantizer;
-  if (quantizer == nullptr) return {};
-  for (const quoin_str pass : elements<quoin_str>(quantizer->passes))
-    if (auto status = passes::run(text(pass), graph); !status)
-      return fail(in("plugin " + backend.name(), std::move(status).error()));
+// The passes of the recipe on what any quantizer wants, then those of each plugin on what that one wants.
+Status rewrite(ir::Graph& graph, const std::vector<Participant>& participants, const History& history,
+               const FirstPasses& first) {
+  const NodeFilter wanted = [&](const ir::Graph& g, ir::NodeId id) {
+    return std::any_of(participants.begin(), participants.end(),
+                       [&](const Participant& who) { return who.scope.wants(g, id, history); });
+  };
+  for (const recipe::Pass& pass : first.names)
+    if (auto status = first.registry.run(pass.name, graph, wanted, Code::recipe); !status)
+      return fail(in(pass.place.text, std::move(status).error()));
+  for (const Participant& who : participants) {
+    const NodeFilter own = [&](const ir::Graph& g, ir::NodeId id) { return who.scope.wants(g, id, history); };
+    for (const quoin_str pass : elements<quoin_str>(who.backend().table().quantizer->passes))
+      if (auto status = first.registry.run(text(pass), graph, own); !status)
+        return fail(in("plugin " + who.plugin(), std::move(status).error()));
+  }
   return {};
 }
 
-Result<Annotations> annotate(ir::Graph& graph, const std::vector<Assignment>& assignments, Diagnostics& diagnostics) {
-  for (const Assignment& assignment : assignments) {
-    const host::Backend& backend = *assignment.backend;
-    if (!QUOIN_HAS(quoin_quantizer, backend.table().quantizer, annotate))
-      return fail(
-          Error{Code::plugin, "it has no quantizer", "plugin " + backend.name(), "name it under lower.order instead"});
-    QUOIN_CHECK(run_passes(graph, backend));
-  }
-  Annotations out;
+void start_verdicts(const ir::Graph& graph, Annotations& out) {
   for (const ir::NodeId id : graph.order()) {
     const ir::Node& node = graph.node(id);
     Verdict& verdict = out.verdicts[id];
@@ -237,8 +240,39 @@ Result<Annotations> annotate(ir::Graph& graph, const std::vector<Assignment>& as
     verdict.op = node.op();
     verdict.module = node.module_path();
   }
-  for (const Assignment& assignment : assignments) QUOIN_CHECK(ask(graph, assignment, out, diagnostics));
-  explain_rest(graph, assignments, out);
+}
+
+}  // namespace
+
+Status run_passes(ir::Graph& graph, const host::Backend& backend, const passes::Registry& registry) {
+  const quoin_quantizer* quantizer = backend.table().quantizer;
+  if (quantizer == nullptr) return {};
+  for (const quoin_str name : elements<quoin_str>(quantizer->passes)) {
+    const passes::Pass* pass = registry.find(text(name));
+    if (pass != nullptr && pass->decomposes) continue;
+    if (auto status = registry.run(text(name), graph); !status)
+      return fail(in("plugin " + backend.name(), std::move(status).error()));
+  }
+  return {};
+}
+
+Result<Annotations> annotate(ir::Graph& graph, const std::vector<Assignment>& assignments, Diagnostics& diagnostics,
+                             const FirstPasses& first) {
+  QUOIN_TRY(std::vector<Participant> participants, participants_of(assignments));
+  const History history(graph);
+  for (Participant& who : participants) who.scope.note(graph);
+  QUOIN_CHECK(rewrite(graph, participants, history, first));
+
+  Annotations out;
+  Refusals refusals;
+  start_verdicts(graph, out);
+  for (Participant& who : participants) {
+    who.scope.note(graph, history);
+    QUOIN_CHECK(who.scope.check_all_used(graph));
+    QUOIN_CHECK(ask(graph, who, history, out, refusals, diagnostics));
+  }
+  refusals.settle(graph, out);
+  report_meetings(graph, out, diagnostics);
   return out;
 }
 

@@ -2,105 +2,227 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 
 #include "base/text.hpp"
 
 namespace quoin::quantize {
 namespace {
 
-bool module_type_fits(std::string_view wanted, std::string_view type) {
-  if (wanted == type) return true;
-  return type.size() > wanted.size() && type.ends_with(wanted) && type[type.size() - wanted.size() - 1] == '.';
+using recipe::Pattern;
+
+constexpr std::string_view kModuleType = "module type";
+
+// The whole type or what follows one of its dots: "conv.Conv2d" and "Conv2d" name torch.nn.modules.conv.Conv2d.
+bool fits_type(const Pattern& pattern, std::string_view type) {
+  while (!pattern.matches(type)) {
+    const size_t dot = type.find('.');
+    if (dot == std::string_view::npos) return false;
+    type.remove_prefix(dot + 1);
+  }
+  return true;
 }
 
-bool is_node(std::string_view wanted, const ir::Node& node) {
-  return node.name == wanted || std::find(node.origins.begin(), node.origins.end(), wanted) != node.origins.end();
+bool fits_node(const Pattern& pattern, const ir::Node& node) {
+  return pattern.matches(node.name) || std::any_of(node.origins.begin(), node.origins.end(),
+                                                   [&](const std::string& name) { return pattern.matches(name); });
 }
 
-auto specificity(const recipe::Rule& rule) {
-  const size_t prefix = rule.module ? std::min(rule.module->find_first_of("*?"), rule.module->size()) : 0;
-  return std::tuple(rule.node.has_value(), rule.module.has_value(), prefix, rule.module_type.has_value(),
-                    rule.op.has_value());
+bool fits_op(const Pattern& pattern, const ir::Graph& graph, ir::NodeId id, const History& history) {
+  const ir::Node& node = graph.node(id);
+  if (pattern.matches(node.op())) return true;
+  return history.replaced(id) && std::any_of(node.origins.begin(), node.origins.end(), [&](const std::string& name) {
+           const std::string* op = history.op(name);
+           return op != nullptr && pattern.matches(*op);
+         });
 }
 
-// The hint for a rule without effect: the name in the graph that is nearest to the first selector that fits nothing.
-std::string nearest_selector(const recipe::Rule& rule, const ir::Graph& graph) {
+// 1 + the index of the outermost module that fits; 0: none does.
+template <class Fits>
+size_t depth(const ir::Node& node, Fits fits) {
+  const auto found = std::find_if(node.modules.begin(), node.modules.end(), fits);
+  return found == node.modules.end() ? 0 : static_cast<size_t>(found - node.modules.begin()) + 1;
+}
+
+struct Names {
   std::set<std::string> nodes, modules, types, ops;
+};
+
+Names names_in(const ir::Graph& graph) {
+  Names out;
   for (const ir::NodeId id : graph.order()) {
     const ir::Node& node = graph.node(id);
-    nodes.insert(node.name);
-    ops.insert(node.op());
+    out.nodes.insert(node.name);
+    out.ops.insert(node.op());
     for (const ir::ModuleFrame& frame : node.modules) {
-      modules.insert(frame.path);
-      types.insert(frame.type);
-      types.insert(frame.type.substr(frame.type.rfind('.') + 1));
+      out.modules.insert(frame.path);
+      if (frame.type.empty()) continue;
+      out.types.insert(frame.type);
+      out.types.insert(frame.type.substr(frame.type.rfind('.') + 1));
     }
   }
-  const auto hint = [](const std::optional<std::string>& wanted, const std::set<std::string>& known) -> std::string {
-    if (!wanted || known.contains(*wanted)) return {};
-    return did_you_mean(*wanted, std::vector<std::string>(known.begin(), known.end()));
-  };
-  for (const auto& [wanted, known] :
-       {std::pair{&rule.node, &nodes}, {&rule.module, &modules}, {&rule.module_type, &types}, {&rule.op, &ops}})
-    if (std::string text = hint(*wanted, *known); !text.empty()) return text;
-  return "`quoin explain` lists nodes, modules and operators";
+  return out;
 }
 
-std::string selectors(const recipe::Rule& rule) {
-  std::vector<std::string> parts;
-  if (rule.node) parts.push_back("node " + *rule.node);
-  if (rule.module) parts.push_back("module " + *rule.module);
-  if (rule.module_type) parts.push_back("module_type " + *rule.module_type);
-  if (rule.op) parts.push_back("op " + *rule.op);
-  return parts.empty() ? "without selectors" : join(parts, ", ");
+// One selector, and the names in the graph that it could have meant.
+struct Part {
+  const std::optional<Pattern>& pattern;
+  const std::optional<std::string>& text;
+  const std::set<std::string>& names;
+  std::string_view kind;
+};
+
+// What to tell about a selector that fits none of the names; "" when it fits one.
+std::string hint_for(const Part& part) {
+  const bool is_type = part.kind == kModuleType;
+  const auto fits = [&](const std::string& name) {
+    return is_type ? fits_type(*part.pattern, name) : part.pattern->matches(name);
+  };
+  if (!part.pattern || std::any_of(part.names.begin(), part.names.end(), fits)) return {};
+  if (part.names.empty()) return fmt::format("the model has no {}s; select by node or op", part.kind);
+  const std::string& first = *part.names.begin();
+  if (part.pattern->kind() == Pattern::Kind::regex)
+    return fmt::format("the regular expression must match a whole {}, for example \"{}\"", part.kind, first);
+  std::string near = did_you_mean(*part.text, std::vector<std::string>(part.names.begin(), part.names.end()));
+  return near.empty() ? fmt::format("a {} looks like \"{}\"", part.kind, first) : near;
+}
+
+Result<std::optional<Pattern>> compiled(const std::optional<std::string>& text, const std::string& place) {
+  if (!text) return std::nullopt;
+  auto pattern = Pattern::parse(*text);
+  if (!pattern) return fail(in(place, std::move(pattern).error()));
+  return std::optional(*std::move(pattern));
 }
 
 }  // namespace
 
-bool glob_match(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p, ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+History::History(const ir::Graph& before) : first_new_(before.node_capacity()) {
+  for (const ir::NodeId id : before.order()) ops_.emplace(before.node(id).name, before.node(id).op());
 }
 
-bool applies(const recipe::Rule& rule, const ir::Node& node) {
-  const auto any_module = [&](auto fits) { return std::any_of(node.modules.begin(), node.modules.end(), fits); };
-  if (rule.node && !is_node(*rule.node, node)) return false;
-  if (rule.op && *rule.op != node.op()) return false;
-  if (rule.module && !any_module([&](const auto& frame) { return glob_match(*rule.module, frame.path); })) return false;
-  return !rule.module_type ||
-         any_module([&](const auto& frame) { return module_type_fits(*rule.module_type, frame.type); });
+const std::string* History::op(const std::string& name) const {
+  const auto found = ops_.find(name);
+  return found == ops_.end() ? nullptr : &found->second;
 }
 
-Result<std::vector<std::optional<size_t>>> resolve_scopes(const ir::Graph& graph,
-                                                          const std::vector<recipe::Rule>& rules) {
-  std::vector<std::optional<size_t>> deciding(graph.node_capacity());
-  for (size_t i = 0; i < rules.size(); ++i) {
-    bool matched = false;
-    for (const ir::NodeId id : graph.order()) {
-      if (!applies(rules[i], graph.node(id))) continue;
-      matched = true;
-      auto& winner = deciding[id];
-      if (!winner || specificity(rules[*winner]) <= specificity(rules[i])) winner = i;
-    }
-    if (!matched)
-      return fail(Error{Code::recipe, fmt::format("the rule for {} matches no node", selectors(rules[i])),
-                        rules[i].place.text, nearest_selector(rules[i], graph)});
+Result<Selection> Selection::of(const recipe::Selector& selector) {
+  Selection out;
+  out.selector_ = selector;
+  QUOIN_TRY(out.node_, compiled(selector.node, selector.place.text));
+  QUOIN_TRY(out.module_, compiled(selector.module, selector.place.text));
+  QUOIN_TRY(out.type_, compiled(selector.module_type, selector.place.text));
+  QUOIN_TRY(out.op_, compiled(selector.op, selector.place.text));
+  return out;
+}
+
+std::optional<Specificity> Selection::specificity(const ir::Graph& graph, ir::NodeId id, const History& history) const {
+  const ir::Node& node = graph.node(id);
+  if (node_ && !fits_node(*node_, node)) return std::nullopt;
+  if (op_ && !fits_op(*op_, graph, id, history)) return std::nullopt;
+  const size_t module = module_ ? depth(node, [&](const auto& f) { return module_->matches(f.path); }) : 0;
+  const size_t type = type_ ? depth(node, [&](const auto& f) { return fits_type(*type_, f.type); }) : 0;
+  if ((module_ && module == 0) || (type_ && type == 0)) return std::nullopt;
+
+  Specificity out{};
+  size_t at = 0;
+  const auto add = [&](const std::optional<Pattern>& pattern, std::optional<size_t> inside = {}) {
+    out[at++] = pattern ? 1 : 0;
+    if (inside) out[at++] = *inside;
+    out[at++] = pattern ? static_cast<size_t>(pattern->kind()) : 0;
+    out[at++] = pattern ? pattern->literal() : 0;
+  };
+  add(node_);
+  add(module_, module);
+  add(type_, type);
+  add(op_);
+  return out;
+}
+
+std::string Selection::hint(const ir::Graph& graph) const {
+  const Names names = names_in(graph);
+  for (const Part& part :
+       {Part{node_, selector_.node, names.nodes, "node name"},
+        Part{module_, selector_.module, names.modules, "module path"},
+        Part{type_, selector_.module_type, names.types, kModuleType}, Part{op_, selector_.op, names.ops, "operator"}})
+    if (std::string words = hint_for(part); !words.empty()) return words;
+  return "each selector fits nodes, but none fits them all; `quoin explain` lists nodes, modules and operators";
+}
+
+std::string Selection::words() const {
+  std::vector<std::string> parts;
+  if (selector_.node) parts.push_back("node " + *selector_.node);
+  if (selector_.module) parts.push_back("module " + *selector_.module);
+  if (selector_.module_type) parts.push_back("module_type " + *selector_.module_type);
+  if (selector_.op) parts.push_back("op " + *selector_.op);
+  return parts.empty() ? "everything" : join(parts, ", ");
+}
+
+std::string Selection::label() const { return place().empty() ? words() : fmt::format("{} ({})", place(), words()); }
+
+Result<Scope> Scope::of(const recipe::Quantizer& quantizer, NodeFilter filter) {
+  Scope out;
+  for (const recipe::Rule& rule : quantizer.rules) {
+    QUOIN_TRY(out.rules_.emplace_back(), Selection::of(rule));
+    out.has_preset_.push_back(rule.preset.has_value());
   }
-  return deciding;
+  for (const auto& [from, to] : {std::pair{&quantizer.include, &out.include_}, {&quantizer.exclude, &out.exclude_}}) {
+    for (const recipe::Selector& selector : *from) {
+      QUOIN_TRY(const Selection entry, Selection::of(selector));
+      if (entry.is_empty())
+        return fail(Error{Code::recipe, "a filter entry without selectors", selector.place.text,
+                          "give it module, module_type, op or node"});
+      to->push_back(entry);
+    }
+  }
+  out.global_preset_ = quantizer.preset.has_value();
+  out.filter_ = std::move(filter);
+  out.used_.resize(out.rules_.size() + out.include_.size() + out.exclude_.size());
+  return out;
+}
+
+Choice Scope::choose(const ir::Graph& graph, ir::NodeId id, const History& history) const {
+  const auto applies = [&](const Selection& entry) { return entry.applies(graph, id, history); };
+  Choice out;
+  if (!include_.empty() && std::none_of(include_.begin(), include_.end(), applies))
+    return {{}, "left in float: include does not select it", include_.front().place()};
+  if (const auto entry = std::find_if(exclude_.begin(), exclude_.end(), applies); entry != exclude_.end())
+    return {{}, fmt::format("left in float by exclude ({})", entry->words()), entry->place()};
+  if (filter_ && !filter_(graph, id)) return {{}, "left in float by the filter function of the application", {}};
+  std::optional<Specificity> best;
+  for (size_t i = 0; i < rules_.size(); ++i) {
+    const auto found = rules_[i].specificity(graph, id, history);
+    if (!found || (best && *found < *best)) continue;
+    best = found;
+    out.rule = i;
+  }
+  return out;
+}
+
+bool Scope::wants(const ir::Graph& graph, ir::NodeId id, const History& history) const {
+  const Choice choice = choose(graph, id, history);
+  return choice.withheld.empty() && (choice.rule ? has_preset_[*choice.rule] : global_preset_);
+}
+
+void Scope::note(const ir::Graph& graph, const History& history) {
+  size_t at = 0;
+  for (const auto* list : {&rules_, &include_, &exclude_}) {
+    for (const Selection& entry : *list) {
+      const auto applies = [&](ir::NodeId id) { return entry.applies(graph, id, history); };
+      if (!used_[at]) used_[at] = std::any_of(graph.order().begin(), graph.order().end(), applies);
+      ++at;
+    }
+  }
+}
+
+Status Scope::check_all_used(const ir::Graph& graph) const {
+  size_t at = 0;
+  for (const auto& [list, kind] :
+       {std::pair{&rules_, "the rule for"}, {&include_, "include"}, {&exclude_, "exclude"}}) {
+    for (const Selection& entry : *list)
+      if (!used_[at++])
+        return fail(Error{Code::recipe, fmt::format("{} {} matches no node", kind, entry.words()), entry.place(),
+                          entry.hint(graph)});
+  }
+  return {};
 }
 
 }  // namespace quoin::quantize

@@ -21,21 +21,32 @@ struct Place {
 using Scalar = std::variant<bool, int64_t, double, std::string>;
 using Params = std::map<std::string, Scalar>;  // preset or backend parameters; checked against the plugin's param_spec
 
-struct Rule {                              // one line of quantizers[].rules; unset selectors match everything
-  std::optional<std::string> module;       // glob on the module path ("encoder.*")
+// Which nodes; unset parts match everything. Each text is a recipe::Pattern: a name, a glob or "re:" and a regular
+// expression.
+struct Selector {
+  std::optional<std::string> module;       // path of a module around the node ("encoder.layer.0")
   std::optional<std::string> module_type;  // "torch.nn.modules.conv.Conv2d" or its last part
   std::optional<std::string> op;           // "aten.linear.default"
   std::optional<std::string> node;         // node name
-  std::optional<std::string> preset;       // none (YAML null): leave in float; the key itself is required
-  Params params;
   Place place;
+};
+
+struct Rule : Selector {              // one line of quantizers[].rules
+  std::optional<std::string> preset;  // none (YAML null): leave in float; the key itself is required
+  Params params;
 };
 
 struct Quantizer {
   std::string plugin;
-  std::string preset;  // "": the plugin's first
+  std::optional<std::string> preset = "";  // "": the plugin's first; none (YAML null): float but for what rules name
   Params params;
   std::vector<Rule> rules;
+  Place place;
+  std::vector<Selector> include{}, exclude{};  // what the quantizer may see; an empty include is everything
+};
+
+struct Pass {  // one line of quantize.passes
+  std::string name;
   Place place;
 };
 
@@ -43,6 +54,8 @@ struct Calibrate {
   data::Source data;     // labels unused
   std::string observer;  // "": what the plugin's spec asks for
   Params observer_params;
+  std::string cache;  // file that keeps the result between runs; "": none
+  std::string state;  // file with the result to use; "": calibrate
 };
 
 struct Recipe {
@@ -57,6 +70,7 @@ struct Recipe {
     std::string fallback = "warn";  // allow | warn | error: nodes that no plugin takes
   } plugins;
   struct {
+    std::vector<Pass> passes;           // graph passes before those that the quantizers ask for
     std::vector<Quantizer> quantizers;  // empty: float program
     Calibrate calibrate;
   } quantize;

@@ -29,6 +29,7 @@ Json type_of(const Key& key) {
   add_range(key, number);
   switch (key.kind) {
     case Kind::text:
+    case Kind::pattern:
     case Kind::path:
       return text;
     case Kind::text_or_null:

@@ -17,6 +17,7 @@ namespace quoin::recipe {
 enum class Kind {
   text,
   text_or_null,
+  pattern,  // text, see recipe/pattern.hpp
   boolean,
   integer,
   number,
@@ -38,6 +39,7 @@ struct Target {
   Recipe& recipe;
   Quantizer* quantizer = nullptr;
   Rule* rule = nullptr;
+  Selector* selector = nullptr;
 };
 
 struct Key {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/text.hpp"
+#include "recipe/pattern.hpp"
 #include "recipe/schema.hpp"
 
 namespace quoin::recipe {
@@ -71,6 +72,15 @@ Result<std::string> check_text(const Key& key, const Node& node) {
   if (!key.allowed.empty() && std::find(key.allowed.begin(), key.allowed.end(), *text) == key.allowed.end())
     return wrong(key, node, "one of " + join(key.allowed, ", "), did_you_mean(*text, key.allowed));
   return *text;
+}
+
+Result<std::string> check_pattern(const Key& key, const Node& node) {
+  QUOIN_TRY(std::string text, check_text(key, node));
+  if (text.empty()) return wrong(key, node, kind_name(key.kind), "leave the key out to match everything");
+  if (auto parsed = Pattern::parse(text); !parsed)
+    return fail(Error{Code::recipe, fmt::format("{}: {}", key.path, parsed.error().what), node.place.text,
+                      parsed.error().hint});
+  return text;
 }
 
 std::string range_text(const Key& key) {
@@ -196,6 +206,8 @@ std::string kind_name(Kind kind) {
       return "a text";
     case Kind::text_or_null:
       return "a text or null";
+    case Kind::pattern:
+      return "a name, a glob or re:EXPRESSION";
     case Kind::boolean:
       return "true or false";
     case Kind::integer:
@@ -228,6 +240,8 @@ Result<Value> check_value(const Key& key, const Node& node, const std::string& f
     case Kind::text:
     case Kind::text_or_null:
       return check_text(key, node).map([](std::string v) { return Value(std::move(v)); });
+    case Kind::pattern:
+      return check_pattern(key, node).map([](std::string v) { return Value(std::move(v)); });
     case Kind::boolean:
       return check_boolean(key, node).map([](bool v) { return Value(v); });
     case Kind::integer:

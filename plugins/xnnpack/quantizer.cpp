@@ -50,7 +50,7 @@ Settings settings_of(const sdk::QuantConfig& config) {
   s.follow = config.preset == kFollow;
   s.per_channel = p.boolean("per_channel", s.per_channel);
   s.compatible = p.boolean("reference_compatible", s.compatible);
-  s.module_scope = p.boolean("module_scope", s.module_scope);
+  s.scope = p.text("scope", s.scope);
   s.act_qmin = static_cast<int32_t>(p.integer("act_qmin", s.act_qmin));
   s.act_qmax = static_cast<int32_t>(p.integer("act_qmax", s.act_qmax));
   s.weight_qmin = static_cast<int32_t>(p.integer("weight_qmin", s.weight_qmin));
@@ -67,6 +67,7 @@ Quantizer::Quantizer(const sdk::QuantRequest& request, sdk::Annotator& out)
       done_(graph_.num_nodes()),
       result_specs_(graph_.num_nodes()),
       reasons_(graph_.num_nodes()) {
+  for (uint32_t i = 0; i < graph_.num_nodes(); ++i) ++parts_[graph_.node(i).raw.debug_id];
   if (request.is_qat()) throw sdk::Failure(QUOIN_UNSUPPORTED, "quantization aware training is not supported");
   const sdk::Array<quoin_quant_config> configs(request.raw->configs);
   for (uint32_t i = 0; i < configs.size(); ++i)
@@ -85,7 +86,7 @@ void Quantizer::run() {
   for (const Step& step : steps()) look_for(step);
   for (uint32_t i = 0; i < graph_.num_nodes(); ++i) {
     if (!is_free(i)) continue;
-    const std::string nothing = "xnnpack has no rule for " + std::string(graph_.node(i).op());
+    const std::string nothing = "no rule for " + std::string(graph_.node(i).op());
     out_.skip(i, reasons_[i].empty() ? nothing : reasons_[i]);
   }
 }
@@ -99,8 +100,7 @@ void Quantizer::look_for(const Step& step) {
 }
 
 void Quantizer::try_at(const Step& step, const sdk::Pattern& pattern, uint32_t node) {
-  const uint32_t config = request_.raw->node_config[node];
-  const auto may_join = [&](uint32_t id) { return !done_[id] && request_.raw->node_config[id] == config; };
+  const auto may_join = [&](uint32_t id) { return is_free(id) && joins(node, id); };
   const Match match{graph_, pattern.match(graph_, graph_.node(node), may_join)};
   if (match.nodes.empty()) return;
   const Settings* with = serving(step, node);
@@ -126,13 +126,34 @@ const Settings* Quantizer::serving(const Step& step, uint32_t node) const {
   return step.kind == Kind::join && own->compatible ? first_static_ : nullptr;
 }
 
+// A relu has no scale of its own, so it may join a layer of another configuration unless it shall stay in float.
+bool Quantizer::joins(uint32_t root, uint32_t node) const {
+  const Settings &first = *settings(root), &other = *settings(node);
+  if (!first.compatible) return true;
+  if (first.scope == "operator") return other.scope != "module";
+  return request_.raw->node_config[root] == request_.raw->node_config[node];
+}
+
+// The importer made several nodes of the operator that the model has there.
+bool Quantizer::is_part(const Node& node) const { return node.raw.debug_id != 0 && parts_.at(node.raw.debug_id) > 1; }
+
 std::string Quantizer::refuse(const Step& step, const Match& match, const Settings& settings) const {
   if (std::string no = step.rule.check(match); !no.empty()) return no;
-  if (step.weights_filtered && settings.compatible && settings.module_scope)
-    return "the reference's filter rejects the weights, which belong to no module";
-  if (settings.compatible && match.root().op() == "aten.relu6.default") return "the reference does not know relu6";
+  if (is_part(match.root()) && (step.kind == Kind::binary || settings.compatible))
+    return "part of an operator that stays in float as a whole";
+  if (settings.compatible)
+    if (std::string no = refuse_as_reference(step, match, settings); !no.empty()) return no;
   if (step.kind == Kind::movement && !has_spec(match.input(0).raw.producer)) return "moves data that is not quantized";
   return step.kind == Kind::layer && is_convolution(match.root()) ? refuse_convolution(match, settings) : "";
+}
+
+std::string Quantizer::refuse_as_reference(const Step& step, const Match& match, const Settings& settings) const {
+  if (step.weights_filtered && settings.scope == "module")
+    return "the reference's filter rejects the weights, which belong to no module";
+  if (match.root().op() == "aten.relu6.default") return "the reference does not know relu6";
+  if (step.kind == Kind::pool && !sdk::view(match.root().raw.scope_type).ends_with("AdaptiveAvgPool2d"))
+    return "the reference looks for the module AdaptiveAvgPool2d";
+  return "";
 }
 
 std::string Quantizer::refuse_convolution(const Match& match, const Settings& settings) const {
@@ -151,8 +172,7 @@ std::string Quantizer::refuse_convolution(const Match& match, const Settings& se
   const auto user = graph_.single_user(match.output());
   if (!user || user->op() != "aten.relu.default") return "";
   if (settings.compatible) return "the reference leaves it to the pattern with relu";
-  const bool same = request_.raw->node_config[user->id()] == request_.raw->node_config[root.id()];
-  return same && !settings.dynamic ? "left to the pattern with relu" : "";
+  return is_free(user->id()) && !settings.dynamic ? "left to the pattern with relu" : "";
 }
 
 // -- annotating

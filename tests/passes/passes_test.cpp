@@ -4,7 +4,7 @@
 
 #include "host/services.hpp"
 #include "ir/verify.hpp"
-#include "passes/passes.hpp"
+#include "passes/registry.hpp"
 
 namespace quoin::passes {
 namespace {
@@ -141,7 +141,7 @@ TEST_F(Passes, ScalarOperandBecomesAConstant) {
   graph.set_outputs({graph.output(mul)});
   const Tensor sample = ramp({4}, 1, 1);
   const std::vector<Tensor> before = run(graph, {sample});
-  ASSERT_TRUE(passes::run("scalar-to-constant", graph));
+  ASSERT_TRUE(Registry().run("scalar-to-constant", graph));
   EXPECT_EQ(graph.node(graph.order()[0]).op(), "aten.mul.Tensor");
   const std::vector<Tensor> after = run(graph, {sample});
   EXPECT_TRUE(std::ranges::equal(before[0].as<float>(), after[0].as<float>()));
@@ -156,7 +156,7 @@ TEST_F(Passes, AlphaOfAScalarAddStays) {
 }
 
 TEST_F(Passes, UnknownNameGivesTheNearest) {
-  const Status status = passes::run("fold-batchnorm", graph);
+  const Status status = Registry().run("fold-batchnorm", graph);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, Code::plugin);
   EXPECT_NE(status.error().hint.find("fold-batch-norm"), std::string::npos);

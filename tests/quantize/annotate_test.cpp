@@ -63,7 +63,7 @@ TEST_F(Annotate, EveryNodeGetsAVerdictWithItsReason) {
   EXPECT_EQ(relu.rule, "relu");
   EXPECT_EQ(relu.module, "body");
   EXPECT_EQ(found.verdicts.at(neg_).kind, Kind::float_by_rule);
-  EXPECT_EQ(found.verdicts.at(neg_).reason, "negation has no integer kernel");
+  EXPECT_EQ(found.verdicts.at(neg_).reason, "fake: negation has no integer kernel");
   EXPECT_EQ(found.verdicts.at(exp_).kind, Kind::no_rule);
   EXPECT_NE(found.verdicts.at(exp_).reason.find("aten.exp.default"), std::string::npos);
 }

@@ -153,7 +153,7 @@ TEST(Annotate, ConstraintsGiveTheReason) {
   GraphBuilder g;
   const uint32_t a = g.input(), out = g.node(kLog, {g.node(kMul, {a, a})});
   EXPECT_EQ(annotate(g.view({out})),
-            (Lines{"skip 0: rule mul: it squares a value", "skip 1: toy has no rule for aten.log.default"}));
+            (Lines{"skip 0: rule mul: it squares a value", "skip 1: no rule for aten.log.default"}));
 }
 
 TEST(Annotate, DataMovementFollowsItsProducer) {
@@ -200,13 +200,13 @@ TEST(Partition, ARegionNeverSurroundsADeclinedNode) {
   GraphBuilder g;
   const uint32_t a = g.node(kRelu, {g.input()}), b = g.node(kLog, {a}), c = g.node(kMul, {a, b});
   EXPECT_EQ(partition(g.view({c})),
-            (Lines{"decline 1: toy has no rule for aten.log.default", "claim toy.0 0", "claim toy.2 2"}));
+            (Lines{"decline 1: no rule for aten.log.default", "claim toy.0 0", "claim toy.2 2"}));
 }
 
 TEST(Partition, BranchesBesideADeclinedNodeStayTogether) {
   GraphBuilder g;
   const uint32_t x = g.input(), a = g.node(kRelu, {x}), b = g.node(kLog, {x}), c = g.node(kView, {a});
-  EXPECT_EQ(partition(g.view({b, c})), (Lines{"decline 1: toy has no rule for aten.log.default", "claim toy.0 0 2"}));
+  EXPECT_EQ(partition(g.view({b, c})), (Lines{"decline 1: no rule for aten.log.default", "claim toy.0 0 2"}));
 }
 
 TEST(Partition, RegionsNeverNeedEachOther) {
@@ -215,7 +215,7 @@ TEST(Partition, RegionsNeverNeedEachOther) {
   const uint32_t b = g.node(kView, {x}), l2 = g.node(kLog, {b}), c = g.node(kMul, {a0, l2}), d = g.node(kMul, {c, a1});
   const Lines lines = partition(g.view({d}));
   EXPECT_EQ(lines,
-            (Lines{"decline 1: toy has no rule for aten.log.default", "decline 4: toy has no rule for aten.log.default",
+            (Lines{"decline 1: no rule for aten.log.default", "decline 4: no rule for aten.log.default",
                    "claim toy.0 0", "claim toy.2 2 3", "claim toy.5 5 6"}));
 }
 

@@ -200,7 +200,7 @@ class Regions {
 
 class RuleTable {
  public:
-  // `name` starts the tags and reasons. Rules need static storage.
+  // `name` starts the tags of claims; the host names the plugin in reasons. Rules need static storage.
   RuleTable(std::string_view name, std::span<const Rule> rules)
       : name_(name), rules_(rules), preset_names_(rules.size()) {
     for (size_t i = 0; i < rules.size(); ++i) {
@@ -263,7 +263,7 @@ class RuleTable {
       if (no.empty()) return {};
       if (reason.empty()) reason = "rule " + std::string(rules_[i].name) + ": " + no;
     }
-    return reason.empty() ? std::string(name_) + " has no rule for " + std::string(node.op()) : reason;
+    return reason.empty() ? "no rule for " + std::string(node.op()) : reason;
   }
 
  private:
@@ -288,7 +288,7 @@ class RuleTable {
     const Graph& graph = request.graph;
     const uint32_t config = request.raw->node_config[node];
     const auto may_join = [&](uint32_t id) { return !covered[id] && request.raw->node_config[id] == config; };
-    Found found{nullptr, {graph, {}}, std::string(name_) + " has no rule for " + std::string(graph.node(node).op())};
+    Found found{nullptr, {graph, {}}, "no rule for " + std::string(graph.node(node).op())};
     bool first = true;
     for (size_t i = 0; i < rules_.size(); ++i) {
       found.match.nodes = patterns_[i].match(graph, graph.node(node), may_join);
