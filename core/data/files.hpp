@@ -11,12 +11,14 @@ namespace quoin::data {
 using TensorMap = std::map<std::string, Tensor>;
 
 // All with limits and full validation; errors: not_found, data (what is wrong and where in the file).
-Result<TensorMap> read_safetensors(const std::string& path);  // tensors borrow the mapped file
+// Tensors borrow the mapped file. `metadata` gets the file's texts, if it has any.
+Result<TensorMap> read_safetensors(const std::string& path, std::map<std::string, std::string>* metadata = nullptr);
 // Little endian; Fortran order is rearranged to row-major.
 Result<Tensor> read_npy(const std::string& path);
 Result<TensorMap> read_npz(const std::string& path);  // stored or deflated; at most 65536 arrays, 8 GiB unpacked
 // Errors: io, not_found (folder missing), input (an element type the format lacks).
-Status write_safetensors(const std::string& path, const TensorMap& tensors);
+Status write_safetensors(const std::string& path, const TensorMap& tensors,
+                         const std::map<std::string, std::string>& metadata = {});
 Status write_npy(const std::string& path, const Tensor& tensor);
 
 // Decoded RGB pixels, [height, width, 3] u8. JPEG (also greyscale, CMYK refused; a damaged or truncated file is an

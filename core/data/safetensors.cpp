@@ -15,6 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
+constexpr const char* kMetadata = "__metadata__";
 constexpr int kMaxDepth = 4;  // header > tensor > shape
 
 struct DTypeName {
@@ -95,6 +96,15 @@ Result<Entry> parse_entry(const std::string& name, const Json& object, const std
   return entry;
 }
 
+Status read_metadata(const Json& object, const std::string& path, std::map<std::string, std::string>& out) {
+  if (!object.is_object()) return bad_data(path, "\"{}\" is not an object", kMetadata);
+  for (const auto& [key, value] : object.items()) {
+    if (!value.is_string()) return bad_data(path, "\"{}\" of \"{}\" is not a text", key, kMetadata);
+    out[key] = value.get<std::string>();
+  }
+  return {};
+}
+
 // The format demands that the tensors cover the data area without holes or overlaps.
 Status check_tiling(std::vector<Entry>& entries, uint64_t size, const std::string& path) {
   std::sort(entries.begin(), entries.end(),
@@ -118,7 +128,7 @@ std::string_view safetensors_name(DType dtype) {
 
 }  // namespace
 
-Result<TensorMap> read_safetensors(const std::string& path) {
+Result<TensorMap> read_safetensors(const std::string& path, std::map<std::string, std::string>* metadata) {
   QUOIN_TRY(MappedFile file, MappedFile::open(path));
   const auto owner = std::make_shared<const MappedFile>(std::move(file));
   const Bytes bytes = owner->bytes();
@@ -132,7 +142,10 @@ Result<TensorMap> read_safetensors(const std::string& path) {
 
   std::vector<Entry> entries;
   for (const auto& [name, object] : header.items()) {
-    if (name == "__metadata__") continue;
+    if (name == kMetadata) {
+      if (metadata != nullptr) QUOIN_CHECK(read_metadata(object, path, *metadata));
+      continue;
+    }
     QUOIN_TRY(Entry entry, parse_entry(name, object, path));
     entries.push_back(std::move(entry));
   }
@@ -148,7 +161,8 @@ Result<TensorMap> read_safetensors(const std::string& path) {
   return out;
 }
 
-Status write_safetensors(const std::string& path, const TensorMap& tensors) {
+Status write_safetensors(const std::string& path, const TensorMap& tensors,
+                         const std::map<std::string, std::string>& metadata) {
   std::vector<const TensorMap::value_type*> order;
   for (const auto& item : tensors) {
     if (safetensors_name(item.second.dtype()).empty())
@@ -162,6 +176,7 @@ Status write_safetensors(const std::string& path, const TensorMap& tensors) {
   std::stable_sort(order.begin(), order.end(),
                    [](const auto* a, const auto* b) { return bits(a->second.dtype()) > bits(b->second.dtype()); });
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header[kMetadata] = metadata;
   size_t at = 0;
   for (const auto* item : order) {
     const Tensor& tensor = item->second;

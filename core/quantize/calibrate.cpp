@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "quantize/quantize.hpp"
+#include "quantize/calibration.hpp"
 
 namespace quoin::quantize {
 namespace {
@@ -122,23 +122,52 @@ class Feeds {
   std::map<ir::ValueId, std::vector<size_t>> readers_;  // indices into feeds_
 };
 
-Status check_all_seen(const ir::Graph& graph, const Prepared& prepared) {
-  for (const Group& group : prepared.groups)
-    if (group.observer && !group.observer->seen())
-      return fail(Code::data, "{} saw no element during calibration", describe(graph, group.places[0]));
+// Lends the host to the observers; takes it back at the end, since it may live shorter than they do.
+class Lend {
+ public:
+  Lend(Prepared& prepared, const quoin_host& host) : prepared_(prepared) { set(&host); }
+  ~Lend() { set(nullptr); }
+  Lend(const Lend&) = delete;
+
+ private:
+  void set(const quoin_host* host) {
+    for (Group& group : prepared_.groups)
+      if (group.observer) group.observer->use(host);
+  }
+  Prepared& prepared_;
+};
+
+// An observer that keeps what it sees would grow with the samples.
+Status check_streaming(const ir::Graph& graph, const Prepared& prepared) {
+  for (const Group& group : prepared.groups) {
+    if (!group.observer || !group.observer->keeps_tensors()) continue;
+    for (const ir::Place& place : group.places)
+      if (!graph.is_constant(value_at(graph, place)))
+        return fail(Error{Code::recipe,
+                          fmt::format("observer {} with more than one scale is for weights only", group.spec.observer),
+                          describe(graph, place), "use minmax"});
+  }
   return {};
 }
 
 }  // namespace
 
+Status calibrate_constants(const ir::Graph& graph, Prepared& prepared, const quoin_host& host) {
+  QUOIN_CHECK(check_streaming(graph, prepared));
+  const Lend lend(prepared, host);
+  return Feeds(graph, prepared).observe_constants();
+}
+
 Status calibrate(const ir::Graph& graph, Prepared& prepared, const data::Dataset* dataset,
                  const kernels::KernelSet& kernels, const quoin_host& host, Progress* progress,
                  Diagnostics& diagnostics) {
+  QUOIN_CHECK(check_streaming(graph, prepared));
+  const Lend lend(prepared, host);
   Feeds feeds(graph, prepared);
   QUOIN_CHECK(feeds.observe_constants());
   if (!feeds.need_samples()) {
     if (dataset != nullptr) diagnostics.info(dataset->describe(), "not read: no annotated value depends on the data");
-    return check_all_seen(graph, prepared);
+    return check_calibrated(graph, prepared, diagnostics);
   }
   if (dataset == nullptr || dataset->size() == 0)
     return fail(Error{Code::data,
@@ -155,7 +184,7 @@ Status calibrate(const ir::Graph& graph, Prepared& prepared, const data::Dataset
     if (progress && !progress->step(i + 1))
       return fail(Code::cancelled, "stopped after {} of {} samples", i + 1, dataset->size());
   }
-  return check_all_seen(graph, prepared);
+  return check_calibrated(graph, prepared, diagnostics);
 }
 
 }  // namespace quoin::quantize

@@ -1,6 +1,8 @@
 #include "quantize/observer.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "base/text.hpp"
 #include "quantize/observers.hpp"
@@ -22,12 +24,15 @@ struct Entry {
 };
 
 // One row per observer.
-const std::array<Entry, 4> kObservers{{
+const std::array<Entry, 7> kObservers{{
     {"minmax", false, std::nullopt, [](const Spec& spec, double) { return make_minmax(spec); }},
     {"moving_average", false, ParamRule{"averaging_constant", 1e-6, 1.0, 0.01, false},
      [](const Spec& spec, double constant) { return make_moving_average(spec, static_cast<float>(constant)); }},
     {"histogram", true, ParamRule{"bins", 2, 65536, 2048, true},
      [](const Spec& spec, double bins) { return make_histogram(spec, static_cast<size_t>(bins)); }},
+    {"mse", false, std::nullopt, [](const Spec& spec, double) { return make_mse(spec); }},
+    {"percentile", true, ParamRule{"percent", 50, 100, 99.99, false}, make_percentile},
+    {"entropy", true, std::nullopt, [](const Spec& spec, double) { return make_entropy(spec); }},
     {"fixed", true, std::nullopt, [](const Spec& spec, double) { return make_fixed(spec); }},
 }};
 
@@ -66,6 +71,10 @@ std::vector<std::string> observer_names() {
 }
 
 Result<std::unique_ptr<Observer>> make_observer(const Spec& spec) {
+  if (spec.kind == SpecKind::observed && spec.backend != nullptr) {
+    QUOIN_TRY(auto observer, make_plugin_observer(spec));
+    if (observer != nullptr) return observer;
+  }
   const std::string wanted = spec.kind == SpecKind::fixed ? "fixed" : spec.observer.empty() ? "minmax" : spec.observer;
   for (const Entry& entry : kObservers) {
     if (wanted != entry.name) continue;
@@ -73,14 +82,16 @@ Result<std::unique_ptr<Observer>> make_observer(const Spec& spec) {
       return fail(Error{Code::recipe,
                         fmt::format("observer {} gives one scale per tensor, the spec asks for more", wanted),
                         {},
-                        "use minmax or moving_average"});
+                        "use minmax, moving_average or, for weights, mse"});
     if (wanted == "fixed" && spec.kind != SpecKind::fixed)
       return fail(Code::recipe, "observer fixed needs a spec that gives scale and zero point");
     QUOIN_TRY(const double param, read_params(entry, spec.observer_params));
     return entry.make(spec, param);
   }
-  return fail(Error{
-      Code::recipe, fmt::format("observer \"{}\" is not known", wanted), {}, did_you_mean(wanted, observer_names())});
+  std::vector<std::string> known = observer_names();
+  std::ranges::move(plugin_observer_names(spec), std::back_inserter(known));
+  return fail(
+      Error{Code::recipe, fmt::format("observer \"{}\" is not known", wanted), {}, did_you_mean(wanted, known)});
 }
 
 }  // namespace quoin::quantize

@@ -1,10 +1,11 @@
 // Histogram observer after torchao's HistogramObserver (docs/quantization.md): counts in equal bins over the range seen
 // so far, then a greedy search for the narrower range with the smallest squared quantization error. Every step that
 // decides something is in binary32 and in the reference's order.
-#include <array>
+#include <algorithm>
 #include <cmath>
 
 #include "quantize/observers.hpp"
+#include "quantize/sweep.hpp"
 #include "quantize/torch_math.hpp"
 
 namespace quoin::quantize {
@@ -23,7 +24,7 @@ class Binning {
   }
   // False: products overflow binary32.
   bool representable() const { return std::isfinite(width_ * bins_) && width_ > 0; }
-  int32_t operator()(float x) const {
+  QUOIN_LOOP_BODY int32_t operator()(float x) const {
     const auto bin = static_cast<int32_t>((x - low_) * bins_ / width_);
     return bin < last_ ? bin : last_;
   }
@@ -32,24 +33,6 @@ class Binning {
   float low_, width_, bins_;
   int32_t last_;
 };
-
-Counts count(std::span<const float> elements, const Binning& bin, size_t bins) {
-  constexpr size_t kBlock = 256, kTables = 4;  // neighbours often fall into one bin: four tables hide that latency
-  std::vector<uint32_t> tables(bins * kTables);
-  std::array<int32_t, kBlock> index;
-  const size_t whole = elements.size() / kBlock * kBlock;
-  for (size_t i = 0; i < whole; i += kBlock) {
-    const float* x = elements.data() + i;
-    for (size_t j = 0; j < kBlock; ++j) index[j] = bin(x[j]);
-    for (size_t j = 0; j < kBlock; j += kTables)
-      for (size_t t = 0; t < kTables; ++t) ++tables[t * bins + static_cast<size_t>(index[j + t])];
-  }
-  for (size_t i = whole; i < elements.size(); ++i) ++tables[static_cast<size_t>(bin(elements[i]))];
-  Counts out(bins);
-  for (size_t b = 0; b < bins; ++b)
-    out[b] = static_cast<float>(tables[b] + tables[bins + b] + tables[2 * bins + b] + tables[3 * bins + b]);
-  return out;
-}
 
 // The old counts in the bins of a wider range: every bin is cut in kUpsample pieces that go where their middle lies.
 Counts remap(const Counts& old, Range from, Range to) {
@@ -155,15 +138,26 @@ class Histogram final : public Observer {
   Status observe(const Tensor& tensor) override {
     QUOIN_TRY(const auto elements, float_elements(tensor));
     if (elements.empty()) return {};
-    QUOIN_TRY(Range range, scan(elements));
+    // Most batches stay inside of what was seen: the range is looked for only when one does not.
+    if (seen()) {
+      QUOIN_TRY(const Binning bin, binning(range_));
+      if (const auto found = sweep::count(elements, bin, bins_, range_, host_)) {
+        for (size_t i = 0; i < bins_; ++i) counts_[i] += static_cast<float>((*found)[i]);
+        return {};
+      }
+    }
+    QUOIN_TRY(Range range, scan(elements, host_));
     range.cover(range_);
     QUOIN_TRY(const Binning bin, binning(range));
-    Counts fresh = count(elements, bin, bins_);
+    const auto found = sweep::count(elements, bin, bins_, range, host_);
+    Counts fresh(bins_);
+    std::transform(found->begin(), found->end(), fresh.begin(), [](uint64_t n) { return static_cast<float>(n); });
     if (seen()) add(fresh, {range_, counts_}, range, bin);
     counts_ = std::move(fresh);
     range_ = range;
     return {};
   }
+  std::vector<Range> ranges() const override { return seen() ? std::vector{range_} : std::vector<Range>(); }
   bool seen() const override { return !counts_.empty(); }
   Result<QParams> qparams() const override {
     if (!seen()) return fail(Code::data, "nothing was observed");

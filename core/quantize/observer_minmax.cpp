@@ -16,8 +16,8 @@ class MinMax final : public Observer {
     QUOIN_TRY(const ScaleLayout layout, scale_layout(spec_, tensor.shape()));
     const auto count = static_cast<size_t>(layout.count());
     if (!ranges_.empty() && ranges_.size() != count)
-      return fail(Code::plugin, "tensors that share one observer have {} and {} channels", ranges_.size(), count);
-    QUOIN_TRY(const auto batch, scan_runs(elements, layout));
+      return fail(Code::plugin, "tensors that share one observer have {} and {} scales", ranges_.size(), count);
+    QUOIN_TRY(const auto batch, scan(elements, layout, host_));
     add(batch);
     return {};
   }
@@ -26,6 +26,7 @@ class MinMax final : public Observer {
     if (!seen()) return fail(Code::data, "nothing was observed");
     return choose_qparams(spec_, ranges_);
   }
+  std::vector<Range> ranges() const override { return ranges_; }
   Result<ObserverState> state() const override { return seen() ? ranges_state(ranges_) : ObserverState(); }
   Status merge(const ObserverState& saved) override {
     if (saved.empty()) return {};
@@ -41,20 +42,6 @@ class MinMax final : public Observer {
   }
 
  private:
-  static Result<std::vector<Range>> scan_runs(std::span<const float> elements, const ScaleLayout& layout) {
-    std::vector<Range> out(static_cast<size_t>(layout.count()));
-    Status status;
-    layout.runs(0, static_cast<int64_t>(elements.size()), [&](int64_t piece, int64_t first, int64_t count) {
-      const auto range = scan(elements.subspan(static_cast<size_t>(first), static_cast<size_t>(count)),
-                              static_cast<size_t>(first));
-      if (range)
-        out[static_cast<size_t>(piece)].cover(*range);
-      else if (status)
-        status = fail(range.error());
-    });
-    QUOIN_CHECK(status);
-    return out;
-  }
   void add(const std::vector<Range>& batch) {
     if (ranges_.empty()) {
       ranges_ = batch;

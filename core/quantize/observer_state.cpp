@@ -5,15 +5,28 @@
 
 namespace quoin::quantize {
 
-Result<std::span<const float>> saved_floats(const ObserverState& saved, const std::string& name, size_t count) {
+namespace {
+
+template <class T>
+Result<std::span<const T>> saved_array(const ObserverState& saved, const std::string& name, DType dtype, size_t count) {
   const auto found = saved.find(name);
   if (found == saved.end()) return fail(Code::data, "the saved state has no array \"{}\"", name);
   const Tensor& tensor = found->second;
   const auto size = static_cast<size_t>(tensor.size());
-  if (tensor.dtype() != DType::f32 || size == 0 || (count != 0 && size != count))
-    return fail(Code::data, "the saved array \"{}\" is {}{}, expected {} of f32", name, quoin::name(tensor.dtype()),
-                to_string(tensor.shape()), count == 0 ? "at least one" : std::to_string(count));
-  return tensor.as<float>();
+  if (tensor.dtype() != dtype || size == 0 || (count != 0 && size != count))
+    return fail(Code::data, "the saved array \"{}\" is {}{}, expected {} of {}", name, quoin::name(tensor.dtype()),
+                to_string(tensor.shape()), count == 0 ? "at least one" : std::to_string(count), quoin::name(dtype));
+  return tensor.as<T>();
+}
+
+}  // namespace
+
+Result<std::span<const float>> saved_floats(const ObserverState& saved, const std::string& name, size_t count) {
+  return saved_array<float>(saved, name, DType::f32, count);
+}
+
+Result<std::span<const int64_t>> saved_integers(const ObserverState& saved, const std::string& name, size_t count) {
+  return saved_array<int64_t>(saved, name, DType::s64, count);
 }
 
 Result<std::vector<Range>> saved_ranges(const ObserverState& saved, size_t count) {

@@ -73,12 +73,13 @@ Result<recipe::Scalar> checked(const quoin_param_spec& spec, const recipe::Scala
   return *scalar;
 }
 
-// Every parameter of the preset: the given value or the default.
-Result<std::vector<std::pair<quoin_param_spec, recipe::Scalar>>> complete(const quoin_preset& preset,
-                                                                          const recipe::Params& params) {
-  std::vector<std::pair<quoin_param_spec, recipe::Scalar>> out;
+using Complete = std::vector<std::pair<quoin_param_spec, recipe::Scalar>>;
+
+// Every declared parameter: the given value or the default. `owner` is named in errors.
+Result<Complete> complete(const std::string& owner, quoin_array specs, const recipe::Params& params) {
+  Complete out;
   std::vector<std::string> known;
-  for (const quoin_param_spec& spec : elements<quoin_param_spec>(preset.params)) {
+  for (const quoin_param_spec& spec : elements<quoin_param_spec>(specs)) {
     known.push_back(text(spec.name));
     if (const auto given = params.find(known.back()); given != params.end()) {
       QUOIN_TRY(auto scalar, checked(spec, given->second));
@@ -91,7 +92,7 @@ Result<std::vector<std::pair<quoin_param_spec, recipe::Scalar>>> complete(const 
   for (const auto& [key, scalar] : params)
     if (std::find(known.begin(), known.end(), key) == known.end())
       return fail(Error{Code::recipe,
-                        fmt::format("preset {} has no parameter \"{}\"", text(preset.name), key),
+                        fmt::format("{} has no parameter \"{}\"", owner, key),
                         {},
                         known.empty() ? "it takes none" : did_you_mean(key, known)});
   return out;
@@ -116,6 +117,13 @@ Result<recipe::Scalar> scalar_from(const quoin_param& param) {
   }
 }
 
+Result<recipe::Params> complete_params(const std::string& owner, quoin_array specs, const recipe::Params& params) {
+  QUOIN_TRY(auto values, complete(owner, specs, params));
+  recipe::Params out;
+  for (auto& [spec, scalar] : values) out.emplace(text(spec.name), std::move(scalar));
+  return out;
+}
+
 Result<uint32_t> Configs::add(const quoin_quantizer& quantizer, const std::string& preset, const recipe::Params& params,
                               const std::string& where) {
   const auto located = [&](Error error) {
@@ -123,7 +131,7 @@ Result<uint32_t> Configs::add(const quoin_quantizer& quantizer, const std::strin
   };
   auto found = find_preset(quantizer, preset);
   if (!found) return located(std::move(found).error());
-  auto values = complete(*found, params);
+  auto values = complete("preset " + text(found->name), found->params, params);
   if (!values) return located(std::move(values).error());
   const std::string name = text(found->name);
   for (uint32_t i = 0; i < records_.size(); ++i)

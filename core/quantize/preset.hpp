@@ -37,6 +37,10 @@ class Configs {
   std::deque<double> numbers_;
 };
 
+// `params` checked against the declarations `specs` (of quoin_param_spec), defaults filled in. `owner` ("observer x")
+// is named in errors. Errors (recipe): unknown parameter (nearest given), wrong type, out of range.
+Result<recipe::Params> complete_params(const std::string& owner, quoin_array specs, const recipe::Params& params);
+
 // A parameter value that a plugin passed (observer_params). Errors (plugin): a kind that is not a scalar.
 Result<recipe::Scalar> scalar_from(const quoin_param& param);
 

@@ -173,7 +173,7 @@ TEST_F(Convert, PluginsDeriveByTheirOwnRules) {
   Spec derived;
   derived.kind = SpecKind::derived;
   derived.rule = QUOIN_RULE_PLUGIN + 1;
-  derived.deriver = plugin_.open();
+  derived.backend = plugin_.open();
   derived.sources = {in(c, 0)};
   model_.annotate(in(c, 0), test::activation());
   model_.annotate(out(c), derived);

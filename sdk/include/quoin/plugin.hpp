@@ -3,7 +3,7 @@
 //   class Mine {
 //    public:
 //     Mine(const quoin_host& host, quoin::sdk::Params params);
-//     // quantizer: presets, annotate; optional: passes, derive
+//     // quantizer: presets, annotate; optional: passes, derive, `using Observers = std::tuple<MyObserver, ...>`
 //     // compiler:  blob_format, partition, compile
 //     // executor:  Delegate(Mine&, const Load&) with run; optional: Delegate::plan, Mine::reentrant
 //     // kernels:   static kernels() (a span);   options: options, set_option, get_option;   extensions: static
@@ -28,7 +28,9 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
+#include <vector>
 
 namespace quoin::sdk {
 
@@ -285,6 +287,37 @@ class Annotator {
 
  private:
   const quoin_annotator* raw_;
+};
+
+// What an observer of the plugin is to measure. Borrowed for the call of its constructor.
+struct ObserverSpec {
+  explicit ObserverSpec(const quoin_qspec& from)
+      : dtype(from.dtype),
+        scheme(from.scheme),
+        axis(from.axis),
+        group(from.group),
+        qmin(from.qmin),
+        qmax(from.qmax),
+        symmetric((from.flags & QUOIN_SYMMETRIC) != 0),
+        pow2_scale((from.flags & QUOIN_POW2_SCALE) != 0),
+        eps(from.eps),
+        params(from.observer_params),
+        block(from.block, static_cast<size_t>(from.block_rank)) {}
+  quoin_dtype dtype;
+  uint32_t scheme;
+  int32_t axis;
+  uint32_t group;
+  int32_t qmin, qmax;
+  bool symmetric, pow2_scale;
+  double eps;  // smallest scale; 0: 2^-23
+  Params params;
+  std::span<const int64_t> block;
+};
+
+// What an observer found: one scale per channel, group or block (one for the tensor); zero_point: as many, or none.
+struct Scales {
+  std::vector<float> scale;
+  std::vector<int32_t> zero_point;
 };
 
 class LowerRequest {

@@ -23,6 +23,26 @@ concept Runs = requires(B& b, typename B::Delegate& delegate, const Load& load, 
   delegate.run(run);
 };
 
+// An observer of the plugin's own:
+//   class Peak {
+//    public:
+//     static constexpr std::string_view name = "peak", doc = "largest magnitude";
+//     static constexpr quoin_param_spec params[] = {...};   // optional
+//     explicit Peak(const ObserverSpec& spec);
+//     void observe(const quoin_tensor& tensor);             // f32, all finite
+//     Scales qparams();
+//     std::vector<std::byte> save();                        // both optional: saved calibration
+//     void merge(quoin_bytes saved);                        // as if it had seen what `saved` saw
+//   };
+template <class O>
+concept Observes = requires(O& o, const quoin_tensor& tensor) {
+  std::string_view(O::name);
+  std::string_view(O::doc);
+  o.observe(tensor);
+  Scales(o.qparams());
+}
+&&std::is_constructible_v<O, const ObserverSpec&>;
+
 namespace detail {
 
 inline quoin_status report(quoin_error* error, quoin_status code, std::string_view text) noexcept {
@@ -64,6 +84,81 @@ D& as(quoin_delegate* d) {
   return *reinterpret_cast<D*>(d);
 }
 
+// An observer with what its last answers borrow from it.
+template <class O>
+struct Observing {
+  explicit Observing(const quoin_qspec& from)
+      : observer(ObserverSpec(from)), block(from.block, from.block + from.block_rank), frame{sizeof(quoin_qparams),
+                                                                                             from.dtype,
+                                                                                             from.scheme,
+                                                                                             from.axis,
+                                                                                             from.group,
+                                                                                             0,
+                                                                                             from.qmin,
+                                                                                             from.qmax,
+                                                                                             nullptr,
+                                                                                             nullptr,
+                                                                                             block.data(),
+                                                                                             block.size()} {}
+  O observer;
+  std::vector<int64_t> block;
+  quoin_qparams frame;  // without scales
+  Scales scales;
+  std::vector<std::byte> saved;
+};
+template <class O>
+Observing<O>& observing(quoin_observer_state* state) {
+  return *reinterpret_cast<Observing<O>*>(state);
+}
+
+template <class O>
+quoin_observer observer_row() {
+  static_assert(Observes<O>,
+                "an observer needs name, doc, O(const ObserverSpec&), observe(const quoin_tensor&), qparams()");
+  quoin_observer row{};
+  row.name = str(O::name);
+  row.doc = str(O::doc);
+  if constexpr (requires { O::params; }) row.params = Array<quoin_param_spec>::of(O::params);
+  row.create = [](quoin_backend*, const quoin_qspec* spec, quoin_observer_state** out, quoin_error* e) {
+    return guard(e, [&] { *out = reinterpret_cast<quoin_observer_state*>(new Observing<O>(sized(spec))); });
+  };
+  row.observe = [](quoin_observer_state* s, const quoin_tensor* tensor, quoin_error* e) {
+    return guard(e, [&] { observing<O>(s).observer.observe(*tensor); });
+  };
+  row.qparams = [](quoin_observer_state* s, quoin_qparams* out, quoin_error* e) {
+    return guard(e, [&] {
+      Observing<O>& own = observing<O>(s);
+      own.scales = own.observer.qparams();
+      if (!own.scales.zero_point.empty() && own.scales.zero_point.size() != own.scales.scale.size())
+        throw Failure(QUOIN_INTERNAL, "an observer found another number of scales than of zero points");
+      quoin_qparams found = own.frame;
+      found.count = static_cast<uint32_t>(own.scales.scale.size());
+      found.scale = own.scales.scale.data();
+      found.zero_point = own.scales.zero_point.empty() ? nullptr : own.scales.zero_point.data();
+      found.struct_size = std::min<uint32_t>(out->struct_size, sizeof found);
+      std::memcpy(out, &found, found.struct_size);
+    });
+  };
+  row.destroy = [](quoin_observer_state* s) { delete &observing<O>(s); };
+  if constexpr (requires(O & o, quoin_bytes saved) { std::vector<std::byte>(o.save()), o.merge(saved); }) {
+    row.save = [](quoin_observer_state* s, quoin_bytes* out, quoin_error* e) {
+      return guard(e, [&] {
+        observing<O>(s).saved = observing<O>(s).observer.save();
+        *out = {observing<O>(s).saved.data(), observing<O>(s).saved.size()};
+      });
+    };
+    row.merge = [](quoin_observer_state* s, quoin_bytes saved, quoin_error* e) {
+      return guard(e, [&] { observing<O>(s).observer.merge(saved); });
+    };
+  }
+  return row;
+}
+
+template <class... O>
+std::array<quoin_observer, sizeof...(O)> observer_rows(const std::tuple<O...>*) {
+  return {observer_row<O>()...};
+}
+
 template <class B>
 constexpr bool wants_quantizer = requires {
   B::presets;
@@ -101,6 +196,10 @@ const quoin_quantizer* quantizer() {
                       quoin_qparams* out, quoin_error* e) {
           return guard(e, [&] { as<B>(b).derive(rule, std::span(sources, count), *out); });
         };
+      if constexpr (requires { typename B::Observers; }) {
+        static const auto rows = observer_rows(static_cast<const typename B::Observers*>(nullptr));
+        t.observers = Array<quoin_observer>::of(rows);
+      }
       return t;
     }();
     return &role;

@@ -1,0 +1,146 @@
+// Loops over the elements of tensors: the same integers on every instruction set and every number of threads.
+//
+// A loop body is an always-inline function; sweep compiles it once for the baseline and once for AVX2, and the host's
+// ISA bits choose. What is computed per element is exact or single rounded operations, so wider vectors change nothing.
+#pragma once
+
+#include <quoin/abi.h>
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "quantize/range.hpp"
+
+#define QUOIN_LOOP_BODY inline __attribute__((always_inline))
+#if defined(__x86_64__)
+#define QUOIN_SWEEP_AVX2 1
+#define QUOIN_FOR_AVX2 __attribute__((target("avx2")))
+#endif
+
+namespace quoin::quantize::sweep {
+
+inline constexpr size_t kBlock = 256;      // elements that a loop body handles at once, in the first-level cache
+inline constexpr size_t kPiece = 1 << 15;  // elements that one thread takes at once
+
+// Order of binary32 numbers as integers: negative numbers have their magnitude bits flipped. Infinities and NaN lie
+// outside the finite numbers on both sides. Integer extrema vectorize without assumptions about NaN.
+QUOIN_LOOP_BODY int32_t order_of(int32_t bits) { return bits ^ ((bits >> 31) & INT32_MAX); }
+inline int32_t order_of(float x) { return order_of(std::bit_cast<int32_t>(x)); }
+inline float number_of(int32_t order) { return std::bit_cast<float>(order_of(order)); }
+
+struct Extrema {
+  int32_t low = INT32_MAX, high = INT32_MIN;  // order_of() the numbers
+  void cover(Extrema other) {
+    low = std::min(low, other.low);
+    high = std::max(high, other.high);
+  }
+};
+
+inline uint32_t workers(const quoin_host* host) { return host == nullptr ? 1 : host->workers(host->self); }
+inline bool has_avx2(const quoin_host* host) { return host != nullptr && (host->isa & QUOIN_ISA_AVX2) != 0; }
+
+// body(begin, end, worker) over pieces of [0, count); worker < workers(host). The body must not throw.
+template <class F>
+void in_pieces(const quoin_host* host, size_t count, F&& body) {
+  if (host == nullptr || count <= kPiece) {
+    if (count > 0) body(size_t{0}, count, uint32_t{0});
+    return;
+  }
+  const auto call = [](void* self, uint64_t begin, uint64_t end, uint32_t worker) {
+    (*static_cast<std::remove_reference_t<F>*>(self))(static_cast<size_t>(begin), static_cast<size_t>(end), worker);
+  };
+  host->parallel_for(host->self, count, kPiece, call, const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+// Smallest and largest element.
+Extrema extrema(std::span<const float> elements, const quoin_host* host);
+
+namespace detail {
+
+constexpr size_t kTables = 4;  // neighbours often fall into one bin: several tables hide that latency
+
+QUOIN_LOOP_BODY Extrema block_extrema(const float* x, size_t count) {
+  Extrema out;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t order = order_of(std::bit_cast<int32_t>(x[i]));
+    out.low = order < out.low ? order : out.low;
+    out.high = order > out.high ? order : out.high;
+  }
+  return out;
+}
+
+// Counts x[0..count) into `tables` ([kTables][stride]). False, at the first block with an element outside of `limits`.
+template <class Bin>
+QUOIN_LOOP_BODY bool count_body(const float* x, size_t count, const Bin& bin, Extrema limits, uint32_t* tables,
+                                size_t stride) {
+  std::array<int32_t, kBlock> index;
+  for (size_t at = 0; at < count; at += kBlock) {
+    const size_t size = std::min(kBlock, count - at);
+    const Extrema found = block_extrema(x + at, size);
+    if (found.low < limits.low || found.high > limits.high) return false;
+    for (size_t j = 0; j < size; ++j) index[j] = bin(x[at + j]);
+    size_t j = 0;
+    for (; j + kTables <= size; j += kTables)
+      for (size_t t = 0; t < kTables; ++t) ++tables[t * stride + static_cast<size_t>(index[j + t])];
+    for (; j < size; ++j) ++tables[static_cast<size_t>(index[j])];
+  }
+  return true;
+}
+
+template <class Bin>
+bool count_baseline(const float* x, size_t count, const Bin& bin, Extrema limits, uint32_t* tables, size_t stride) {
+  return count_body(x, count, bin, limits, tables, stride);
+}
+#if QUOIN_SWEEP_AVX2
+template <class Bin>
+QUOIN_FOR_AVX2 bool count_avx2(const float* x, size_t count, const Bin& bin, Extrema limits, uint32_t* tables,
+                               size_t stride) {
+  return count_body(x, count, bin, limits, tables, stride);
+}
+#endif
+
+template <class Bin>
+auto count_for(const quoin_host* host) {
+#if QUOIN_SWEEP_AVX2
+  if (has_avx2(host)) return count_avx2<Bin>;
+#endif
+  (void)host;
+  return count_baseline<Bin>;
+}
+
+}  // namespace detail
+
+// How many elements fall into each of `bins` bins. bin(x) is the bin of an x within `range`; its operator() is a
+// QUOIN_LOOP_BODY. Nothing, when an element lies outside of `range`: then the range must be found first.
+template <class Bin>
+std::optional<std::vector<uint64_t>> count(std::span<const float> elements, const Bin& bin, size_t bins, Range range,
+                                           const quoin_host* host) {
+  constexpr size_t kMost = size_t{1} << 31;  // elements per turn, so that 32-bit tables cannot overflow
+  const Extrema limits{order_of(range.min == 0 ? -0.0f : range.min), order_of(range.max == 0 ? 0.0f : range.max)};
+  const auto count_into = detail::count_for<Bin>(host);
+  const size_t tables = elements.size() > kPiece ? workers(host) : 1, stride = bins;
+  std::vector<uint64_t> out(bins);
+  std::vector<uint32_t> counts(tables * detail::kTables * stride);
+  std::atomic<bool> inside = true;
+  for (size_t turn = 0; turn < elements.size() && inside; turn += kMost) {
+    const auto part = elements.subspan(turn, std::min(kMost, elements.size() - turn));
+    in_pieces(host, part.size(), [&](size_t begin, size_t end, uint32_t worker) {
+      uint32_t* own = counts.data() + worker * detail::kTables * stride;
+      if (inside.load(std::memory_order_relaxed) &&
+          !count_into(part.data() + begin, end - begin, bin, limits, own, stride))
+        inside.store(false, std::memory_order_relaxed);
+    });
+    for (size_t t = 0; t < tables * detail::kTables; ++t)
+      for (size_t b = 0; b < bins; ++b) out[b] += counts[t * stride + b];
+    if (turn + kMost < elements.size()) std::fill(counts.begin(), counts.end(), 0u);
+  }
+  if (!inside) return std::nullopt;
+  return out;
+}
+
+}  // namespace quoin::quantize::sweep
