@@ -69,6 +69,7 @@ class Importer {
   Status index_initializers();
   Status convert(int index);
   Result<ValueId> resolve(const std::string& value);
+  bool is_four_bit(const std::string& value) const;
   Status define(const std::string& value, ValueId id);
 
   const Source& source_;
@@ -175,19 +176,24 @@ Result<ValueId> Importer::resolve(const std::string& value) {
   return id;
 }
 
+bool Importer::is_four_bit(const std::string& value) const {
+  const auto found = initializers_.find(value);
+  return found != initializers_.end() && onnx_format::is_four_bit(found->second->data_type());
+}
+
 Status Importer::convert(int index) {
   onnx::NodeProto& node = *graph_.mutable_node(index);
   Values inputs;
-  std::vector<uint32_t> uses;
+  std::vector<Reading> readings;
   for (const std::string& input : node.input()) {
-    uses.push_back(input.empty() ? 0 : uses_.at(input));
+    readings.push_back(input.empty() ? Reading() : Reading{uses_.at(input), is_four_bit(input)});
     QUOIN_TRY(inputs.emplace_back(), input.empty() ? Result<ValueId>(kNone) : resolve(input));
   }
   while (!inputs.empty() && inputs.back() == kNone) inputs.pop_back();
   ir::Provenance provenance{
       read_modules(node), read_source(node), static_cast<uint64_t>(index) + 1, {node_label(node)}};
   builder_.begin(node.output_size() ? node.output(0) : node.name(), std::move(provenance));
-  const Call call(builder_, reader_, node, std::move(inputs), std::move(uses));
+  const Call call(builder_, reader_, node, std::move(inputs), std::move(readings));
   QUOIN_TRY(auto folded, fold(call));
   Values results;
   if (folded) {

@@ -104,6 +104,7 @@ const std::unordered_map<std::string, Convert>& table() {
       {"Pad", pad},
       {"Gather", gather},
       {"GatherElements", gather_elements},
+      {"GatherND", gather_nd},
       {"DepthToSpace", depth_to_space},
       {"QuantizeLinear", quantize_linear},
       {"com.microsoft::QuantizeLinear", quantize_linear},

@@ -13,12 +13,18 @@
 
 namespace quoin::import::onnx_format {
 
+// What is known of an operand besides its value.
+struct Reading {
+  uint32_t uses = 0;      // operands of live nodes and graph outputs that read it
+  bool four_bit = false;  // a constant of 4-bit elements, held in a byte each
+};
+
 // A node with its operands resolved. Attribute accessors without `fallback` fail (model) if it is missing; all fail if
 // it has another type.
 class Call {
  public:
-  Call(Builder& into, TensorReader& reader, onnx::NodeProto& proto, Values inputs, std::vector<uint32_t> uses)
-      : builder(into), reader_(reader), proto_(proto), inputs_(std::move(inputs)), uses_(std::move(uses)) {}
+  Call(Builder& into, TensorReader& reader, onnx::NodeProto& proto, Values inputs, std::vector<Reading> readings)
+      : builder(into), reader_(reader), proto_(proto), inputs_(std::move(inputs)), readings_(std::move(readings)) {}
 
   Builder& builder;
 
@@ -31,7 +37,8 @@ class Call {
   // Errors (model): absent.
   Result<ValueId> input(size_t i) const;
   // How many operands of live nodes and graph outputs read input i.
-  uint32_t uses(size_t i) const { return uses_[i]; }
+  uint32_t uses(size_t i) const { return readings_[i].uses; }
+  bool four_bit(size_t i) const { return i < inputs_.size() && readings_[i].four_bit; }
 
   bool has_attr(std::string_view name) const { return attr(name) != nullptr; }
   Result<int64_t> integer(std::string_view name, std::optional<int64_t> fallback = {}) const;
@@ -55,7 +62,7 @@ class Call {
   TensorReader& reader_;
   onnx::NodeProto& proto_;
   Values inputs_;
-  std::vector<uint32_t> uses_;
+  std::vector<Reading> readings_;
 };
 
 // Results in the order of the node's outputs; fewer if the rest have no counterpart (masks, statistics).
@@ -125,6 +132,7 @@ Result<Values> concat(const Call&);
 Result<Values> pad(const Call&);
 Result<Values> gather(const Call&);
 Result<Values> gather_elements(const Call&);
+Result<Values> gather_nd(const Call&);
 Result<Values> depth_to_space(const Call&);
 
 Result<Values> quantize_linear(const Call&);  // onnx_quantization.cpp

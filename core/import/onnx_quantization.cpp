@@ -28,6 +28,8 @@ Result<Range> storage_range(DType dtype) {
   }
 }
 
+Range four_bit_range(DType storage) { return storage == DType::u8 ? Range{0, 15} : Range{-8, 7}; }
+
 struct Scales {
   std::vector<double> scale;
   std::vector<int64_t> zero_point;  // as many
@@ -50,31 +52,47 @@ Result<Scales> read_scales(const Call& call, DType storage) {
   return out;
 }
 
+// Blocks along the last axis of a matrix are groups.
+Status check_blocks(const Call& call, ValueId x, int64_t block) {
+  const Builder& b = call.builder;
+  QUOIN_TRY(int64_t axis, call.integer("axis", 1));
+  QUOIN_TRY(axis, b.wrap(axis, b.rank(x)));
+  const Shape& shape = b.shape(x);
+  if (shape.size() != 2 || axis != 1 || block < 1 || shape[1] % block != 0)
+    return fail(Error{Code::unsupported,
+                      fmt::format("blocks of {} along axis {} of {} are not supported", block, axis, to_string(shape)),
+                      {},
+                      "blocks that divide the last axis of a matrix are"});
+  if (const Shape& scales = b.shape(call.optional(1)); scales != Shape{shape[0], shape[1] / block})
+    return fail(Code::model, "scales {} for blocks of {} in {}", to_string(scales), block, to_string(shape));
+  return {};
+}
+
 Result<Values> emit(const Call& call, bool quantize, DType storage) {
   Builder& b = call.builder;
   QUOIN_TRY(const ValueId x, call.input(0));
   QUOIN_TRY(const int64_t block, call.integer("block_size", 0));
-  if (block != 0)
-    return fail(Error{Code::unsupported,
-                      fmt::format("block size {}: quantization in blocks is not supported", block),
-                      {},
-                      "quantize per tensor or per channel"});
-  QUOIN_TRY(const Range range, storage_range(storage));
+  QUOIN_TRY(const Range range,
+            call.four_bit(quantize ? 2 : 0) ? Result<Range>(four_bit_range(storage)) : storage_range(storage));
   QUOIN_TRY(const Scales scales, read_scales(call, storage));
   Attrs attrs{{"quant_min", range.min}, {"quant_max", range.max}, {"dtype", std::string(name(storage))}};
   const std::string base = quantize ? "quantized_decomposed.quantize_per_" : "quantized_decomposed.dequantize_per_";
   const size_t count = scales.scale.size();
   // A list of one scale holds for the whole tensor whatever the axis; exporters leave the default axis with it.
-  if (count == 1) {
+  if (count == 1 && block == 0) {
     attrs["scale"] = scales.scale[0];
     attrs["zero_point"] = scales.zero_point[0];
     return b.result(base + "tensor.default", {x}, std::move(attrs));
   }
+  const ValueId zero_points = b.constant("zero_points", integer_tensor(b.shape(call.optional(1)), scales.zero_point));
+  if (block != 0) {
+    QUOIN_CHECK(check_blocks(call, x, block));
+    attrs["group_size"] = block;
+    return b.result(base + "channel_group.default", {x, call.optional(1), zero_points}, std::move(attrs));
+  }
   QUOIN_TRY(int64_t axis, call.integer("axis", 1));
   QUOIN_TRY(axis, b.wrap(axis, b.rank(x)));
   attrs["axis"] = axis;
-  const ValueId zero_points =
-      b.constant("zero_points", integer_tensor({static_cast<int64_t>(count)}, scales.zero_point));
   return b.result(base + "channel.default", {x, call.optional(1), zero_points}, std::move(attrs));
 }
 

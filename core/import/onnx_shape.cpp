@@ -221,6 +221,23 @@ Result<Values> gather_elements(const Call& call) {
   return call.builder.result("aten.gather.default", {x, index}, {{"dim", axis}});
 }
 
+// The last dim of the indices holds the coordinates in the first dims of x.
+Result<Values> gather_nd(const Call& call) {
+  Builder& b = call.builder;
+  QUOIN_TRY(const ValueId x, call.input(0));
+  QUOIN_TRY(const ValueId indices, call.input(1));
+  QUOIN_TRY(const int64_t batch_dims, call.integer("batch_dims", 0));
+  if (batch_dims != 0) return fail(Code::unsupported, "GatherND with batch_dims {} is not supported", batch_dims);
+  const Shape from = b.shape(indices);
+  if (from.empty() || from.back() < 1 || from.back() > static_cast<int64_t>(b.rank(x)))
+    return fail(Code::model, "indices {} do not fit {}", to_string(from), to_string(b.shape(x)));
+  Values inputs{x};
+  for (int64_t i = 0; i < from.back(); ++i) {
+    QUOIN_TRY(inputs.emplace_back(), b.step("aten.select.int", {indices}, {{"dim", int64_t{-1}}, {"index", i}}));
+  }
+  return b.result("aten.index.Tensor", std::move(inputs));
+}
+
 // [N, C * b * b, H, W] -> [N, C, H * b, W * b]; the block's dims stand before the channels (DCR) or behind (CRD).
 Result<Values> depth_to_space(const Call& call) {
   Builder& b = call.builder;

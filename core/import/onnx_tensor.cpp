@@ -51,7 +51,23 @@ Result<Tensor> typed(const TensorProto& proto, DType dtype, Shape shape) {
   }
 }
 
+constexpr int32_t kUint4 = 21, kInt4 = 22;  // onnx.TensorProto.DataType since ONNX 1.16
+
+// Two elements per byte, the first in the lower half, to a byte each.
+Tensor unpacked(const Tensor& bytes, bool is_signed, Shape shape) {
+  Tensor out(is_signed ? DType::s8 : DType::u8, std::move(shape));
+  const auto from = bytes.as<uint8_t>();
+  const auto to = out.as<uint8_t>();
+  for (size_t i = 0; i < to.size(); ++i) {
+    const uint8_t nibble = (from[i / 2] >> (i % 2 == 0 ? 0 : 4)) & 15;
+    to[i] = is_signed && nibble > 7 ? static_cast<uint8_t>(nibble | 0xf0) : nibble;
+  }
+  return out;
+}
+
 }  // namespace
+
+bool is_four_bit(int32_t code) { return code == kUint4 || code == kInt4; }
 
 Result<DType> element_type(int32_t code) {
   switch (code) {  // onnx.TensorProto.DataType
@@ -138,13 +154,21 @@ Result<Tensor> TensorReader::external(const TensorProto& proto, DType dtype, Sha
 }
 
 Result<Tensor> TensorReader::read(TensorProto& proto) {
-  QUOIN_TRY(const DType dtype, element_type(proto.data_type()));
   Shape shape(proto.dims().begin(), proto.dims().end());
   QUOIN_TRY(const int64_t count, checked_numel(shape));
+  if (is_four_bit(proto.data_type())) {
+    QUOIN_TRY(const Tensor bytes, elements(proto, DType::u8, {(count + 1) / 2}));
+    return unpacked(bytes, proto.data_type() == kInt4, std::move(shape));
+  }
+  QUOIN_TRY(const DType dtype, element_type(proto.data_type()));
+  return elements(proto, dtype, std::move(shape));
+}
+
+Result<Tensor> TensorReader::elements(TensorProto& proto, DType dtype, Shape shape) {
   if (proto.has_segment()) return fail(Code::unsupported, "tensors in segments are not supported");
   if (proto.data_location() == TensorProto::EXTERNAL) return external(proto, dtype, std::move(shape));
   if (!proto.has_raw_data()) return typed(proto, dtype, std::move(shape));
-  const auto bytes = static_cast<size_t>(count) * (bits(dtype) / 8);
+  const auto bytes = static_cast<size_t>(numel(shape)) * (bits(dtype) / 8);
   if (proto.raw_data().size() != bytes)
     return fail(Code::model, "{} bytes, {}{} needs {}", proto.raw_data().size(), name(dtype), to_string(shape), bytes);
   Tensor out(dtype, std::move(shape));
