@@ -99,7 +99,8 @@ struct Interpreter::State {
   void find_dead();
   bool is_view(NodeId id) const;
   Status check_inputs(std::span<const Tensor> inputs) const;
-  Result<std::vector<Tensor>> run(std::span<const Tensor> inputs, const Tap& tap);
+  Result<std::vector<Tensor>> run(std::span<const Tensor> inputs, const Tap& tap, const Rewrite& rewrite);
+  Status rewrite_results(const Step& step, const Rewrite& rewrite);
   Status run_step(const Step& step, std::byte* scratch);
   quoin_tensor describe(ValueId id);
 };
@@ -209,7 +210,18 @@ Status Interpreter::State::run_step(const Step& step, std::byte* scratch) {
   return {};
 }
 
-Result<std::vector<Tensor>> Interpreter::State::run(std::span<const Tensor> inputs, const Tap& tap) {
+Status Interpreter::State::rewrite_results(const Step& step, const Rewrite& rewrite) {
+  for (const ValueId id : graph->node(step.node).outputs) {
+    QUOIN_TRY(Tensor tensor, rewrite(id, values[id]));
+    if (tensor.dtype() != values[id].dtype() || tensor.shape() != values[id].shape())
+      return fail(Code::internal, "{}: a result was replaced by one of another type", graph->describe(step.node));
+    values[id] = std::move(tensor);
+  }
+  return {};
+}
+
+Result<std::vector<Tensor>> Interpreter::State::run(std::span<const Tensor> inputs, const Tap& tap,
+                                                    const Rewrite& rewrite) {
   QUOIN_CHECK(check_inputs(inputs));
   for (size_t i = 0; i < inputs.size(); ++i) values[graph->inputs()[i]] = inputs[i];
   if (tap)
@@ -221,6 +233,7 @@ Result<std::vector<Tensor>> Interpreter::State::run(std::span<const Tensor> inpu
   auto* memory = reinterpret_cast<std::byte*>((address + scratch_alignment - 1) & ~(scratch_alignment - 1));
   for (const Step& step : steps) {
     QUOIN_CHECK(run_step(step, memory));
+    if (rewrite) QUOIN_CHECK(rewrite_results(step, rewrite));
     if (tap)
       for (const ValueId id : graph->node(step.node).outputs) QUOIN_CHECK(tap(id, values[id]));
     for (const ValueId id : step.dead) values[id] = Tensor();
@@ -244,13 +257,13 @@ Result<Interpreter> Interpreter::create(const ir::Graph& graph, const kernels::K
   return fail(Code::limit, "out of memory while preparing the graph");
 }
 
-Result<std::vector<Tensor>> Interpreter::run(std::span<const Tensor> inputs, const Tap& tap) {
+Result<std::vector<Tensor>> Interpreter::run(std::span<const Tensor> inputs, const Tap& tap, const Rewrite& rewrite) {
   struct Clear {  // nothing stays referenced between runs, not even after an error
     State& state;
     ~Clear() { std::fill(state.values.begin(), state.values.end(), Tensor()); }
   } clear{*state_};
   try {
-    return state_->run(inputs, tap);
+    return state_->run(inputs, tap, rewrite);
   } catch (const std::bad_alloc&) {
     return fail(Code::limit, "out of memory while running the graph");
   }

@@ -179,6 +179,39 @@ TEST(Interpreter, RunsTypedNodesOnIntegers) {
   EXPECT_EQ(values((*out)[0]), (std::vector<float>{0, 1.5f}));
 }
 
+TEST(Interpreter, ReadersSeeWhatReplacesAResult) {
+  Builder b;
+  const auto negative = b.node("aten.neg.default", {b.input()});
+  const auto view = b.node("aten.clone.default", {negative});
+  b.graph.set_outputs({b.node("aten.neg.default", {view}), negative});
+  auto interpreter = b.make();
+  ASSERT_TRUE(interpreter);
+  std::vector<float> tapped;
+  const auto out = interpreter->run(
+      std::vector{floats({2}, {1, 2})},
+      [&](ir::ValueId id, const Tensor& tensor) -> Status {
+        if (id == view) tapped = values(tensor);
+        return {};
+      },
+      [&](ir::ValueId id, const Tensor& tensor) -> Result<Tensor> {
+        return id == view ? floats({2}, {5, 6}) : tensor;
+      });
+  ASSERT_TRUE(out) << out.error().text();
+  EXPECT_EQ(values((*out)[0]), (std::vector<float>{-5, -6}));
+  EXPECT_EQ(values((*out)[1]), (std::vector<float>{-1, -2}));
+  EXPECT_EQ(tapped, (std::vector<float>{5, 6}));
+}
+TEST(Interpreter, RefusesToReplaceAResultByAnotherType) {
+  Builder b;
+  b.graph.set_outputs({b.node("aten.neg.default", {b.input()})});
+  auto interpreter = b.make();
+  ASSERT_TRUE(interpreter);
+  const auto out = interpreter->run(std::vector{floats({2}, {1, 2})}, {},
+                                    [](ir::ValueId, const Tensor&) { return Result<Tensor>(floats({1}, {1})); });
+  ASSERT_FALSE(out);
+  EXPECT_EQ(out.error().code, Code::internal);
+}
+
 TEST(Interpreter, ErrorsNameTheNodeAndTheKernel) {
   Builder b;
   const auto table = b.graph.add_constant("table", floats({3, 1}, {1, 2, 3}));
