@@ -10,11 +10,11 @@ inline constexpr std::string_view kStatic = "int8-static", kDynamic = "int8-dyna
 
 // What one quoin_quant_config asks for. Integers are int8; weights are symmetric.
 struct Settings {
-  bool dynamic = false;       // activations are quantized while running, results stay in float
-  bool follow = false;        // quantizes nothing by itself
-  bool per_channel = false;   // one weight scale per output channel
-  bool compatible = false;    // with the defects of the reference, see docs/backends/xnnpack.md
-  bool module_scope = false;  // the rule that chose this selects modules; read when compatible
+  bool dynamic = false;               // activations are quantized while running, results stay in float
+  bool follow = false;                // quantizes nothing by itself
+  bool per_channel = false;           // one weight scale per output channel
+  bool compatible = false;            // with the defects of the reference, see docs/backends/xnnpack.md
+  std::string_view scope = "global";  // what the rule that chose this selects by; read when compatible
   int32_t act_qmin = -128, act_qmax = 127, weight_qmin = -127, weight_qmax = 127;
 };
 // Throws Failure: UNSUPPORTED for quantization aware training, INVALID for a range without integers.
@@ -29,6 +29,13 @@ inline constexpr int64_t kActQmin = -128, kActQmax = 127, kWeightQmin = -127, kW
 
 inline constexpr quoin_param_spec kCompatible =
     sdk::param_spec("reference_compatible", QUOIN_SCOPE_QUANTIZE, kNo, "repeat the defects of the reference");
+inline constexpr quoin_str kScopes[] = {sdk::str("global"), sdk::str("module"), sdk::str("operator")};
+inline constexpr quoin_param_spec kScope = [] {
+  quoin_param_spec spec = sdk::param_spec("scope", QUOIN_SCOPE_QUANTIZE, kScopes[0],
+                                          "with reference_compatible: what this rule selects by");
+  spec.choices = sdk::Array<quoin_str>::of(kScopes);
+  return spec;
+}();
 inline constexpr quoin_param_spec kParams[] = {
     sdk::param_spec("per_channel", QUOIN_SCOPE_QUANTIZE, kNo, "one weight scale per output channel"),
     sdk::param_spec("act_qmin", QUOIN_SCOPE_QUANTIZE, kActQmin, "smallest activation integer", -128, 0),
@@ -37,8 +44,7 @@ inline constexpr quoin_param_spec kParams[] = {
     sdk::param_spec("weight_qmax", QUOIN_SCOPE_QUANTIZE, kWeightQmax, "largest weight integer", 0, 127),
     sdk::param_spec("is_qat", QUOIN_SCOPE_QUANTIZE, kNo, "quantization aware training; refused"),
     kCompatible,
-    sdk::param_spec("module_scope", QUOIN_SCOPE_QUANTIZE, kNo,
-                    "with reference_compatible: this rule selects modules, whose filter rejects weights"),
+    kScope,
 };
 inline constexpr quoin_param_spec kFollowParams[] = {kCompatible};
 

@@ -16,11 +16,15 @@ class Quantizer {
   const Settings* settings(uint32_t node) const;  // null: leave in float
   bool is_free(uint32_t node) const { return !done_[node] && settings(node) != nullptr; }
 
+  bool joins(uint32_t root, uint32_t node) const;
+  bool is_part(const sdk::Node& node) const;
+
   void look_for(const Step& step);
   void try_at(const Step& step, const sdk::Pattern& pattern, uint32_t node);
   // The settings that the step works with at a node; null: they do not look for it.
   const Settings* serving(const Step& step, uint32_t node) const;
   std::string refuse(const Step& step, const sdk::Match& match, const Settings& settings) const;
+  std::string refuse_as_reference(const Step& step, const sdk::Match& match, const Settings& settings) const;
   std::string refuse_convolution(const sdk::Match& match, const Settings& settings) const;
 
   bool apply(Kind kind, const sdk::Match& match, const Settings& settings);
@@ -41,6 +45,7 @@ class Quantizer {
   const Settings* first_static_ = nullptr;
   std::vector<bool> done_, result_specs_;  // per node: in a pattern; its result has a spec
   std::vector<std::string> reasons_;       // per node: why the first pattern that fits does not take it
+  std::map<uint64_t, uint32_t> parts_;     // debug id: number of nodes, all made of one operator of the model
   std::set<uint32_t> layer_constants_;     // values: weights and biases of convolutions that are quantized
 };
 

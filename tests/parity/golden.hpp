@@ -25,13 +25,14 @@ struct GoldenNode {
   std::vector<std::variant<Ref, double>> operands;  // tensors, and numbers where a tensor could stand
   std::map<std::string, double> literals;           // of quantize, dequantize and choose_qparams, by attribute name
   std::string dtype;                                // of the same, "s8"
+  std::optional<Shape> shape;                       // of the result; none: not recorded
   bool is_quantization() const { return target.starts_with("quantized_decomposed."); }
 };
 
 struct Golden {
   std::string folder;
   recipe::Quantizer config;       // `reference_compatible` as asked for
-  std::vector<GoldenNode> nodes;  // in order; the last one is the output
+  std::vector<GoldenNode> nodes;  // in order; the last one is the output; without no-ops, as our graphs are
   data::TensorMap tensors;
 
   std::string model() const { return folder + "/model.pt2"; }
@@ -41,6 +42,7 @@ struct Golden {
 
 // $QUOIN_GOLDENS, else goldens of $QUOIN_SHARED, else of ../shared beside the source folder; xnnpack_quantizer in it.
 std::string golden_folder();
+bool is_default_folder();  // not given by QUOIN_GOLDENS
 std::vector<std::string> golden_names();
 Result<Golden> load_golden(const std::string& name, bool reference_compatible);
 

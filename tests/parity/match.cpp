@@ -76,6 +76,7 @@ class Matcher {
     const GoldenNode& node = golden_.nodes[theirs.node];
     const ir::Value& value = ours_.value(id);
     if (node.kind == GoldenNode::Kind::constant) return constants(node, id, reader);
+    if (value.constant && is_folded(theirs)) return;
     const auto [pair, fresh] = ours_of_.emplace(theirs, id);
     if (!fresh) {
       if (pair->second != id) say("{} reads {}, expected {}", reader, describe(id), describe(pair->second));
@@ -83,13 +84,59 @@ class Matcher {
     }
     if (!taken_.insert(id).second) say("{} reads {} a second time, expected {} apart", reader, describe(id), node.name);
     if (node.kind == GoldenNode::Kind::input) return inputs(theirs, id, reader);
-    if (value.producer == ir::kNone || ours_.node(value.producer).op() != node.target ||
-        value.output_index != theirs.output) {
-      say("{} reads {}, expected {} ({})", reader, describe(id), node.name, node.target);
+    const bool same = value.producer != ir::kNone && ours_.node(value.producer).op() == node.target;
+    if (same && value.output_index == theirs.output) return calls(node, value.producer);
+    if (value.producer != ir::kNone && is_import_of(node, value.producer)) return written_out(node, value.producer);
+    say("{} reads {}, expected {} ({})", reader, describe(id), node.name, node.target);
+  }
+
+  // Constants only; no value of the case tells what it computes.
+  bool is_folded(Ref theirs) const {
+    const GoldenNode& node = golden_.nodes[theirs.node];
+    if (node.kind == GoldenNode::Kind::constant) return true;
+    if (node.kind != GoldenNode::Kind::call || node.is_quantization()) return false;
+    return std::all_of(node.operands.begin(), node.operands.end(), [&](const auto& operand) {
+      return !std::holds_alternative<Ref>(operand) || is_folded(std::get<Ref>(operand));
+    });
+  }
+
+  // Operators that the importer gives another name (relu_ is relu), or writes out as several. torch names nodes after
+  // their operators: "pixel_shuffle_2".
+  bool is_import_of(const GoldenNode& node, ir::NodeId id) const {
+    const ir::Node& mine = ours_.node(id);
+    const size_t start = node.target.find('.') + 1, end = node.target.find('.', start);
+    return !node.is_quantization() && !is_quantization(id) && !mine.origins.empty() &&
+           mine.origins[0].starts_with(node.target.substr(start, end - start));
+  }
+  void written_out(const GoldenNode& node, ir::NodeId id) {
+    std::vector<ir::ValueId> operands;
+    add_operands(id, ours_.node(id).debug_id, operands);
+    std::vector<Ref> expected;
+    for (const auto& operand : node.operands) {
+      if (!std::holds_alternative<Ref>(operand) || is_folded(std::get<Ref>(operand))) continue;
+      if (std::find(expected.begin(), expected.end(), std::get<Ref>(operand)) == expected.end())
+        expected.push_back(std::get<Ref>(operand));
+    }
+    if (operands.size() != expected.size()) {
+      say("{} has {} operands, expected {} ({})", ours_.describe(id), operands.size(), expected.size(), node.name);
       return;
     }
-    calls(node, value.producer);
+    for (size_t i = 0; i < operands.size(); ++i)
+      values(expected[i], operands[i], fmt::format("operand {} of {}", i, ours_.describe(id)));
   }
+  // What the nodes of one imported operator read from others, each once.
+  void add_operands(ir::NodeId id, uint64_t imported, std::vector<ir::ValueId>& out) {
+    called_.insert(id);
+    for (const ir::ValueId value : ours_.node(id).inputs) {
+      if (value == ir::kNone || ours_.is_constant(value)) continue;
+      const ir::NodeId producer = ours_.value(value).producer;
+      if (producer != ir::kNone && ours_.node(producer).debug_id == imported && !is_quantization(producer))
+        add_operands(producer, imported, out);
+      else if (std::find(out.begin(), out.end(), value) == out.end())
+        out.push_back(value);
+    }
+  }
+  bool is_quantization(ir::NodeId id) const { return ours_.node(id).op().starts_with("quantized_decomposed."); }
 
   void inputs(Ref theirs, ir::ValueId id, const std::string& reader) {
     size_t index = 0;
@@ -158,7 +205,7 @@ class Matcher {
   void compare_counts() {
     std::map<std::string, long> excess;
     for (const ir::NodeId id : ours_.order())
-      if (ours_.node(id).op().starts_with("quantized_decomposed.")) ++excess[ours_.node(id).op()];
+      if (is_quantization(id)) ++excess[ours_.node(id).op()];
     for (const GoldenNode& node : golden_.nodes)
       if (node.is_quantization()) --excess[node.target];
     for (const auto& [op, count] : excess)

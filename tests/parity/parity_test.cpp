@@ -14,15 +14,16 @@ namespace quoin::parity {
 namespace {
 
 // Cases that cannot pass yet, with the reason. One that passes all the same is a failure: its line must go.
-const std::map<std::string, std::string> kExpectedFailures = {
-};
+const std::map<std::string, std::string> kExpectedFailures = {};
 
 // Cases in which the reference shows a defect that reference_compatible reproduces; without it they must differ.
+// Only known for the cases of the default folder.
 const std::map<std::string, std::string> kDefects = {
     {"inverted_residual",
      "the reference takes hardtanh for data movement that keeps the scale, but does not know relu6, so that what "
      "follows gets a scale of its own"},
     {"module_name", "under a module scope the reference does not fuse linear and relu"},
+    {"module_type", "under a module type scope the reference does not fuse linear and relu"},
 };
 
 class Samples final : public data::Dataset {
@@ -104,6 +105,7 @@ TEST_P(Parity, EqualsTheReference) {
 }
 
 TEST_P(Parity, DiffersOnlyByKnownDefectsWhenRight) {
+  if (!is_default_folder()) GTEST_SKIP() << "which cases of another folder show a defect is not known";
   if (kExpectedFailures.contains(GetParam())) GTEST_SKIP() << "does not equal the reference in any mode";
   const auto found = differences(GetParam(), false);
   ASSERT_TRUE(found) << found.error().text();
@@ -118,6 +120,7 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Parity);
 class Comparison : public testing::Test {
  protected:
   void SetUp() override {
+    if (!is_default_folder()) GTEST_SKIP() << "uses a case of the default folder";
     if (golden_names().empty()) GTEST_SKIP() << golden_folder() << " is missing";
     auto loaded = load_golden("conv_maxpool_conv", true);
     ASSERT_TRUE(loaded) << loaded.error().text();
@@ -193,6 +196,7 @@ TEST_F(Comparison, SeesMoreThanHalfAPercentOfTheResultsOneStepOff) {
 TEST(Goldens, AreComplete) {
   const auto names = golden_names();
   if (names.empty()) GTEST_SKIP() << golden_folder() << " is missing";
+  if (!is_default_folder()) GTEST_SKIP() << "what another folder holds is not known";
   EXPECT_GE(names.size(), 42u);
   for (const auto* table : {&kExpectedFailures, &kDefects})
     for (const auto& [name, reason] : *table)

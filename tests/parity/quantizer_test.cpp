@@ -47,7 +47,7 @@ class XnnpackQuantizer : public testing::Test {
     recipe::Rule rule;
     rule.module = module;
     rule.preset = "int8-static";
-    rule.params = {{"reference_compatible", compatible}, {"module_scope", true}};
+    rule.params = {{"reference_compatible", compatible}, {"scope", std::string("module")}};
     return rule;
   }
   static bool quantized(const quantize::Annotations& found, ir::NodeId node) {
@@ -103,10 +103,66 @@ TEST_F(XnnpackQuantizer, AReluOutsideOfTheScopeDoesNotKeepItsConvolutionInFloat)
   recipe::Rule rule = module_rule("block", false);
   const auto right = annotated("follow", false, {rule});
   EXPECT_TRUE(quantized(right, node));
-  EXPECT_NE(right.find({node, 0, true}), nullptr);
-  EXPECT_TRUE(quantized(right, clamp)) << "it follows";
+  EXPECT_EQ(right.find({node, 0, true}), nullptr);
+  EXPECT_NE(right.find({clamp, 0, true}), nullptr) << "one pattern, observed behind the relu";
   rule.params = {{"reference_compatible", true}};
   EXPECT_FALSE(quantized(annotated("follow", true, {rule}), node));
+}
+TEST_F(XnnpackQuantizer, AReluLeftInFloatStaysOutOfThePattern) {
+  const auto node = conv(input({1, 3, 8, 8}), constant({3, 3, 1, 1}));
+  const auto clamp = relu(node);
+  graph.set_outputs({graph.output(clamp)});
+  recipe::Rule rule;
+  rule.op = "aten.relu.default";
+  const auto found = annotated("int8-static", false, {rule});
+  EXPECT_NE(found.find({node, 0, true}), nullptr);
+  EXPECT_FALSE(quantized(found, clamp));
+}
+TEST_F(XnnpackQuantizer, OperatorRulesTakeTheReluBehindInBothModes) {
+  const auto sum = add("aten.add.Tensor", {input({1, 4}), input({1, 4}, "y")});
+  const auto clamp = relu(sum);
+  graph.set_outputs({graph.output(clamp)});
+  recipe::Rule rule;
+  rule.op = "aten.add.Tensor";
+  rule.preset = "int8-static";
+  for (const bool compatible : {false, true}) {
+    rule.params = {{"reference_compatible", compatible}, {"scope", std::string("operator")}};
+    const auto found = annotated("follow", compatible, {rule});
+    EXPECT_EQ(found.find({sum, 0, true}), nullptr) << compatible;
+    EXPECT_NE(found.find({clamp, 0, true}), nullptr) << compatible;
+  }
+}
+TEST_F(XnnpackQuantizer, ArithmeticInsideOfAnotherOperatorStaysInFloat) {
+  ir::Provenance attention;  // as the importer marks what it makes of one operator
+  attention.debug_id = 7;
+  const auto scaled = graph.add_node("aten.mul.Tensor", {input({1, 4}), input({1, 4}, "y")}, {}, {}, attention);
+  const auto masked = graph.add_node("aten.add.Tensor", {graph.output(*scaled), input({1, 4}, "m")}, {}, {}, attention);
+  graph.set_outputs({graph.output(*masked)});
+  const auto found = annotated("int8-static", false);
+  EXPECT_FALSE(quantized(found, *scaled));
+  EXPECT_NE(found.verdicts.at(*masked).reason.find("as a whole"), std::string::npos);
+}
+TEST_F(XnnpackQuantizer, DataMovementInsideOfAnotherOperatorFollowsUnlessCompatible) {
+  const auto node = conv(input({1, 4, 8, 8}), constant({4, 4, 1, 1}));
+  ir::Provenance shuffle;
+  shuffle.debug_id = 9;
+  const auto split = graph.add_node("aten.reshape.default", {graph.output(node)},
+                                    {{"shape", std::vector<int64_t>{2, 2, 8, 8}}}, {}, shuffle);
+  const auto turned = graph.add_node("aten.permute.default", {graph.output(*split)},
+                                     {{"dims", std::vector<int64_t>{1, 0, 2, 3}}}, {}, shuffle);
+  graph.set_outputs({graph.output(*turned)});
+  expect_quantized_unless_compatible("int8-static", *split);
+}
+TEST_F(XnnpackQuantizer, PoolingByFunctionIsFoundUnlessCompatible) {
+  ir::Provenance module;
+  module.modules = {{"pool", "torch.nn.modules.pooling.AdaptiveAvgPool2d"}};
+  const Attrs size{{"output_size", std::vector<int64_t>{1, 1}}};
+  const auto by_function = add("aten.adaptive_avg_pool2d.default", {input({1, 4, 8, 8})}, size);
+  const auto by_module =
+      graph.add_node("aten.adaptive_avg_pool2d.default", {input({1, 4, 8, 8}, "y")}, size, {}, module);
+  graph.set_outputs({graph.output(by_function), graph.output(*by_module)});
+  expect_quantized_unless_compatible("int8-static", by_function);
+  EXPECT_TRUE(quantized(annotated("int8-static", true), *by_module));
 }
 TEST_F(XnnpackQuantizer, ConcatenationsKeepToTheScope) {
   const auto x = input({1, 4});
