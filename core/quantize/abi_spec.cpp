@@ -93,7 +93,10 @@ Result<Spec> spec_from(std::span<const ir::NodeId> nodes, const quoin_qspec* fro
   if (spec.kind == SpecKind::observed && may_observe(*backend, spec.observer)) spec.backend = backend;
   if (spec.kind != SpecKind::derived) return spec;
   spec.rule = given.rule;
-  if (spec.rule >= QUOIN_RULE_PLUGIN) spec.backend = backend;
+  if (spec.rule < QUOIN_RULE_PLUGIN) return spec;
+  if (!QUOIN_HAS(quoin_quantizer, backend->table().quantizer, derive))
+    return fail(Code::plugin, "derivation rule {} is the plugin's own, but it cannot derive", spec.rule);
+  spec.backend = backend;
   return spec;
 }
 

@@ -8,6 +8,8 @@
 namespace quoin::quantize {
 namespace {
 
+constexpr int32_t kLargestInBinary32 = 2147483520;  // 2^31 - 2^7
+
 Result<ir::ValueId> checked_value(const ir::Graph& graph, ir::Place place) {
   if (place.node >= graph.node_capacity() || !graph.node(place.node).alive)
     return fail(Code::plugin, "node {} does not exist", place.node);
@@ -18,7 +20,18 @@ Result<ir::ValueId> checked_value(const ir::Graph& graph, ir::Place place) {
               place.slot);
 }
 
-Status check_range(const Spec& spec) {
+// s32 as numbers: q - zero_point must fit int32, and what flows between nodes is clamped in binary32.
+Status check_wide_range(const Spec& spec, bool constant) {
+  if (!spec.symmetric && static_cast<int64_t>(spec.qmax) - spec.qmin > INT32_MAX)
+    return fail(Code::plugin, "the affine range {}..{} has 2^31 steps or more; make it symmetric or narrower",
+                spec.qmin, spec.qmax);
+  if (!constant && spec.qmax > kLargestInBinary32)
+    return fail(Code::plugin, "the range of an activation ends at {} at most, the largest binary32 below 2^31",
+                kLargestInBinary32);
+  return {};
+}
+
+Status check_range(const Spec& spec, bool constant) {
   if (!is_integer(spec.dtype) || bits(spec.dtype) > 32)
     return fail(Code::plugin, "{} cannot hold quantized values", name(spec.dtype));
   const auto [low, high] = storage_range(spec.dtype);
@@ -26,10 +39,24 @@ Status check_range(const Spec& spec) {
     return fail(Code::plugin, "the range {}..{} must lie in {}..{} ({}) and hold 0", spec.qmin, spec.qmax, low, high,
                 name(spec.dtype));
   if (!std::isfinite(spec.eps) || spec.eps < 0) return fail(Code::plugin, "eps {} must be at least 0", spec.eps);
+  return spec.kind == SpecKind::derived ? Status{} : check_wide_range(spec, constant);
+}
+
+// What belongs to another scheme would be ignored.
+Status check_layout(const Spec& spec) {
+  if (spec.group != 0 && spec.scheme != Scheme::per_group)
+    return fail(Code::plugin, "groups of {} belong to the per group scheme only", spec.group);
+  if (!spec.block.empty() && spec.scheme != Scheme::per_block)
+    return fail(Code::plugin, "blocks of {} belong to the per block scheme only", to_string(spec.block));
+  if (spec.kind == SpecKind::derived && spec.scheme != Scheme::per_tensor && spec.scheme != Scheme::per_channel)
+    return fail(Code::plugin, "derived qparams are per tensor or per channel");
   return {};
 }
 
 Status check_scheme(const Spec& spec, const Shape& shape, bool constant) {
+  QUOIN_CHECK(check_layout(spec));
+  if (spec.dynamic && spec.pow2_scale)
+    return fail(Code::plugin, "scales chosen at run time are not rounded to powers of two");
   if (spec.dynamic) {
     if (constant) return fail(Code::plugin, "a constant cannot have qparams that are chosen at run time");
     if (spec.scheme == Scheme::per_tensor || spec.scheme == Scheme::per_token) return {};
@@ -49,6 +76,10 @@ Status check_fixed(const Spec& spec) {
     return fail(Code::plugin, "the fixed scale {} must be positive and finite", spec.scale);
   if (spec.zero_point < spec.qmin || spec.zero_point > spec.qmax)
     return fail(Code::plugin, "the fixed zero point {} is outside {}..{}", spec.zero_point, spec.qmin, spec.qmax);
+  if (spec.symmetric && spec.qmin < 0 && spec.zero_point != 0)
+    return fail(Code::plugin, "a symmetric spec has the zero point 0, found {}", spec.zero_point);
+  if (int exponent = 0; spec.pow2_scale && std::frexp(spec.scale, &exponent) != 0.5f)
+    return fail(Code::plugin, "the fixed scale {} is not a power of two", spec.scale);
   return {};
 }
 
@@ -70,8 +101,9 @@ Status check_spec(const ir::Graph& graph, ir::Place place, ir::ValueId value, co
   if (type.dtype != DType::f32 || type.qparams)
     return fail(Code::plugin, "only f32 values can be quantized, found {}", to_string(type));
   if (spec.kind == SpecKind::shared) return check_sources(graph, place, spec);
-  QUOIN_CHECK(check_range(spec));
-  QUOIN_CHECK(check_scheme(spec, type.shape, graph.is_constant(value)));
+  const bool constant = graph.is_constant(value);
+  QUOIN_CHECK(check_range(spec, constant));
+  QUOIN_CHECK(check_scheme(spec, type.shape, constant));
   if (spec.dynamic && (place.output || spec.kind != SpecKind::observed))
     return fail(Code::plugin, "qparams chosen at run time belong to inputs with an observed spec");
   if (spec.kind == SpecKind::fixed) return check_fixed(spec);
@@ -109,6 +141,8 @@ std::string summary(const ir::Graph& graph, const Spec& spec) {
   if (spec.kind == SpecKind::derived) return out + fmt::format(", derived by rule {}", spec.rule);
   if (spec.dynamic) out += ", dynamic";
   if (!spec.observer.empty()) out += ", " + spec.observer;
+  for (const auto& [key, value] : spec.observer_params)
+    out += std::visit([&](const auto& v) { return fmt::format(", {} {}", key, v); }, value);
   return spec.eps > 0 ? out + fmt::format(", eps {:.3g}", spec.eps) : out;
 }
 
