@@ -1,11 +1,11 @@
 #include "golden.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
 
+#include "../goldens.hpp"
 #include "golden_config.hpp"
 
 namespace quoin::parity {
@@ -174,13 +174,9 @@ std::vector<Tensor> Golden::numbered(const std::string& prefix) const {
   return out;
 }
 
-bool is_default_folder() { return std::getenv("QUOIN_GOLDENS") == nullptr; }
+bool is_default_folder() { return test::default_goldens(); }
 
-std::string golden_folder() {
-  if (const char* goldens = std::getenv("QUOIN_GOLDENS")) return goldens + std::string("/xnnpack_quantizer");
-  const char* shared = std::getenv("QUOIN_SHARED");
-  return std::string(shared ? shared : QUOIN_SOURCE_ROOT "/../shared") + "/goldens/xnnpack_quantizer";
-}
+std::string golden_folder() { return test::goldens_folder() + "/xnnpack_quantizer"; }
 
 std::vector<std::string> golden_names() {
   std::vector<std::string> names;
