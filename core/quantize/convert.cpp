@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "ir/verify.hpp"
-#include "quantize/group_qparams.hpp"
+#include "quantize/guard.hpp"
 #include "quantize/qdq.hpp"
 #include "quantize/quantize.hpp"
 
@@ -93,39 +93,12 @@ class Converter {
   Status dynamic_input(ir::NodeId id, uint32_t slot, size_t group) {
     const Key key{source_.input(id, slot), group};
     if (!dynamic_.contains(key)) {
-      auto chain = dynamic_chain(out_.input(id, slot), prepared_.groups[group].spec, id);
+      auto chain = emit_.dynamic(out_.input(id, slot), prepared_.groups[group].spec, provenance_of(id), id);
       if (!chain) return fail(in(describe(source_, {id, slot, false}), std::move(chain).error()));
       dynamic_[key] = *chain;
     }
     out_.set_input(id, slot, dynamic_.at(key));
     return {};
-  }
-
-  // choose_qparams -> quantize -> dequantize; returns the dequantized value.
-  Result<ir::ValueId> dynamic_chain(ir::ValueId value, const Spec& spec, ir::NodeId before) {
-    const bool tensor = spec.scheme == Scheme::per_tensor;
-    const std::string dtype(name(byte_storage(spec.dtype)));
-    const Attrs range{{"quant_min", int64_t{spec.qmin}}, {"quant_max", int64_t{spec.qmax}}, {"dtype", dtype}};
-    Attrs choose{{"dtype", dtype}};
-    std::string chooser =
-        spec.symmetric ? "choose_qparams_per_token.default" : "choose_qparams_per_token_asymmetric.default";
-    if (tensor) {
-      choose = range;
-      choose["eps"] = spec.eps > 0 ? spec.eps : static_cast<double>(numerics::kDefaultEps);
-      chooser = spec.symmetric ? "choose_qparams_symmetric.tensor" : "choose_qparams.tensor";
-    } else if (spec.dtype != DType::s8 || spec.qmin != -128 || spec.qmax != 127) {
-      return fail(Code::unsupported, "per token qparams are s8 in -128..127, the spec asks for {} in {}..{}", dtype,
-                  spec.qmin, spec.qmax);
-    }
-    const std::string prefix = "quantized_decomposed.", suffix = tensor ? "per_tensor.tensor" : "per_token.default";
-    QUOIN_TRY(const auto chosen,
-              out_.add_node(prefix + chooser, {value}, std::move(choose), {}, provenance_of(before), before));
-    const ir::ValueId scale = out_.output(chosen, 0), zero = out_.output(chosen, 1);
-    QUOIN_TRY(const auto q, out_.add_node(prefix + "quantize_" + suffix, {value, scale, zero}, range, {},
-                                          provenance_of(before), before));
-    QUOIN_TRY(const auto dq, out_.add_node(prefix + "dequantize_" + suffix, {out_.output(q), scale, zero}, range, {},
-                                           provenance_of(before), before));
-    return out_.output(dq);
   }
 
   // Several annotated nodes that read one dequantized result each get a dequantize node of their own, so that each can
@@ -176,6 +149,7 @@ void report_constant_channels(const ir::Graph& graph, const Prepared& prepared,
 
 Result<ir::Graph> convert(const ir::Graph& graph, const Prepared& prepared, Diagnostics& diagnostics) {
   QUOIN_TRY(auto qparams, all_qparams(graph, prepared));
+  QUOIN_CHECK(guard_products(graph, prepared, qparams, diagnostics));
   report_constant_channels(graph, prepared, qparams, diagnostics);
   return Converter(graph, prepared, std::move(qparams)).run();
 }

@@ -34,7 +34,7 @@ Result<QParams> product(const Spec& spec, const std::vector<const QParams*>& sou
 }
 
 Result<QParams> ask_plugin(const Spec& spec, const std::vector<const QParams*>& sources) {
-  const host::Backend& backend = *spec.deriver;
+  const host::Backend& backend = *spec.backend;
   const quoin_quantizer* quantizer = backend.table().quantizer;
   if (!QUOIN_HAS(quoin_quantizer, quantizer, derive))
     return fail(Code::plugin, "plugin {} names rule {} but cannot derive", backend.name(), spec.rule);
@@ -70,6 +70,17 @@ Result<QParams> own(const Group& group) {
   return fixed->qparams();
 }
 
+// The derived groups or the others. Sources are never derived themselves.
+Status fill_qparams(const ir::Graph& graph, const Prepared& prepared, bool derive,
+                    std::vector<std::optional<QParams>>& out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    const Group& group = prepared.groups[i];
+    if (group.spec.dynamic || (group.spec.kind == SpecKind::derived) != derive) continue;
+    QUOIN_TRY(out[i], group_qparams(graph, prepared, i, out));
+  }
+  return {};
+}
+
 int32_t quantized(float x, const QParams& q, size_t piece, float inverse) {
   if (q.dtype == DType::s32) return numerics::quantize_bias(x, q.scale[piece], 1.0f);
   const int32_t zero = q.zero_point_at(piece);
@@ -78,38 +89,27 @@ int32_t quantized(float x, const QParams& q, size_t piece, float inverse) {
   return static_cast<int32_t>(numerics::clamp_real(steps, static_cast<float>(q.qmin), static_cast<float>(q.qmax)));
 }
 
-Result<Pieces> pieces_of(const QParams& q, const Shape& shape) {
-  Spec spec;
-  spec.scheme = q.scheme;
-  spec.axis = q.axis;
-  spec.group = q.group;
-  QUOIN_TRY(const Pieces parts, pieces(spec, shape));
-  if (parts.count != q.scale.size())
-    return fail(Code::model, "{} scales for {} channels or groups", q.scale.size(), parts.count);
-  return parts;
-}
-
-// Calls body(element, piece) for every element.
+// Calls body(element, scale) for every element.
 template <class Body>
-void for_each(const Pieces& parts, Body body) {
-  size_t i = 0;
-  for (size_t o = 0; o < parts.outer; ++o)
-    for (size_t c = 0; c < parts.count; ++c)
-      for (size_t k = 0; k < parts.inner; ++k) body(i++, c);
+void for_each(const ScaleLayout& layout, size_t elements, Body body) {
+  layout.runs(0, static_cast<int64_t>(elements), [&](int64_t scale, int64_t first, int64_t count) {
+    for (int64_t i = first; i < first + count; ++i) body(static_cast<size_t>(i), static_cast<size_t>(scale));
+  });
 }
 
 template <class T>
-void fill(Tensor& out, std::span<const float> from, const QParams& q, const Pieces& parts) {
+void fill(Tensor& out, std::span<const float> from, const QParams& q, const ScaleLayout& layout) {
   std::vector<float> inverse;
   for (const float scale : q.scale) inverse.push_back(1.0f / scale);
   const auto to = out.as<T>();
-  for_each(parts, [&](size_t i, size_t c) { to[i] = static_cast<T>(quantized(from[i], q, c, inverse[c])); });
+  for_each(layout, from.size(),
+           [&](size_t i, size_t c) { to[i] = static_cast<T>(quantized(from[i], q, c, inverse[c])); });
 }
 
 template <class T>
-void expand(Tensor& out, std::span<const T> from, const QParams& q, const Pieces& parts) {
+void expand(Tensor& out, std::span<const T> from, const QParams& q, const ScaleLayout& layout) {
   const auto to = out.as<float>();
-  for_each(parts, [&](size_t i, size_t c) {
+  for_each(layout, from.size(), [&](size_t i, size_t c) {
     to[i] = numerics::dequantize(static_cast<int32_t>(from[i]), q.scale[c], q.zero_point_at(c));
   });
 }
@@ -121,40 +121,45 @@ DType byte_storage(DType dtype) {
   return dtype == DType::u4 ? DType::u8 : dtype;
 }
 
+Result<QParams> group_qparams(const ir::Graph& graph, const Prepared& prepared, size_t index,
+                              const std::vector<std::optional<QParams>>& known) {
+  const Group& group = prepared.groups[index];
+  auto found = group.spec.kind == SpecKind::derived ? derived(prepared, group.spec, known) : own(group);
+  if (!found) return fail(in(describe(graph, group.places[0]), std::move(found).error()));
+  found->dtype = byte_storage(found->dtype);
+  return found;
+}
+
 Result<std::vector<std::optional<QParams>>> all_qparams(const ir::Graph& graph, const Prepared& prepared) {
   std::vector<std::optional<QParams>> out(prepared.groups.size());
-  for (const bool derive : {false, true}) {  // sources are never derived themselves
-    for (size_t i = 0; i < out.size(); ++i) {
-      const Group& group = prepared.groups[i];
-      if (group.spec.dynamic || (group.spec.kind == SpecKind::derived) != derive) continue;
-      auto found = derive ? derived(prepared, group.spec, out) : own(group);
-      if (!found) return fail(in(describe(graph, group.places[0]), std::move(found).error()));
-      found->dtype = byte_storage(found->dtype);
-      out[i] = *std::move(found);
-    }
-  }
+  QUOIN_CHECK(fill_qparams(graph, prepared, false, out));
+  QUOIN_CHECK(fill_qparams(graph, prepared, true, out));
   return out;
+}
+
+Status derive_qparams(const ir::Graph& graph, const Prepared& prepared, std::vector<std::optional<QParams>>& qparams) {
+  return fill_qparams(graph, prepared, true, qparams);
 }
 
 Result<Tensor> quantize_constant(const Tensor& constant, const QParams& q) {
   QUOIN_TRY(const auto from, float_elements(constant));
-  QUOIN_TRY(const Pieces parts, pieces_of(q, constant.shape()));
+  QUOIN_TRY(const ScaleLayout layout, check_scales(q, constant.shape()));
   Tensor out(q.dtype, constant.shape());
   switch (q.dtype) {
     case DType::s8:
-      fill<int8_t>(out, from, q, parts);
+      fill<int8_t>(out, from, q, layout);
       return out;
     case DType::u8:
-      fill<uint8_t>(out, from, q, parts);
+      fill<uint8_t>(out, from, q, layout);
       return out;
     case DType::s16:
-      fill<int16_t>(out, from, q, parts);
+      fill<int16_t>(out, from, q, layout);
       return out;
     case DType::u16:
-      fill<uint16_t>(out, from, q, parts);
+      fill<uint16_t>(out, from, q, layout);
       return out;
     case DType::s32:
-      fill<int32_t>(out, from, q, parts);
+      fill<int32_t>(out, from, q, layout);
       return out;
     default:
       return fail(Code::unsupported, "constants of type {}", name(q.dtype));
@@ -162,23 +167,23 @@ Result<Tensor> quantize_constant(const Tensor& constant, const QParams& q) {
 }
 
 Result<Tensor> dequantize_constant(const Tensor& constant, const QParams& q) {
-  QUOIN_TRY(const Pieces parts, pieces_of(q, constant.shape()));
+  QUOIN_TRY(const ScaleLayout layout, check_scales(q, constant.shape()));
   Tensor out(DType::f32, constant.shape());
   switch (constant.dtype()) {
     case DType::s8:
-      expand(out, constant.as<int8_t>(), q, parts);
+      expand(out, constant.as<int8_t>(), q, layout);
       return out;
     case DType::u8:
-      expand(out, constant.as<uint8_t>(), q, parts);
+      expand(out, constant.as<uint8_t>(), q, layout);
       return out;
     case DType::s16:
-      expand(out, constant.as<int16_t>(), q, parts);
+      expand(out, constant.as<int16_t>(), q, layout);
       return out;
     case DType::u16:
-      expand(out, constant.as<uint16_t>(), q, parts);
+      expand(out, constant.as<uint16_t>(), q, layout);
       return out;
     case DType::s32:
-      expand(out, constant.as<int32_t>(), q, parts);
+      expand(out, constant.as<int32_t>(), q, layout);
       return out;
     default:
       return fail(Code::unsupported, "constants of type {}", name(constant.dtype()));

@@ -1,13 +1,16 @@
 #include <algorithm>
 
 #include "ir/verify.hpp"
-#include "quantize/group_qparams.hpp"
+#include "quantize/guard.hpp"
+#include "quantize/pack.hpp"
 #include "quantize/qdq.hpp"
 #include "quantize/quantize.hpp"
 #include "quantize/typed_rules.hpp"
 
 namespace quoin::quantize {
 namespace {
+
+constexpr std::string_view kLinear = "aten.linear.default";
 
 using SharedQParams = std::shared_ptr<const QParams>;
 
@@ -67,6 +70,7 @@ class Typer {
     }
     out_.set_outputs(std::move(outputs));
     out_.erase_dead();
+    pack_constants(out_);
     QUOIN_CHECK(ir::verify(out_));
     return std::move(out_);
   }
@@ -79,16 +83,12 @@ class Typer {
 
   Status node(ir::NodeId id) {
     if (meaning_[id]) return meaning_[id]->kind == QdqKind::quantize ? quantize(id) : dequantize(id);
-    if (in_.node(id).op() == "aten.linear.default") {
-      const ir::NodeId producer = in_.value(in_.input(id, 0)).producer;
-      const auto chain = producer == ir::kNone ? std::nullopt : read_dynamic(in_, producer);
-      if (chain && is_typed_constant(in_.input(id, 1))) return dynamic_linear(id, *chain);
-    }
     const TypedRule rule = typed_rule(in_.node(id));
-    if (const char* obstacle = why_float(id, rule); obstacle == nullptr)
-      return typed_node(id, rule);
-    else if (*obstacle != 0)
-      diagnostics_.info(in_.describe(id), fmt::format("computes in float: {}", obstacle));
+    const auto chain = in_.node(id).op() == kLinear ? chain_of(in_.input(id, 0)) : std::nullopt;
+    QUOIN_TRY(const Obstacle obstacle, chain ? why_float_dynamic(id, *chain) : why_float(id, rule));
+    if (obstacle.none()) return chain ? dynamic_linear(id, *chain) : typed_node(id, rule);
+    if (!obstacle.what.empty())
+      diagnostics_.info(in_.describe(id), "computes in float: " + obstacle.what, obstacle.hint);
     return plain_node(id);
   }
 
@@ -168,33 +168,87 @@ class Typer {
 
   // -- compute nodes
 
-  // Null: the node computes on integers. Else the reason why not, or "" where nothing suggests that it could.
-  const char* why_float(ir::NodeId id, TypedRule rule) const {
+  // Why a node computes in float and what a user can do about it; nothing: it computes on integers.
+  struct Obstacle {
+    std::string what, hint;
+    bool quiet = false;  // nothing around the node is quantized: no reason is due
+    bool none() const { return what.empty() && !quiet; }
+  };
+  std::optional<DynamicChain> chain_of(ir::ValueId id) const {
+    const ir::NodeId producer = id == ir::kNone ? ir::kNone : in_.value(id).producer;
+    return producer == ir::kNone ? std::nullopt : read_dynamic(in_, producer);
+  }
+  bool is_typed(ir::ValueId id) const { return id != ir::kNone && forms_[id].typed != ir::kNone; }
+
+  Result<Obstacle> why_float(ir::NodeId id, TypedRule rule) const {
     const ir::Node& node = in_.node(id);
-    if (rule == TypedRule::none || node.inputs.empty()) return "";
-    const auto typed = [&](ir::ValueId input) { return input != ir::kNone && forms_[input].typed != ir::kNone; };
-    if (moves_integers(node, rule)) return nullptr;
-    if (!typed(node.inputs[0])) return "";
+    if (moves_integers(node, rule)) return Obstacle{};
+    const auto dynamic = [&](ir::ValueId input) { return chain_of(input).has_value(); };
+    const auto quantized = [&](ir::ValueId input) { return is_typed(input) || dynamic(input); };
+    if (node.op().starts_with("quantized_decomposed.") || std::ranges::none_of(node.inputs, quantized))
+      return Obstacle{{}, {}, true};
+    if (rule == TypedRule::none)
+      return Obstacle{fmt::format("{} has no integer form", node.op()), "its operands are dequantized before it"};
+    if (std::ranges::any_of(node.inputs, dynamic))
+      return Obstacle{"its input gets its scale at run time, which only linear layers compute with on integers",
+                      "use a static preset for it"};
     const size_t data = rule == TypedRule::product ? 2 : node.inputs.size();
-    if (!std::all_of(node.inputs.begin(), node.inputs.begin() + static_cast<std::ptrdiff_t>(data), typed))
-      return rule == TypedRule::carries ? "" : "not all its operands are quantized";
+    for (size_t slot = 0; slot < data; ++slot)
+      if (!is_typed(node.inputs[slot]))
+        return Obstacle{fmt::format("operand {} is not quantized", slot),
+                        "quantize the operand, or leave the whole node in float"};
     const SharedQParams& wanted = demand_[node.outputs[0]];
     if (!wanted)
-      return rule == TypedRule::carries ? "" : "its result is not quantized, or its readers want different qparams";
-    if (!fits_data(rule, *wanted)) return "integer kernels have no such result type";
+      return Obstacle{"its result is not quantized, or its readers want different qparams",
+                      "quantize its result with one spec for all readers"};
+    for (size_t slot = 0; slot < data; ++slot)
+      if (const QParams& q = *forms_[node.inputs[slot]].qparams; !fits_operand(node, rule, slot, q))
+        return Obstacle{fmt::format("integer kernels do not take {} as operand {}", kind_of(q), slot),
+                        "see docs/quantization.md, Typed form, for the types they take"};
+    if (!fits_data(rule, *wanted))
+      return Obstacle{fmt::format("integer kernels do not give {} as result", kind_of(*wanted)),
+                      "see docs/quantization.md, Typed form, for the types they give"};
     if (rule == TypedRule::product) return why_float_product(node);
-    const auto fits = [&](ir::ValueId input) { return fits_data(rule, *forms_[input].qparams); };
-    if (!std::all_of(node.inputs.begin(), node.inputs.end(), fits)) return "integer kernels have no such operand type";
-    if (has(node.attrs, "alpha") && get_number(node.attrs, "alpha") != 1.0) return "alpha is not 1";
-    return nullptr;
+    if (has(node.attrs, "alpha") && get_number(node.attrs, "alpha") != 1.0)
+      return Obstacle{"alpha is not 1", "multiply the operand before"};
+    return Obstacle{};
   }
-  const char* why_float_product(const ir::Node& node) const {
-    if (!fits_data(TypedRule::product, *forms_[node.inputs[0]].qparams))
-      return "integer kernels have no such input type";
-    if (!fits_weight(node, *forms_[node.inputs[1]].qparams)) return "integer kernels have no such weight type";
+  static bool fits_operand(const ir::Node& node, TypedRule rule, size_t slot, const QParams& q) {
+    return rule == TypedRule::product && slot == 1 ? fits_weight(node, q) : fits_data(rule, q);
+  }
+
+  Result<Obstacle> why_float_product(const ir::Node& node) const {
     const ir::ValueId bias = node.inputs.size() > 2 ? node.inputs[2] : ir::kNone;
-    if (bias == ir::kNone || in_.is_constant(bias) || is_typed_constant(bias)) return nullptr;
-    return "its bias is not a constant";
+    if (bias != ir::kNone && !in_.is_constant(bias) && !is_typed_constant(bias))
+      return Obstacle{"its bias is not a constant", "make the bias a parameter"};
+    const QParams& x = *forms_[node.inputs[0]].qparams;
+    ProductSums sums{
+        node, in_.value(node.inputs[1]).type.shape, *forms_[node.inputs[1]].qparams, data_reach(x), x.scale[0], {}};
+    Tensor real;
+    if (bias != ir::kNone) {
+      QUOIN_TRY(real, real_bias(bias));
+      sums.bias = real.as<float>();
+    }
+    return overflow(sums, node.inputs[1]);
+  }
+  Result<Obstacle> why_float_dynamic(ir::NodeId id, const DynamicChain& chain) const {
+    const ir::Node& node = in_.node(id);
+    if (!is_typed_constant(node.inputs[1]))
+      return Obstacle{"its weight is not a quantized constant", "quantize the weight, too"};
+    const QParams& w = *forms_[node.inputs[1]].qparams;
+    if (!fits_weight(node, w, true))
+      return Obstacle{fmt::format("integer kernels do not take {} as weight", kind_of(w)),
+                      "see docs/quantization.md, Typed form, for the types they take"};
+    return overflow({node, in_.value(node.inputs[1]).type.shape, w, chain.qmax - chain.qmin, 1, {}}, node.inputs[1]);
+  }
+  Result<Obstacle> overflow(const ProductSums& sums, ir::ValueId weight) const {
+    QUOIN_TRY(auto over, overflowing(sums, nullptr));
+    if (!over.empty() && is_typed_constant(weight)) {
+      QUOIN_TRY(over, overflowing(sums, &*out_.value(forms_[weight].typed).constant));
+    }
+    if (over.empty()) return Obstacle{};
+    return Obstacle{fmt::format("{} of its {} sums could overflow int32", over.size(), sums.count()),
+                    "quantize it here, which chooses scales that cannot, or use fewer bits"};
   }
   // Data movement between quantize and dequantize: acts on the integers themselves.
   bool moves_integers(const ir::Node& node, TypedRule rule) const {
@@ -228,6 +282,12 @@ class Typer {
     return {};
   }
 
+  Result<Tensor> real_bias(ir::ValueId bias) const {
+    const Forms& forms = forms_[bias];
+    if (forms.typed != ir::kNone) return dequantize_constant(*out_.value(forms.typed).constant, *forms.qparams);
+    return *in_.value(bias).constant;
+  }
+
   // Bias as s32 with scale s_input * s_weight, zero point 0: the unit of the integer accumulator.
   Result<ir::ValueId> integer_bias(const ir::Node& node) {
     const ir::ValueId bias = node.inputs[2];
@@ -240,12 +300,7 @@ class Typer {
     if (forms.typed != ir::kNone && forms.qparams->dtype == DType::s32 && forms.qparams->scale == q.scale &&
         forms.qparams->zero_point == q.zero_point)
       return forms.typed;
-    Tensor real;
-    if (forms.typed != ir::kNone) {
-      QUOIN_TRY(real, dequantize_constant(*out_.value(forms.typed).constant, *forms.qparams));
-    } else {
-      real = *in_.value(bias).constant;
-    }
+    QUOIN_TRY(const Tensor real, real_bias(bias));
     QUOIN_TRY(auto folded, quantize_constant(real, q));
     return out_.add_constant(in_.value(bias).name + "_quantized", std::move(folded),
                              std::make_shared<const QParams>(q));
@@ -262,7 +317,11 @@ class Typer {
     } else {
       inputs.push_back(ir::kNone);
     }
-    Attrs attrs{{"granularity", std::string(chain.granularity)}, {"qmin", chain.qmin}, {"qmax", chain.qmax}};
+    Attrs attrs{{"granularity", std::string(chain.granularity)},
+                {"scheme", std::string(chain.scheme)},
+                {"qmin", chain.qmin},
+                {"qmax", chain.qmax},
+                {"eps", chain.eps}};
     QUOIN_TRY(const auto made, out_.add_node("quoin.linear_dynamic.default", std::move(inputs), std::move(attrs),
                                              node.name, provenance));
     forms_[node.outputs[0]].plain = out_.output(made);

@@ -100,7 +100,8 @@ class Builder {
   struct Rows {
     Ref x, scale, zero;
   };
-  std::map<uint32_t, Rows> quantized_rows;  // dynamically quantized values, shared by their readers
+  // Dynamically quantized values by value, numerics::Dynamic and eps; shared by their readers.
+  std::map<std::tuple<uint32_t, uint32_t, float>, Rows> quantized_rows;
 
   // -- the end
   void finish(sdk::Blob& blob);

@@ -1,5 +1,7 @@
 #include "checks.hpp"
 
+#include <quoin/numerics.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -115,6 +117,7 @@ std::string check_linear_dynamic(const Match& m) {
   const sdk::Params a = m.root().attrs();
   if (a.text("granularity", "per_token") != "per_token") return "activations are not quantized per token";
   if (a.integer("qmin", -128) != -128 || a.integer("qmax", 127) != 127) return "activations do not use -128..127";
+  if (!numerics::dynamic_scheme(a.text("scheme", "affine"))) return "its scheme is not known";
   const Value w = m.input(1);
   if (std::string no = check_weight(m, w, w.dims()[0]); !no.empty()) return no;
   if (!w.qparams()) return "the weight is not s8";

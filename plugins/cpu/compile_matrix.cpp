@@ -1,4 +1,6 @@
 // linear, dynamically quantized linear, matrix products, softmax and layer norm.
+#include <quoin/numerics.hpp>
+
 #include "builder.hpp"
 #include "kernels/pack.hpp"
 #include "tiles.hpp"
@@ -50,8 +52,13 @@ void emit_linear(Builder& b, const sdk::Node& node) {
 
 // Rows of x as integers with their own scale and zero point; made once for all readers (query, key, value).
 Builder::Rows quantized_rows(Builder& b, const sdk::Node& node, const sdk::Value& x) {
-  if (const auto found = b.quantized_rows.find(x.id()); found != b.quantized_rows.end()) return found->second;
+  const auto scheme = static_cast<uint32_t>(*numerics::dynamic_scheme(node.attrs().text("scheme", "affine")));
+  const auto eps = static_cast<float>(node.attrs().number("eps", double{numerics::kDefaultEps}));
+  const std::tuple key(x.id(), scheme, eps);
+  if (const auto found = b.quantized_rows.find(key); found != b.quantized_rows.end()) return found->second;
   Instruction i = matrix(b, Op::quantize_rows, node, x, 0);
+  i.flags = scheme;
+  i.eps = eps;
   i.n = i.k;
   i.x = b.read(x, Layout::plain);
   const auto rows = static_cast<uint64_t>(i.rows);
@@ -59,7 +66,7 @@ Builder::Rows quantized_rows(Builder& b, const sdk::Node& node, const sdk::Value
   i.multiplier = b.temporary(rows * sizeof(float));
   i.sums = b.temporary(rows * sizeof(int32_t));
   b.emit(i);
-  return b.quantized_rows[x.id()] = {i.y, i.multiplier, i.sums};
+  return b.quantized_rows[key] = {i.y, i.multiplier, i.sums};
 }
 
 // y = (x_q . w_q - zero_row * sum(w_q)) * (scale_row * scale_w) + bias

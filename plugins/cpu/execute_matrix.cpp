@@ -1,7 +1,12 @@
-// quantize_rows: rows of n floats -> y u8, multiplier scale per row, sums zero point per row.
+// quantize_rows: rows of n floats -> y u8, multiplier scale per row, sums zero point per row; flags numerics::Dynamic,
+// eps the smallest scale.
 // gemm_u8_f32: x with x2 row scales and sums row zero points; multiplier: weight scales, weight sums, bias, each
 // padded. matmul_f32: batch products [rows][k] x [k][n] (or [n][k] with kRowsOperand), times ratio. softmax_f32,
 // layer_norm_f32: rows of n; weights gamma, bias beta.
+#include <quoin/numerics.hpp>
+
+#include <cmath>
+
 #include "kernels/pack.hpp"
 #include "operations.hpp"
 
@@ -25,6 +30,15 @@ void check_quantize_rows(const Instruction& i, const Checker& c) {
   c.writes<uint8_t>(i.y, c.mul(i.rows, i.n));
   c.writes<float>(i.multiplier, i.rows);
   c.writes<int32_t>(i.sums, i.rows);
+  c.require(i.flags <= static_cast<uint32_t>(numerics::Dynamic::token_symmetric), "unknown scheme");
+  c.require(i.eps > 0 && std::isfinite(i.eps), "the smallest scale is not positive");
+}
+RowParams choose(const QuantizeRows& g, float min, float max) {
+  const auto scheme = static_cast<numerics::Dynamic>(g.scheme);
+  const numerics::Affine q = numerics::choose_dynamic(scheme, min, max, -128, 127, g.eps);
+  const auto zero = static_cast<float>(q.zero_point);
+  if (scheme == numerics::Dynamic::token) return {q.scale, zero, 128};
+  return {q.scale, 0, zero + 128};
 }
 void run_quantize_rows(const Instruction& i, const Context& c) {
   c.parallel(i.rows, 16, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
@@ -36,6 +50,9 @@ void run_quantize_rows(const Instruction& i, const Context& c) {
     q.scale = c.at<float>(i.multiplier, first);
     q.zero_point = c.at<int32_t>(i.sums, first);
     q.rows = static_cast<int64_t>(end - begin);
+    q.choose = choose;
+    q.scheme = i.flags;
+    q.eps = i.eps;
     c.kernels.quantize_rows(q);
   });
 }

@@ -1,4 +1,4 @@
-// The blob of the cpu backend, format 1: header, tensors, instructions, data. Little-endian, every part 64-byte
+// The blob of the cpu backend, format 2: header, tensors, instructions, data. Little-endian, every part 64-byte
 // aligned.
 //
 //   Header
@@ -16,7 +16,7 @@
 namespace quoin::cpu {
 
 inline constexpr uint32_t kMagic = 0x55504351;  // "QCPU"
-inline constexpr uint32_t kBlobFormat = 1;
+inline constexpr uint32_t kBlobFormat = 2;
 inline constexpr uint64_t kAlign = 64;
 inline constexpr uint32_t kMaxDims = 8;
 

@@ -49,10 +49,10 @@ TEST_F(BlobTest, BytesBehindTheEndAreRefused) {
 }
 
 TEST_F(BlobTest, AnotherFormatIsNamed) {
-  blob[4] = 2;
+  blob[4] = 1;
   Loaded loaded(host, plugin, blob);
   EXPECT_EQ(loaded.status(), QUOIN_INCOMPATIBLE);
-  EXPECT_NE(loaded.message().find("blob format 2, expected 1"), std::string::npos) << loaded.message();
+  EXPECT_NE(loaded.message().find("blob format 1, expected 2"), std::string::npos) << loaded.message();
 }
 
 // A changed blob is either refused, or runs inside its memory (sanitizers watch) with other numbers.

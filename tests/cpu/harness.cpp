@@ -335,7 +335,9 @@ ir::ValueId Net::linear_dynamic(V x, int64_t out, bool with_bias) {
   typed = true;
   const V w = weight({out, graph.value(x).type.shape.back()}, true);
   typed = false;
-  return real("quoin.linear_dynamic.default", {x, w, with_bias ? constant({out}) : ir::kNone});
+  const char* schemes[] = {"affine", "symmetric", "token", "token_symmetric"};
+  const Attrs attrs{{"scheme", std::string(schemes[pick(0, 3)])}, {"eps", pick(0, 1) == 0 ? 0x1p-23 : 0x1p-12}};
+  return real("quoin.linear_dynamic.default", {x, w, with_bias ? constant({out}) : ir::kNone}, attrs);
 }
 
 }  // namespace quoin::cpu::testing

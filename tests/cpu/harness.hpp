@@ -105,7 +105,7 @@ class Net {
   };
   V conv2d(V x, const Conv& conv);
   V linear(V x, int64_t out, bool bias = true);
-  V linear_dynamic(V x, int64_t out, bool bias = true);
+  V linear_dynamic(V x, int64_t out, bool bias = true);  // some scheme and eps
   V quantize(V x) { return op("quoin.quantize.default", {x}); }
   V dequantize(V x) { return real("quoin.dequantize.default", {x}); }
   V clamp(V x, double low = 0, double high = 6) {

@@ -228,16 +228,19 @@ TEST(QuantizedFallback, RunsWeightOnlyLayers) {
 struct Dynamic {
   Tensor x = Random(21).reals({3, 16}, -3, 1), w = Random(22).integers<int8_t>({4, 16}, -8, 7),
          b = Random(23).reals({4});
+  numerics::Dynamic scheme = numerics::Dynamic::affine;
+  float eps = numerics::kDefaultEps;
   float expected(int64_t r, int64_t o, int64_t group, const std::vector<float>& scales) const {
     const auto row = x.as<float>().subspan(static_cast<size_t>(r * 16), 16);
-    const auto q =
-        numerics::choose_dynamic(*std::min_element(row.begin(), row.end()), *std::max_element(row.begin(), row.end()));
+    const auto q = numerics::choose_dynamic(scheme, *std::min_element(row.begin(), row.end()),
+                                            *std::max_element(row.begin(), row.end()), -128, 127, eps);
     float y = 0;
     for (int64_t g = 0; g < 16 / group; ++g) {
       int32_t sum = 0;
       for (int64_t k = g * group; k < (g + 1) * group; ++k)
         sum +=
-            (numerics::quantize(row[static_cast<size_t>(k)], 1.0f / q.scale, q.zero_point, -128, 127) - q.zero_point) *
+            (numerics::quantize_dynamic(scheme, row[static_cast<size_t>(k)], 1.0f / q.scale, q.zero_point, -128, 127) -
+             q.zero_point) *
             w.as<int8_t>()[static_cast<size_t>(o * 16 + k)];
       y += numerics::dequantize_product(sum, q.scale, scales[static_cast<size_t>(o * (16 / group) + g)]);
     }
@@ -251,6 +254,25 @@ TEST(LinearDynamic, QuantizesEachRow) {
   const auto y =
       elements<float>(Op("quoin.linear_dynamic.default").in(d.x).in(d.w, per_channel(0, scales)).in(d.b).run());
   for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], d.expected(i / 4, i % 4, 16, scales));
+}
+
+TEST(LinearDynamic, ChoosesByItsSchemeAndEps) {
+  const std::vector<float> scales{0.1f, 0.2f, 0.05f, 0.3f};
+  for (const char* name : {"affine", "symmetric", "token", "token_symmetric"})
+    for (const float eps : {numerics::kDefaultEps, 1.0f}) {
+      Dynamic d;
+      d.scheme = *numerics::dynamic_scheme(name);
+      d.eps = eps;
+      const auto y = elements<float>(Op("quoin.linear_dynamic.default")
+                                         .in(d.x)
+                                         .in(d.w, per_channel(0, scales))
+                                         .in(d.b)
+                                         .attr("scheme", std::string(name))
+                                         .attr("eps", static_cast<double>(eps))
+                                         .run());
+      for (int64_t i = 0; i < 12; ++i)
+        EXPECT_EQ(y[static_cast<size_t>(i)], d.expected(i / 4, i % 4, 16, scales)) << name << " " << eps;
+    }
 }
 
 TEST(LinearDynamic, AddsGroupsInOrder) {

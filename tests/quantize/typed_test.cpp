@@ -198,17 +198,31 @@ TEST_F(Typed, TransposedConvolutionsHaveChannelsOnAxisOne) {
   const ir::Graph graph = typed({c});
   EXPECT_EQ(test::ops(graph), (Names{"quantize.default", "conv_transpose2d.input", "dequantize.default"}));
 }
-TEST_F(Typed, SixteenBitDataStaysExplicit) {
-  Spec wide = test::activation();
-  wide.dtype = DType::s16;
-  wide.qmin = -32768;
-  wide.qmax = 32767;
-  const auto c = conv(model_.input({1, 3, 5, 5}));
-  model_.annotate(in(c, 0), wide);
-  model_.annotate(in(c, 1), test::weight());
-  model_.annotate(out(c), wide);
-  const ir::Graph graph = typed({c});
-  EXPECT_FALSE(graph.value(graph.output(test::find(graph, "conv2d.default"))).type.qparams);
+TEST_F(Typed, SixteenBitDataComputesOnIntegers) {
+  for (const auto& [dtype, low, high] :
+       {std::tuple{DType::s16, -32768, 32767}, {DType::s16, -32767, 32767}, {DType::u16, 0, 65535}}) {
+    model_.clear();
+    Spec wide = test::activation();
+    wide.dtype = dtype;
+    wide.qmin = low;
+    wide.qmax = high;
+    const auto c = conv(model_.input({1, 3, 6, 6}));
+    const auto relu = unary("aten.relu.default", c);
+    const auto pool = unary("aten.max_pool2d.default", relu, {{"kernel_size", std::vector<int64_t>{2, 2}}});
+    const auto twice = model_.add("aten.add.Tensor", {model_.value(pool), model_.value(pool)});
+    const auto square = model_.add("aten.mul.Tensor", {model_.value(twice), model_.value(pool)});
+    const auto mean = unary("aten.mean.dim", square, {{"dim", std::vector<int64_t>{2, 3}}});
+    const auto linear =
+        model_.add("aten.linear.default", {model_.value(mean), model_.constant(random_tensor({2, 3}, 7))});
+    for (const auto id : {c, linear}) model_.annotate(in(id, 1), test::weight());
+    for (const auto id : {c, twice, square, mean, linear}) model_.annotate(in(id, 0), wide);
+    for (const auto id : {twice, square}) model_.annotate(in(id, 1), wide);
+    for (const auto id : {relu, twice, square, mean, linear}) model_.annotate(out(id), wide);
+    const ir::Graph graph = typed({linear}, 0.05f);
+    EXPECT_EQ(test::ops(graph),
+              (Names{"quantize.default", "conv2d.default", "relu.default", "max_pool2d.default", "add.Tensor",
+                     "mul.Tensor", "mean.dim", "linear.default", "dequantize.default"}));
+  }
 }
 TEST_F(Typed, IntegerOutputsOfImportedGraphsKeepTheirQParams) {
   const auto x = model_.input({4});

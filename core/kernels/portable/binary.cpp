@@ -201,11 +201,7 @@ struct IntegerBinary : KernelBase {
   float a_ratio = 1, b_ratio = 1;
 
   static bool accepts(const NodeView& view) {
-    const bool product = view.schema->name == "aten.mul.Tensor";
-    const auto fits = [&](const TensorType& type) {
-      return tensor_quantized(type) && (!product || bits(type.dtype) == 8);
-    };
-    return fits(view.in(0)) && fits(view.in(1)) && tensor_quantized(view.out());
+    return tensor_quantized(view.in(0)) && tensor_quantized(view.in(1)) && tensor_quantized(view.out());
   }
   static Result<IntegerBinary> make(const NodeView& view) {
     IntegerBinary out{{}, Kind::sum, walk_of(view, 0, 1), view.in(0), view.in(1), view.out()};
@@ -231,9 +227,10 @@ struct IntegerBinary : KernelBase {
       for (int64_t i = 0; i < walk.row_length(); ++i) {
         const int32_t left = centered(a, run.inputs[0], first[1] + i * steps[1]);
         const int32_t right = centered(b, run.inputs[1], first[2] + i * steps[2]);
-        const int32_t result = kind == Kind::product
-                                   ? numerics::requantize(left * right, a_ratio, q.zero_point_at(0), q.qmin, q.qmax)
-                                   : numerics::add(left, a_ratio, right, b_ratio, q.zero_point_at(0), q.qmin, q.qmax);
+        const int32_t result =
+            kind == Kind::product
+                ? numerics::requantize(int64_t{left} * right, a_ratio, q.zero_point_at(0), q.qmin, q.qmax)
+                : numerics::add(left, a_ratio, right, b_ratio, q.zero_point_at(0), q.qmin, q.qmax);
         store_integer(y.dtype, run.out(), first[0] + i, result);
       }
     });

@@ -164,7 +164,8 @@ struct IntegerConvolution : KernelBase {
   ProductOutput output;
 
   static bool accepts(const NodeView& view) {
-    return ProductOutput::accepts(view, view.schema->name == "aten.conv_transpose2d.input" ? 1 : 0);
+    return small_integers(view.in(1)) &&
+           ProductOutput::accepts(view, view.schema->name == "aten.conv_transpose2d.input" ? 1 : 0);
   }
   static Result<IntegerConvolution> make(const NodeView& view) {
     Geometry geometry = geometry_of(view);

@@ -54,7 +54,7 @@ struct IntegerLinear : KernelBase {
   Centered x, w;
   ProductOutput output;
 
-  static bool accepts(const NodeView& view) { return ProductOutput::accepts(view, 0); }
+  static bool accepts(const NodeView& view) { return small_integers(view.in(1)) && ProductOutput::accepts(view, 0); }
   static Result<IntegerLinear> make(const NodeView& view) {
     const LinearShape shape = LinearShape::of(view);
     QUOIN_TRY(Centered x, Centered::of(view.in(0)));
@@ -119,9 +119,10 @@ Result<MatmulShape> MatmulShape::of(const NodeView& view) {
   return s;
 }
 
-// sink(element of the result, sum)
-template <class T, class Sink>
-void multiply(const quoin_host& host, const MatmulShape& s, const T* a, const T* b, const Sink& sink) {
+// sink(element of the result, sum); elements are widened by `widen` before they are multiplied.
+template <class T, class Widen, class Sink>
+void multiply(const quoin_host& host, const MatmulShape& s, const T* a, const T* b, const Widen& widen,
+              const Sink& sink) {
   const int64_t tiles = (s.columns + kColumnTile - 1) / kColumnTile;
   const auto batch = static_cast<int64_t>(s.a_first.size());
   parallel(host, batch * s.rows * tiles, kColumnTile * s.inner, [&](int64_t begin, int64_t end, uint32_t) {
@@ -130,9 +131,9 @@ void multiply(const quoin_host& host, const MatmulShape& s, const T* a, const T*
       const int64_t count = std::min(kColumnTile, s.columns - first);
       const T* left = a + s.a_first[static_cast<size_t>(matrix)] + row * s.inner;
       const T* right = b + s.b_first[static_cast<size_t>(matrix)] + first;
-      T sums[kColumnTile] = {};
+      decltype(widen(T{})) sums[kColumnTile] = {};
       for (int64_t k = 0; k < s.inner; ++k)
-        for (int64_t c = 0; c < count; ++c) sums[c] += left[k] * right[k * s.columns + c];
+        for (int64_t c = 0; c < count; ++c) sums[c] += widen(left[k]) * widen(right[k * s.columns + c]);
       const int64_t at = (matrix * s.rows + row) * s.columns + first;
       for (int64_t c = 0; c < count; ++c) sink(at + c, sums[c]);
     }
@@ -147,7 +148,9 @@ struct FloatMatmul : KernelBase {
   }
   Status run(const Run& run) const {
     float* y = run.out<float>();
-    multiply(run.host, shape, run.in<float>(0), run.in<float>(1), [&](int64_t i, float sum) { y[i] = sum; });
+    multiply(
+        run.host, shape, run.in<float>(0), run.in<float>(1), [](float x) { return x; },
+        [&](int64_t i, float sum) { y[i] = sum; });
     return {};
   }
 };
@@ -156,16 +159,23 @@ struct IntegerMatmul : KernelBase {
   MatmulShape shape;
   Centered a, b;
   ProductOutput output;
+  bool wide = false;  // some inputs have sums that do not fit int32
 
   static bool accepts(const NodeView& view) {
     return ProductOutput::accepts(view, -1) && view.in(1).qparams->scale.size() == 1;
+  }
+  // The largest |q - zero point|.
+  static int64_t reach(const TensorType& type) {
+    const int64_t zero = type.qparams->zero_point_at(0);
+    return std::max(std::abs(type.qparams->qmin - zero), std::abs(type.qparams->qmax - zero));
   }
   static Result<IntegerMatmul> make(const NodeView& view) {
     QUOIN_TRY(MatmulShape shape, MatmulShape::of(view));
     QUOIN_TRY(Centered a, Centered::of(view.in(0)));
     QUOIN_TRY(Centered b, Centered::of(view.in(1)));
     QUOIN_TRY(ProductOutput output, ProductOutput::make(view, 1));
-    return IntegerMatmul{{}, std::move(shape), std::move(a), std::move(b), std::move(output)};
+    const double most = static_cast<double>(shape.inner) * static_cast<double>(reach(view.in(0)) * reach(view.in(1)));
+    return IntegerMatmul{{}, std::move(shape), std::move(a), std::move(b), std::move(output), most > INT32_MAX};
   }
   uint64_t a_bytes() const { return aligned(static_cast<uint64_t>(a.count()) * 4); }
   uint64_t scratch(const quoin_host&) const { return a_bytes() + aligned(static_cast<uint64_t>(b.count()) * 4); }
@@ -174,8 +184,14 @@ struct IntegerMatmul : KernelBase {
     auto* centered_b = reinterpret_cast<Word*>(run.scratch + a_bytes());
     a.read(run.host, run.inputs[0], centered_a);
     b.read(run.host, run.inputs[1], centered_b);
-    multiply(run.host, shape, centered_a, centered_b,
-             [&](int64_t i, Word sum) { output.store(sum, 0, nullptr, run.out(), i); });
+    if (wide)
+      multiply(
+          run.host, shape, centered_a, centered_b, [](Word x) { return int64_t{static_cast<int32_t>(x)}; },
+          [&](int64_t i, int64_t sum) { output.store(sum, 0, run.out(), i); });
+    else
+      multiply(
+          run.host, shape, centered_a, centered_b, [](Word x) { return x; },
+          [&](int64_t i, Word sum) { output.store(sum, 0, nullptr, run.out(), i); });
     return {};
   }
 };

@@ -105,14 +105,12 @@ struct IntegerAverage : KernelBase {
   }
   Status run(const Run& run) const {
     const QParams &qx = *x.qparams, &q = *y.qparams;
-    shape.run<Word>(
-        run.host,
-        [&](int64_t i) { return static_cast<Word>(integer_at(x.dtype, run.inputs[0], i) - qx.zero_point_at(0)); },
-        [&](int64_t i, Word sum, int64_t divisor) {
+    shape.run<int64_t>(
+        run.host, [&](int64_t i) { return integer_at(x.dtype, run.inputs[0], i) - qx.zero_point_at(0); },
+        [&](int64_t i, int64_t sum, int64_t divisor) {
           const float multiplier = numerics::average_multiplier(qx.scale[0], q.scale[0], divisor);
-          store_integer(
-              y.dtype, run.out(), i,
-              numerics::requantize(static_cast<int32_t>(sum), multiplier, q.zero_point_at(0), q.qmin, q.qmax));
+          store_integer(y.dtype, run.out(), i,
+                        numerics::requantize(sum, multiplier, q.zero_point_at(0), q.qmin, q.qmax));
         });
     return {};
   }

@@ -50,7 +50,8 @@ void Centered::read(const quoin_host& host, const void* data, Word* out) const {
 
 bool ProductOutput::accepts(const NodeView& view, int32_t weight_axis) {
   const TensorType &x = view.in(0), &w = view.in(1), &y = view.out();
-  if (!small_integers(x) || x.qparams->scale.size() != 1 || !small_integers(w)) return false;
+  const auto fits = [](const TensorType& type) { return type.qparams && bits(type.dtype) <= 16; };
+  if (!fits(x) || x.qparams->scale.size() != 1 || !fits(w)) return false;
   if (w.qparams->scale.size() != 1 && (w.qparams->scheme != Scheme::per_channel || w.qparams->axis != weight_axis))
     return false;
   if (!tensor_quantized(y) && !real_f32(y)) return false;
@@ -94,11 +95,18 @@ void ProductOutput::store(Word sum, int64_t channel, const void* bias, void* out
     sum += static_cast<Word>(numerics::quantize_bias(static_cast<const float*>(bias)[c], scale_x_, scale_w_[c]));
   }
   const auto total = static_cast<int32_t>(sum);
-  if (quantized)
-    return store_integer(out_, out, index, numerics::requantize(total, multiplier_[c], zero_point_, qmin_, qmax_));
+  if (quantized) return store(int64_t{total}, channel, out, index);
   float real = numerics::dequantize_product(total, scale_x_, scale_w_[c]);
   if (bias != nullptr && bias_ == DType::f32) real += static_cast<const float*>(bias)[c];
   static_cast<float*>(out)[index] = real;
+}
+
+void ProductOutput::store(int64_t sum, int64_t channel, void* out, int64_t index) const {
+  const auto c = static_cast<size_t>(channel);
+  if (multiplier_.empty())
+    static_cast<float*>(out)[index] = numerics::dequantize_product(sum, scale_x_, scale_w_[c]);
+  else
+    store_integer(out_, out, index, numerics::requantize(sum, multiplier_[c], zero_point_, qmin_, qmax_));
 }
 
 }  // namespace quoin::kernels

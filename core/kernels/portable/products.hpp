@@ -47,6 +47,8 @@ class ProductOutput {
   static bool accepts(const NodeView& view, int32_t weight_axis);
 
   void store(Word sum, int64_t channel, const void* bias, void* out, int64_t index) const;
+  // A sum without bias that int32 need not hold.
+  void store(int64_t sum, int64_t channel, void* out, int64_t index) const;
 
  private:
   float scale_x_ = 1;
@@ -56,10 +58,10 @@ class ProductOutput {
   int32_t zero_point_ = 0, qmin_ = 0, qmax_ = 0;
 };
 
-// Tensors of at most 8 bits: sums of products of differences fit int32 for up to 33000 terms.
+// Quantized, at most 8 bits.
 bool small_integers(const TensorType& type);
 bool real_f32(const TensorType& type);
-// Per-tensor quantized, at most 16 bits.
+// Per-tensor quantized, 8 to 16 bits.
 bool tensor_quantized(const TensorType& type);
 void store_integer(DType dtype, void* out, int64_t index, int32_t value);
 

@@ -85,12 +85,11 @@ struct IntegerMean : KernelBase {
     const QParams &qx = *x.qparams, &q = *y.qparams;
     const float multiplier = numerics::average_multiplier(qx.scale[0], q.scale[0], reduced.count);
     reduced.results_in(run.host, [&](int64_t result, int64_t first) {
-      Word sum = 0;
-      reduced.elements([&](int64_t offset) {
-        sum += static_cast<Word>(integer_at(x.dtype, run.inputs[0], first + offset) - qx.zero_point_at(0));
-      });
+      int64_t sum = 0;
+      reduced.elements(
+          [&](int64_t offset) { sum += integer_at(x.dtype, run.inputs[0], first + offset) - qx.zero_point_at(0); });
       store_integer(y.dtype, run.out(), result,
-                    numerics::requantize(static_cast<int32_t>(sum), multiplier, q.zero_point_at(0), q.qmin, q.qmax));
+                    numerics::requantize(sum, multiplier, q.zero_point_at(0), q.qmin, q.qmax));
     });
     return {};
   }

@@ -22,6 +22,8 @@ struct Convert : KernelBase {
 struct LinearDynamic : KernelBase {
   int64_t rows = 0, inner = 0, outputs = 0, group = 0;
   int32_t qmin = -128, qmax = 127;
+  float eps = numerics::kDefaultEps;
+  numerics::Dynamic scheme = numerics::Dynamic::affine;
   bool per_token = true;
   Centered w;
 
@@ -42,6 +44,8 @@ struct LinearDynamic : KernelBase {
     out.qmin = static_cast<int32_t>(get_int(view.attrs, "qmin"));
     out.qmax = static_cast<int32_t>(get_int(view.attrs, "qmax"));
     out.per_token = get_text(view.attrs, "granularity") == "per_token";
+    out.eps = static_cast<float>(get_number(view.attrs, "eps"));
+    out.scheme = *numerics::dynamic_scheme(get_text(view.attrs, "scheme"));  // checked by the operator's type inference
     out.w = std::move(w);
     return out;
   }
@@ -59,10 +63,11 @@ struct LinearDynamic : KernelBase {
         low = std::min(low, x[i]);
         high = std::max(high, x[i]);
       }
-      const numerics::Affine q = numerics::choose_dynamic(low, high, qmin, qmax);
+      const numerics::Affine q = numerics::choose_dynamic(scheme, low, high, qmin, qmax, eps);
       const float inverse = 1.0f / q.scale;
       for (int64_t i = first; i < first + span; ++i)
-        out[i] = static_cast<Word>(numerics::quantize(x[i], inverse, q.zero_point, qmin, qmax) - q.zero_point);
+        out[i] = static_cast<Word>(numerics::quantize_dynamic(scheme, x[i], inverse, q.zero_point, qmin, qmax) -
+                                   q.zero_point);
       for (int64_t row = first / inner; row < (first + span) / inner; ++row) scales[row] = q.scale;
     }
   }

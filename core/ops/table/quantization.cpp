@@ -2,6 +2,10 @@
 //
 // quantized_decomposed.*: qparams are attributes or tensors; results are plain integers or f32 without qparams.
 // quoin.*: qparams are those of the values themselves, so inference sees real numbers on both sides.
+#include <quoin/numerics.hpp>
+
+#include <cmath>
+
 #include "ops/table/build.hpp"
 
 namespace quoin::table {
@@ -98,8 +102,17 @@ Types infer_linear_dynamic(Operands operands, const Attrs& attrs) {
   const std::string& granularity = get_text(attrs, "granularity");
   if (granularity != "per_token" && granularity != "per_tensor")
     return fail(Code::model, "granularity must be per_token or per_tensor, found {}", granularity);
-  if (get_int(attrs, "qmin") < -128 || get_int(attrs, "qmax") > 127 || get_int(attrs, "qmin") >= get_int(attrs, "qmax"))
-    return fail(Code::model, "range {}..{} does not fit s8", get_int(attrs, "qmin"), get_int(attrs, "qmax"));
+  const int64_t qmin = get_int(attrs, "qmin"), qmax = get_int(attrs, "qmax");
+  if (qmin < -128 || qmax > 127 || qmin >= qmax) return fail(Code::model, "range {}..{} does not fit s8", qmin, qmax);
+  const auto eps = static_cast<float>(get_number(attrs, "eps"));
+  if (!(eps > 0) || !std::isfinite(eps)) return fail(Code::model, "eps {} is not positive", get_number(attrs, "eps"));
+  const std::string& scheme = get_text(attrs, "scheme");
+  const auto known = numerics::dynamic_scheme(scheme);
+  if (!known) return fail(Code::model, "scheme must be affine, symmetric, token or token_symmetric, found {}", scheme);
+  const bool token = *known == numerics::Dynamic::token || *known == numerics::Dynamic::token_symmetric;
+  if (token && (granularity != "per_token" || qmin != -128 || qmax != 127))
+    return fail(Code::model, "scheme {} is per token in -128..127, found {} in {}..{}", scheme, granularity, qmin,
+                qmax);
   return find_op("aten.linear.default")->infer(operands, attrs);
 }
 
@@ -221,7 +234,9 @@ Rows typed() {
       op("quoin.dequantize.default", {in("input")}, {}, same_as_first, kElementwise),
       op("quoin.requantize.default", {in("input")}, {}, same_as_first, kElementwise),
       op("quoin.linear_dynamic.default", {in("input"), in("weight"), opt("bias")},
-         {text("granularity", "per_token"), integer("qmin", -128), integer("qmax", 127)}, infer_linear_dynamic),
+         {text("granularity", "per_token"), integer("qmin", -128), integer("qmax", 127),
+          number("eps", static_cast<double>(numerics::kDefaultEps)), text("scheme", "affine")},
+         infer_linear_dynamic),
   };
 }
 

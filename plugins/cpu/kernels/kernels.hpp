@@ -193,8 +193,14 @@ struct LookupU8 {
   const uint8_t* table = nullptr;  // [256]; null: copy
 };
 
-// Dynamic activations: per row min and max -> {scale, zero_point} = numerics::choose_dynamic, zero_point + 128, then
-// numerics::quantize. Values must be finite.
+// How the integers of a row are made: y = clamp(round(x * (1 / scale) + before) + after, 0, 255). Both are integers and
+// their sum is the zero point of y.
+struct RowParams {
+  float scale = 1, before = 0, after = 0;
+};
+
+// Dynamic activations: per row min and max, which always cover 0, then y by what `choose` makes of them
+// (numerics::choose_dynamic: it belongs to the caller, so that every tier computes one formula). Values must be finite.
 struct QuantizeRows {
   const float* x = nullptr;
   int64_t x_stride = 0;
@@ -203,6 +209,9 @@ struct QuantizeRows {
   float* scale = nullptr;         // [rows]
   int32_t* zero_point = nullptr;  // [rows], in 0..255
   int64_t rows = 0, cols = 0;
+  RowParams (*choose)(const QuantizeRows& g, float min, float max) = nullptr;
+  uint32_t scheme = 0;  // for choose: numerics::Dynamic
+  float eps = 0;        // for choose: the smallest scale
 };
 
 // -- f32

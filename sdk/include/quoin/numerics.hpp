@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <string_view>
 
 namespace quoin::numerics {
 
@@ -58,9 +60,16 @@ inline int32_t to_steps(float real, int32_t zero_point, int32_t qmin, int32_t qm
   return static_cast<int32_t>(round_half_even(clamp_real(real, low, high))) + zero_point;
 }
 
-// conv, linear, matmul: y = to_steps(float(acc) * multiplier); acc holds sum((x - zx) * (w - zw)) + bias, exact in int32.
+// conv, linear, matmul: y = to_steps(float(acc) * multiplier); acc holds sum((x - zx) * (w - zw)) + bias, exact in int32
+// (conversion chooses weight scales so that no input can make it overflow).
 inline int32_t requantize(int32_t acc, float multiplier, int32_t zero_point, int32_t qmin, int32_t qmax) {
   return to_steps(static_cast<float>(acc) * multiplier, zero_point, qmin, qmax);
+}
+
+// The same for sums that int32 need not hold: products of two activations of 16 bits, long averages. The sum is exact in
+// int64 and rounded to binary32 once; where it fits int32 this is the function above.
+inline int32_t requantize(int64_t sum, float multiplier, int32_t zero_point, int32_t qmin, int32_t qmax) {
+  return to_steps(static_cast<float>(sum) * multiplier, zero_point, qmin, qmax);
 }
 
 // add: y = to_steps((a - za) * (sa / sy) + (b - zb) * (sb / sy)); each product rounded, then the sum (no FMA).
@@ -72,10 +81,10 @@ inline int32_t add(int32_t a_minus_zero, float a_ratio, int32_t b_minus_zero, fl
 }
 
 // sub: as add with -b_ratio (negation is exact). alpha * b: b_ratio = alpha * (sb / sy).
-// mul: y = requantize((a - za) * (b - zb), requantize_multiplier(sa, sb, sy)).
+// mul: y = requantize((a - za) * (b - zb), requantize_multiplier(sa, sb, sy)); with 16 bits the product is exact in int64.
 
-// Average of n quantized elements: y = requantize(sum(x - zx), average_multiplier(sx, sy, n)); the sum is exact in
-// int32. n counts what the operator divides by (a pool's padding where it counts: padding is real 0).
+// Average of n quantized elements: y = requantize(sum(x - zx), average_multiplier(sx, sy, n)); the sum is exact, in
+// int64 where n * 65535 (n * 255 for 8 bits) does not fit int32. n counts what the operator divides by (a pool's padding where it counts: padding is real 0).
 inline float average_multiplier(float scale_x, float scale_y, int64_t n) { return (scale_x / scale_y) / static_cast<float>(n); }
 
 // The same real number in other qparams (moved elements, concat, clamps): y = to_steps((q - zx) * ratio), where
@@ -90,6 +99,10 @@ inline float dequantize_product(int32_t acc, float scale_x, float scale_w) {
   return static_cast<float>(acc) * (scale_x * scale_w);
 }
 
+inline float dequantize_product(int64_t sum, float scale_x, float scale_w) {
+  return static_cast<float>(sum) * (scale_x * scale_w);
+}
+
 // int32 bias with scale s = scale_x * scale_w and zero point 0: round(bias / s) in binary64, saturated to int32.
 inline int32_t quantize_bias(float bias, float scale_x, float scale_w) {
   const double q = std::nearbyint(static_cast<double>(bias) / static_cast<double>(scale_x * scale_w));
@@ -102,10 +115,42 @@ inline int32_t clamp_bound(float bound, float scale, int32_t zero_point, int32_t
   return quantize(bound, 1.0f / scale, zero_point, qmin, qmax);
 }
 
-// Dynamic activations of one row (or tensor): int8 affine over [min, max], scale >= 2^-23.
-// Source: the per-token asymmetric scheme of 8da4w / int8 dynamic (zero_point = clamp(-128 - round(min / scale))).
-inline Affine choose_dynamic(float min, float max, int32_t qmin = -128, int32_t qmax = 127) {
-  return choose_qparams(min, max, qmin, qmax, false, kDefaultEps);
+// -- dynamic activations: scale and zero point of one row or tensor, chosen at run time from its range
+
+enum class Dynamic : uint32_t {
+  affine,           // choose_qparams, affine; source: quantized_decomposed.choose_qparams, torchao.choose_qparams_affine
+  symmetric,        // choose_qparams, symmetric; source: quantized_decomposed.choose_qparams_symmetric
+  token,            // the zero point comes from the end of [min, max] whose rounding error is smaller and is added before
+                    // rounding; source: quantized_decomposed.choose_qparams_per_token_asymmetric, quantize_per_token
+  token_symmetric,  // scale = max(|min|, |max|, 1e-5) / 127; source: quantized_decomposed.choose_qparams_per_token
+};
+
+// The value of attribute `scheme` of quoin.linear_dynamic.
+inline std::optional<Dynamic> dynamic_scheme(std::string_view name) {
+  constexpr std::string_view kNames[] = {"affine", "symmetric", "token", "token_symmetric"};
+  for (uint32_t i = 0; i < 4; ++i)
+    if (kNames[i] == name) return static_cast<Dynamic>(i);
+  return std::nullopt;
+}
+
+// `eps`: the smallest scale; token_symmetric has its own. The token schemes are those of qmin..qmax = -128..127.
+inline Affine choose_dynamic(Dynamic scheme, float min, float max, int32_t qmin, int32_t qmax, float eps) {
+  if (scheme == Dynamic::affine || scheme == Dynamic::symmetric)
+    return choose_qparams(min, max, qmin, qmax, scheme == Dynamic::symmetric, eps);
+  if (scheme == Dynamic::token_symmetric) return {std::max(std::max(-min, max), 1e-5f) / 127.0f, 0};
+  const float low = std::min(min, 0.0f), high = std::max(max, 0.0f);
+  const float bottom = static_cast<float>(qmin), top = static_cast<float>(qmax);
+  const float scale = std::max((high - low) / (top - bottom), eps);
+  const float from_low = low / scale, from_high = high / scale;
+  const float zero = (bottom + from_low) + (top + from_high) > 0 ? bottom - from_low : top - from_high;
+  return {scale, static_cast<int32_t>(round_half_even(clamp_real(zero, bottom, top)))};
+}
+
+// q of a dynamic activation. Pass inverse = 1.0f / scale.
+inline int32_t quantize_dynamic(Dynamic scheme, float x, float inverse, int32_t zero_point, int32_t qmin, int32_t qmax) {
+  if (scheme != Dynamic::token) return quantize(x, inverse, zero_point, qmin, qmax);
+  const float q = round_half_even(x * inverse + static_cast<float>(zero_point));
+  return static_cast<int32_t>(clamp_real(q, static_cast<float>(qmin), static_cast<float>(qmax)));
 }
 
 }  // namespace quoin::numerics

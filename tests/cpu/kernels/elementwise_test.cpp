@@ -87,24 +87,34 @@ TEST_P(Elementwise, TransposesConvertAndReorder) {
 }
 
 TEST_P(Elementwise, DynamicRowsChooseTheirParameters) {
-  for (int64_t cols : {1, 7, 16, 50}) {
-    Random random(24);
-    std::vector<float> x = random.reals(6 * cols, -3, 5);
-    for (int64_t c = 0; c < cols; ++c) x[at(c)] = 0, x[at(cols + c)] = 2, x[at(2 * cols + c)] = -2;
-    std::vector<uint8_t> y(x.size());
-    std::vector<float> scale(6);
-    std::vector<int32_t> zero(6);
-    k().quantize_rows({x.data(), cols, y.data(), cols, scale.data(), zero.data(), 6, cols});
-    for (int64_t r = 0; r < 6; ++r) {
-      const auto row = x.begin() + r * cols;
-      const auto [low, high] = std::minmax_element(row, row + cols);
-      const numerics::Affine want = numerics::choose_dynamic(*low, *high);
-      ASSERT_EQ(scale[at(r)], want.scale);
-      ASSERT_EQ(zero[at(r)], want.zero_point + 128);
-      for (int64_t c = 0; c < cols; ++c)
-        ASSERT_EQ(y[at(r * cols + c)], numerics::quantize(row[c], 1.0f / want.scale, want.zero_point, -128, 127) + 128);
+  for (const uint32_t scheme : {0u, 1u, 2u, 3u})
+    for (const int64_t cols : {1, 7, 16, 50}) {
+      const float eps = cols == 7 ? 0x1p-12f : numerics::kDefaultEps;
+      Random random(24);
+      std::vector<float> x = random.reals(6 * cols, -3, 5);
+      for (int64_t c = 0; c < cols; ++c) x[at(c)] = 0, x[at(cols + c)] = 2, x[at(2 * cols + c)] = -2;
+      std::vector<uint8_t> y(x.size());
+      std::vector<float> scale(6);
+      std::vector<int32_t> zero(6);
+      const auto choose = [](const QuantizeRows& g, float min, float max) {
+        const auto q = numerics::choose_dynamic(static_cast<numerics::Dynamic>(g.scheme), min, max, -128, 127, g.eps);
+        const auto z = static_cast<float>(q.zero_point);
+        return g.scheme == 2 ? RowParams{q.scale, z, 128} : RowParams{q.scale, 0, z + 128};
+      };
+      k().quantize_rows({x.data(), cols, y.data(), cols, scale.data(), zero.data(), 6, cols, choose, scheme, eps});
+      for (int64_t r = 0; r < 6; ++r) {
+        const auto row = x.begin() + r * cols;
+        const auto [low, high] = std::minmax_element(row, row + cols);
+        const auto kind = static_cast<numerics::Dynamic>(scheme);
+        const numerics::Affine want = numerics::choose_dynamic(kind, *low, *high, -128, 127, eps);
+        ASSERT_EQ(scale[at(r)], want.scale);
+        ASSERT_EQ(zero[at(r)], want.zero_point + 128);
+        for (int64_t c = 0; c < cols; ++c)
+          ASSERT_EQ(y[at(r * cols + c)],
+                    numerics::quantize_dynamic(kind, row[c], 1.0f / want.scale, want.zero_point, -128, 127) + 128)
+              << "scheme " << scheme;
+      }
     }
-  }
 }
 
 TEST_P(Elementwise, LookupAppliesATableOrCopies) {

@@ -157,18 +157,14 @@ void transpose_f32(const CopyF32& g) {
 
 // -- dynamic quantization
 
-struct DynamicParams {
-  float scale;
-  int32_t zero_point;  // u8 domain
-};
-
-// numerics::choose_dynamic, repeated here because its inline functions have external linkage.
-QUOIN_INLINE DynamicParams choose_dynamic(float min, float max) {
-  const float low = min < 0.0f ? min : 0.0f, high = max > 0.0f ? max : 0.0f;
-  const float spread = (high - low) / 255.0f;
-  const float scale = spread < 0x1p-23f ? 0x1p-23f : spread;
-  const float zero = -128.0f - __builtin_nearbyintf(low / scale);
-  return {scale, static_cast<int32_t>(zero > -128.0f ? (zero < 127.0f ? zero : 127.0f) : -128.0f) + 128};
+template <class T>
+QUOIN_INLINE void quantize_row(const RowParams& params, const float* x, uint8_t* y, int64_t count) {
+  const typename T::F inverse = T::set1(1.0f / params.scale), before = T::set1(params.before),
+                      after = T::set1(params.after), low = T::set1(0), high = T::set1(255);
+  each_vector<T>(count, [&](int64_t i, int64_t n) QUOIN_LAMBDA_INLINE {
+    const typename T::F q = T::round(T::load_n(x + i, n) * inverse + before) + after;
+    T::store_u8_n(y + i, T::round_to_int(T::min(T::max(q, low), high)), n);
+  });
 }
 
 template <class T>
@@ -181,10 +177,10 @@ void quantize_rows(const QuantizeRows& g) {
       low = T::min(low, v);
       high = T::max(high, v);
     });
-    const DynamicParams params = choose_dynamic(T::min_of(low), T::max_of(high));
+    const RowParams params = g.choose(g, T::min_of(low), T::max_of(high));
     g.scale[r] = params.scale;
-    g.zero_point[r] = params.zero_point;
-    Quantizer<T>(1.0f / params.scale, params.zero_point, 0, 255).row(x, g.y + r * g.y_stride, g.cols);
+    g.zero_point[r] = static_cast<int32_t>(params.before + params.after);
+    quantize_row<T>(params, x, g.y + r * g.y_stride, g.cols);
   }
 }
 
