@@ -11,8 +11,9 @@ namespace quoin::test {
 namespace {
 
 std::string dtype_name(const std::string& torch) {
-  static const std::map<std::string, std::string> names{
-      {"torch.int8", "s8"}, {"torch.uint8", "u8"}, {"torch.int16", "s16"}, {"torch.float32", "f32"}};
+  static const std::map<std::string, std::string> names{{"torch.int8", "s8"},   {"torch.uint8", "u8"},
+                                                        {"torch.int16", "s16"}, {"torch.uint16", "u16"},
+                                                        {"torch.int32", "s32"}, {"torch.float32", "f32"}};
   return names.at(torch);
 }
 
