@@ -1,0 +1,41 @@
+// Weight quantization without calibration: a matrix becomes integers of 1 to 8 bits in groups along its rows. Codes,
+// zero points and scales equal those of torchao's Int8DynamicActivationIntxWeightConfig and IntxWeightOnlyConfig (at 4
+// bits also Int8DynActInt4WeightQuantizer), bit for bit.
+#pragma once
+
+#include "ops/tensor.hpp"
+
+namespace quoin::quantize {
+
+enum class WeightMapping {
+  symmetric,              // scale = |w| / ((qmax - qmin) / 2), zero point 0
+  symmetric_no_clipping,  // scale = max(min / qmin, max / qmax), zero point 0: no weight is cut off; 2 bits and more
+  asymmetric,             // scale = (max - min) / (qmax - qmin), zero point = qmin - round(min / scale)
+};
+enum class WeightAlgorithm {
+  min_max,         // the mapping's formula
+  hqq_scale_only,  // scale by least squares of |w - s * q|^2, in turn with q, at most 20 times; zero point 0; no
+                   // mapping
+};
+
+struct IntxConfig {
+  uint32_t bits = 4;   // 1..8
+  int64_t group = 32;  // weights of a row with one scale; 0: the whole row
+  WeightMapping mapping = WeightMapping::symmetric;
+  WeightAlgorithm algorithm = WeightAlgorithm::min_max;
+  DType scale_dtype = DType::f32;  // f32, bf16, f16: scales are rounded to it before the codes are made
+};
+
+struct IntxWeight {
+  Tensor codes;     // s8 [out, in], in -2^(bits-1) .. 2^(bits-1) - 1
+  QParams qparams;  // of the codes: per_group, or per_channel of axis 0
+};
+
+// Scales are at least 2^-126 (2^-14 in f16), so that a group of zeros has valid qparams and codes that stand for 0.
+// The group must divide the row: whether other layers are padded, get smaller groups, stay in float or are refused is
+// the caller's decision, made before.
+// Errors (input): not an f32 matrix, bits, group or scale type out of range, no_clipping with 1 bit; (data): NaN or Inf
+// with its row and column, or a scale that the scale type cannot hold.
+Result<IntxWeight> quantize_weight(const Tensor& weight, const IntxConfig& config);
+
+}  // namespace quoin::quantize
