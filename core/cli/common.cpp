@@ -53,7 +53,9 @@ Result<recipe::Recipe> recipe_of(const Invocation& call, const std::string& prog
 }
 
 Result<std::unique_ptr<flow::Context>> context_of(Invocation& call, const recipe::Recipe& recipe) {
-  return flow::make_context(recipe, call.list("plugin"), true, call.diagnostics);
+  QUOIN_TRY(auto context, flow::make_context(recipe, call.list("plugin"), true, call.diagnostics));
+  context->strict = call.has("strict");
+  return context;
 }
 
 Result<std::string> model_of(const Invocation& call, const recipe::Recipe& recipe) {

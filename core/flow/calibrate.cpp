@@ -146,6 +146,8 @@ Result<CalibrationStage> calibrate_by_recipe(const ir::Graph& graph, quantize::P
       QUOIN_CHECK(take_over(graph, prepared, saved, cache, context, diagnostics));
       return CalibrationStage{dataset->size(), cache};
     }
+    if (context.strict)
+      return fail(Error{Code::strict, "the calibration cache " + refused, cache, "remove it, or run without --strict"});
     diagnostics.warn(cache, "the calibration cache " + refused, "calibrated again, and the cache was replaced");
   }
   QUOIN_CHECK(quantize::calibrate(graph, prepared, dataset.get(), context.kernels, context.services->table(), progress,

@@ -6,6 +6,7 @@
 #include "ops/abi_read.hpp"
 #include "ops/abi_view.hpp"
 #include "passes/passes.hpp"
+#include "quantize/in_model.hpp"
 
 namespace quoin::flow {
 namespace {
@@ -155,10 +156,15 @@ Result<Qdq> quantize_qdq(const std::string& model, const recipe::Recipe& recipe,
 Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
                            Diagnostics& diagnostics) {
   QUOIN_TRY(Qdq qdq, quantize_qdq(model, recipe, context, progress, diagnostics));
-  Quantized out{std::move(qdq.graph), std::move(qdq.annotations), {}, std::move(qdq.times), qdq.samples, qdq.calibration};
+  Quantized out;
+  out.graph = std::move(qdq.graph);
+  out.annotations = std::move(qdq.annotations);
+  out.times = std::move(qdq.times);
+  out.samples = qdq.samples;
+  out.calibration = std::move(qdq.calibration);
   Stopwatch watch(out.times, progress);
   watch.start("lower");
-  if (!recipe.quantize.quantizers.empty()) {
+  if (quantize::has_quantization(out.graph)) {
     QUOIN_TRY(out.graph, quantize::to_typed(out.graph, diagnostics));
   }
   QUOIN_TRY(out.lowered, lower_graph(out.graph, recipe, context, diagnostics));
@@ -171,6 +177,9 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
 Result<program::Model> lower_float(const std::string& model, const recipe::Recipe& recipe, Context& context,
                                    Diagnostics& diagnostics) {
   QUOIN_TRY(ir::Graph graph, import_clean(model, recipe, context, diagnostics));
+  if (quantize::has_quantization(graph)) {
+    QUOIN_TRY(graph, quantize::to_typed(graph, diagnostics));
+  }
   QUOIN_TRY(lower::Lowered lowered, lower_graph(graph, recipe, context, diagnostics));
   return std::move(lowered.model);
 }

@@ -40,6 +40,10 @@ class FakePlugin {
     passes_ = std::move(passes);
     quantizer_.passes = array(passes_);
   }
+  void offer_observers(std::vector<quoin_observer> observers) {
+    observers_ = std::move(observers);
+    quantizer_.observers = array(observers_);
+  }
   void on_derive_do(Derive derive) { derive_ = std::move(derive); }
   std::shared_ptr<host::Backend> open() {
     opening_ = this;
@@ -73,6 +77,7 @@ class FakePlugin {
   quoin_param_spec depth_{}, mode_{};
   std::vector<quoin_param_spec> params_;
   std::vector<quoin_preset> presets_;
+  std::vector<quoin_observer> observers_;
   quoin_quantizer quantizer_{};
   quoin_plugin table_{};
 };

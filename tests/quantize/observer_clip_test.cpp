@@ -24,9 +24,9 @@ Spec rows(Scheme scheme) {
   out.qmin = -8;
   out.qmax = 7;
   out.scheme = scheme;
-  out.axis = 0;
-  out.group = 4;
-  out.block = {1, 4};
+  if (scheme == Scheme::per_channel) out.axis = 0;
+  if (scheme == Scheme::per_group) out.group = 4;
+  if (scheme == Scheme::per_block) out.block = {1, 4};
   return out;
 }
 
