@@ -14,6 +14,9 @@ void add_options(po::options_description& options) {
       "output,o", po::value<std::string>()->value_name("FILE"), "the ONNX model to write")(
       "opset", po::value<int64_t>()->value_name("N"),
       "13 (8-bit integers) or 21 (also 4 and 16 bits, and groups); default: the lowest that can express the graph");
+  options.add_options()(
+      "activations", po::value<std::string>()->default_value("same")->value_name("TYPE"),
+      "u8: write s8 activations as u8, 128 higher, which ONNX Runtime on x86 has integer kernels for");
   add_recipe_options(options);
 }
 
@@ -27,8 +30,15 @@ std::map<std::string, std::string> provenance(const recipe::Recipe& recipe, cons
   return out;
 }
 
+Status check_activations(const Invocation& call) {
+  if (const std::string type = call.text("activations"); type != "same" && type != "u8")
+    return fail(Error{Code::usage, fmt::format("--activations {} is not known", type), {}, "same and u8 are"});
+  return {};
+}
+
 exporter::OnnxOptions onnx_options(const Invocation& call, const recipe::Recipe& recipe, const flow::Qdq& qdq) {
   exporter::OnnxOptions options;
+  options.unsigned_activations = call.text("activations") == "u8";
   if (call.has("opset")) options.opset = call.options["opset"].as<int64_t>();
   options.producer_version = QUOIN_VERSION;
   options.outputs = qdq.outputs;
@@ -46,6 +56,7 @@ Json summary_json(const Invocation& call, const std::string& model, const flow::
 
 Status run(Invocation& call) {
   if (!call.has("output")) return fail(Error{Code::usage, "no output named", {}, "add -o model.onnx"});
+  QUOIN_CHECK(check_activations(call));
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
   QUOIN_TRY(const std::string model, model_of(call, recipe));
   QUOIN_CHECK(check_outputs(call, model));

@@ -47,7 +47,7 @@ Status check_known(const ir::Graph& graph) {
 Result<OnnxGraph> convert(const ir::Graph& graph, const OnnxOptions& options, int64_t opset) {
   OnnxGraph out(graph, options.outputs);
   for (const ir::NodeId id : graph.order()) {
-    const auto done = find_conversion(graph.node(id).op())(Call(out, graph, id, opset));
+    const auto done = find_conversion(graph.node(id).op())(Call(out, graph, id, {opset, options.unsigned_activations}));
     if (!done) return fail(in(graph.describe(id), done.error()));
   }
   QUOIN_CHECK(out.finish());

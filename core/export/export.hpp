@@ -11,7 +11,10 @@
 namespace quoin::exporter {
 
 struct OnnxOptions {
-  std::optional<int64_t> opset;                 // 13 or 21; none: the lowest that can express the graph
+  std::optional<int64_t> opset;  // 13 or 21; none: the lowest that can express the graph
+  // s8 results of quantize nodes become u8, zero points and integers 128 higher: the same real numbers. ONNX Runtime on
+  // x86 has integer kernels for u8 activations only.
+  bool unsigned_activations = false;
   std::string producer_version;                 // of "quoin"
   std::vector<std::string> outputs;             // names of the graph outputs, in order; empty: those of the graph
   std::map<std::string, std::string> metadata;  // of the model, key -> value

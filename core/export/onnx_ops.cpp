@@ -251,9 +251,9 @@ std::string Call::number(std::string_view suffix, DType dtype, double value) con
 }
 
 Status Call::need(int64_t opset, std::string_view what) const {
-  if (opset_ >= opset) return {};
+  if (target_.opset >= opset) return {};
   return fail(Error{Code::unsupported,
-                    fmt::format("{} needs opset {}, the model is written for {}", what, kNewOpset, opset_),
+                    fmt::format("{} needs opset {}, the model is written for {}", what, kNewOpset, target_.opset),
                     {},
                     fmt::format("export with --opset {}", kNewOpset)});
 }

@@ -10,11 +10,17 @@
 
 namespace quoin::exporter {
 
+// What is written for.
+struct Target {
+  int64_t opset = 13;
+  bool unsigned_activations = false;
+};
+
 // A node with its operands. Operands of conversions are names of ONNX values.
 class Call {
  public:
-  Call(OnnxGraph& to, const ir::Graph& graph, ir::NodeId id, int64_t opset)
-      : to_(to), graph_(graph), node_(graph.node(id)), opset_(opset) {}
+  Call(OnnxGraph& to, const ir::Graph& graph, ir::NodeId id, Target target)
+      : to_(to), graph_(graph), node_(graph.node(id)), target_(target) {}
 
   // -- the node
   const ir::Node& node() const { return node_; }
@@ -50,7 +56,8 @@ class Call {
   std::string number(std::string_view suffix, DType dtype, double value) const;             // no dims
 
   // -- what the opset can say
-  int64_t opset() const { return opset_; }
+  int64_t opset() const { return target_.opset; }
+  const Target& target() const { return target_; }
   // Errors (unsupported): the opset is older than `opset`; `what` completes "... needs opset 21".
   Status need(int64_t opset, std::string_view what) const;
 
@@ -60,7 +67,7 @@ class Call {
   OnnxGraph& to_;
   const ir::Graph& graph_;
   const ir::Node& node_;
-  int64_t opset_;
+  Target target_;
 };
 
 inline constexpr int64_t kOldOpset = 13, kNewOpset = 21;

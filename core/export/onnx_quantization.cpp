@@ -7,6 +7,8 @@
 namespace quoin::exporter {
 namespace {
 
+constexpr std::string_view kQuantize = "quantized_decomposed.quantize_",
+                           kDequantize = "quantized_decomposed.dequantize_";
 constexpr int32_t kUint4 = 21, kInt4 = 22;  // onnx.TensorProto.DataType since ONNX 1.16
 
 template <class T>
@@ -58,6 +60,28 @@ bool is_known(const Call& call) {
   return call.input_count() < 2 || (call.known(1) && (!call.has_in(2) || call.known(2)));
 }
 
+// Whether nobody but dequantize nodes reads the integers, so that they may be any that stand for the same reals.
+bool is_private(const Call& call, ir::ValueId integers) {
+  const ir::Graph& graph = call.graph();
+  return !graph.is_graph_output(integers) && std::ranges::all_of(graph.value(integers).users, [&](const ir::Use& use) {
+    return use.slot == 0 && graph.node(use.node).op().starts_with(kDequantize);
+  });
+}
+
+// s8 integers that a quantize node makes, as u8: 128 higher, like the zero points.
+void make_unsigned(const Call& call, Grid& grid) {
+  const bool quantizes = call.node().op().starts_with(kQuantize);
+  const ir::ValueId integers = quantizes ? call.node().outputs[0] : call.id(0);
+  const ir::NodeId maker = call.graph().value(integers).producer;
+  if (!call.target().unsigned_activations || grid.dtype != DType::s8 || maker == ir::kNone) return;
+  if (!call.graph().node(maker).op().starts_with(kQuantize) || !is_private(call, integers)) return;
+  constexpr double kShift = 128;
+  grid.dtype = DType::u8;
+  grid.low += kShift;
+  grid.high += kShift;
+  for (double& zero : grid.zero_point) zero += kShift;
+}
+
 Status check_opset(const Call& call, const Grid& grid) {
   if (bits(grid.dtype) == 16) QUOIN_CHECK(call.need(kNewOpset, fmt::format("quantization to {}", name(grid.dtype))));
   if (grid.attrs.contains("block_size"))
@@ -96,6 +120,7 @@ Result<Grid> read_grid(const Call& call) {
     if (!(zero >= grid.storage_low() && zero <= grid.storage_high()))
       return fail(Code::unsupported, "zero point {} does not fit {}, which ONNX demands", zero, name(grid.dtype));
   QUOIN_CHECK(check_opset(call, grid));
+  make_unsigned(call, grid);
   return grid;
 }
 

@@ -153,13 +153,52 @@ TEST(OnnxQuantization, PerTensorAndPerChannel) {
   EXPECT_EQ(values(run(graph, {floats({1, 2}, {1.1F, 2})})[0]), (std::vector<float>{-2, 6.5F}));
 }
 
-TEST(OnnxQuantization, BlocksAreRefusedWithAReason) {
+TEST(OnnxQuantization, BlocksOfTheLastAxisAreGroups) {
+  Onnx file(21);
+  file.input("x", {"2", "4"})
+      .floats("s", {2, 2}, {1, 0.5F, 2, 1})
+      .raw<int8_t>("z", onnx::TensorProto::INT8, {2, 2}, {0, 0, 0, 1});
+  file.raw<int8_t>("w", onnx::TensorProto::INT8, {2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
+  file.node("DequantizeLinear", {"w", "s", "z"}, {"d"}).attr("axis", int64_t{1}).attr("block_size", int64_t{2});
+  file.node("Add", {"x", "d"}, {"y"}).output("y");
+  const ir::Graph graph = imported(file.bytes());
+  EXPECT_EQ(get_int(node_at(graph, 0).attrs, "group_size"), 2);
+  EXPECT_EQ(values(run(graph, {floats({2, 4}, std::vector<float>(8, 0))})[0]),
+            (std::vector<float>{1, 2, 1.5F, 2, 10, 12, 6, 7}));
+}
+
+TEST(OnnxQuantization, OtherBlocksAreRefusedWithAReason) {
   Onnx file(21);
   file.input("x", {"4", "4"}).floats("s", {2, 4}, std::vector<float>(8, 1));
   file.node("QuantizeLinear", {"x", "s"}, {"y"}).attr("axis", int64_t{0}).attr("block_size", int64_t{2}).output("y");
   const Error error = refusal(file.bytes());
   EXPECT_EQ(error.code, Code::unsupported);
-  EXPECT_NE(error.text().find("block size 2"), std::string::npos) << error.text();
+  EXPECT_NE(error.text().find("blocks of 2 along axis 0"), std::string::npos) << error.text();
+}
+
+TEST(OnnxQuantization, FourBitConstantsGetAByteEachAndKeepTheirRange) {
+  constexpr int kInt4 = 22;
+  Onnx file(21);
+  file.input("x", {"3"}).floats("s", {}, {0.5F}).raw<uint8_t>("z", kInt4, {}, {0x01});
+  file.raw<uint8_t>("w", kInt4, {3}, {0x8f, 0x07});
+  file.node("DequantizeLinear", {"w", "s", "z"}, {"d"}).node("Add", {"x", "d"}, {"y"}).output("y");
+  const ir::Graph graph = imported(file.bytes());
+  EXPECT_EQ(get_int(node_at(graph, 0).attrs, "quant_min"), -8);
+  EXPECT_EQ(get_int(node_at(graph, 0).attrs, "quant_max"), 7);
+  EXPECT_EQ(values(run(graph, {floats({3}, {0, 0, 0})})[0]), (std::vector<float>{-1, -4.5F, 3}));
+}
+
+TEST(OnnxQuantization, FourBitConstantsWithTooFewBytesAreRefused) {
+  Onnx file(21);
+  file.input("x", {"5"}).floats("s", {}, {0.5F}).raw<uint8_t>("w", 22, {5}, {0x8f, 0x07});
+  file.node("DequantizeLinear", {"w", "s"}, {"d"}).node("Add", {"x", "d"}, {"y"}).output("y");
+  EXPECT_EQ(refusal(file.bytes()).code, Code::model);
+}
+
+TEST(OnnxIndexing, GatherNdPicksByCoordinates) {
+  Onnx file(18);
+  file.input("x", {"2", "3"}).ints("i", {2, 2}, {0, 2, 1, -3}).node("GatherND", {"x", "i"}, {"y"}).output("y");
+  EXPECT_EQ(values(run(imported(file.bytes()), {floats({2, 3}, {0, 1, 2, 3, 4, 5})})[0]), (std::vector<float>{2, 3}));
 }
 
 TEST(OnnxNames, OfOutputsAreKept) {
