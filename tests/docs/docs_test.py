@@ -59,19 +59,26 @@ class Docs(CommandTest):
         shutil.copy(self.path("images/3.png"), self.path("photo.png"))
         self.write("labels.csv", "\n".join(labels).encode())
 
-    def test_readme_commands_work_as_written(self):
-        commands = re.findall(r"^    quoin (.*?)(?:\s+#.*)?$", readme(), re.MULTILINE)
-        self.assertGreaterEqual(len(commands), 6)
+    def run_commands_of(self, text: str, least: int, written: List[str]) -> None:
+        commands = re.findall(r"^    quoin (.*?)(?:\s+#.*)?$", text, re.MULTILINE)
+        self.assertGreaterEqual(len(commands), least)
         self.prepare()
         before = os.getcwd()
         os.chdir(self._folder.name)
         try:
             for command in commands:
                 self.succeeds(*shlex.split(command))
-            self.assertTrue(os.path.exists("model.quoin"))
-            self.assertTrue(os.path.exists("report.html"))
+            for name in written:
+                self.assertTrue(os.path.exists(name), name)
         finally:
             os.chdir(before)
+
+    def test_readme_commands_work_as_written(self):
+        self.run_commands_of(readme(), 6, ["model.quoin", "report.html"])
+
+    def test_export_commands_work_as_written(self):
+        with open(os.path.join(ROOT, "docs", "export.md"), encoding="utf-8") as file:
+            self.run_commands_of(file.read(), 5, ["model_int8.onnx", "model_u8.onnx", "model_float.onnx", "again.onnx"])
 
     def test_links_of_the_documents_lead_somewhere(self):
         pages = ["README.md"] + [os.path.join("docs", name) for name in os.listdir(os.path.join(ROOT, "docs")) if name.endswith(".md")]
