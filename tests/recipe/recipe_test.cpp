@@ -99,6 +99,41 @@ TEST(Recipe, every_key_reaches_its_field) {
   EXPECT_EQ(r->run.threads, 4);
 }
 
+TEST(Recipe, selection_reaches_its_fields_with_places) {
+  const auto r = parse_text(R"(quantize:
+  passes: [decompose-hardswish, mine]
+  quantizers:
+    - plugin: cpu
+      preset: null
+      include:
+        - {module: "re:encoder\\..*"}
+        - {op: "aten.conv*"}
+      exclude:
+        - {module_type: Head, node: "re:fc[0-9]"}
+      rules:
+        - {node: fc1, preset: int8-static}
+)");
+  ASSERT_TRUE(r) << r.error().text();
+  ASSERT_EQ(r->quantize.passes.size(), 2u);
+  EXPECT_EQ(r->quantize.passes[0].name, "decompose-hardswish");
+  EXPECT_EQ(r->quantize.passes[1].place.text, "r.yaml:2:33");
+  const Quantizer& q = r->quantize.quantizers[0];
+  EXPECT_FALSE(q.preset);
+  ASSERT_EQ(q.include.size(), 2u);
+  EXPECT_EQ(q.include[0].module, "re:encoder\\..*");
+  EXPECT_EQ(q.include[1].op, "aten.conv*");
+  EXPECT_EQ(q.include[1].place.text, "r.yaml:8:11");
+  ASSERT_EQ(q.exclude.size(), 1u);
+  EXPECT_EQ(q.exclude[0].module_type, "Head");
+  EXPECT_EQ(q.exclude[0].node, "re:fc[0-9]");
+  EXPECT_EQ(q.rules[0].preset, "int8-static");
+  const auto again = parse_text(r->resolved);
+  ASSERT_TRUE(again) << again.error().text() << "\n" << r->resolved;
+  EXPECT_FALSE(again->quantize.quantizers[0].preset);
+  EXPECT_EQ(again->quantize.quantizers[0].include[0].module, q.include[0].module);
+  EXPECT_EQ(again->resolved, r->resolved);
+}
+
 TEST(Recipe, nothing_given_means_the_defaults) {
   for (const char* text : {"", "# only a comment\n", "{}", "model:\nquantize:\n"}) {
     const auto r = parse_text(text);
@@ -185,6 +220,16 @@ INSTANTIATE_TEST_SUITE_P(
               "quantizers[].plugin is missing"},
         Fault{"rule_without_preset", "quantize:\n  quantizers:\n    - plugin: cpu\n      rules:\n        - {op: x}\n",
               "r.yaml:5:11", "rules[].preset is missing"},
+        Fault{"bad_expression",
+              "quantize:\n  quantizers:\n    - plugin: cpu\n      rules:\n        - {op: \"re:a(\", preset: null}\n",
+              "r.yaml:5:16", "rules[].op: the regular expression \"a(\" is not valid: missing )"},
+        Fault{"bad_filter_expression", "quantize:\n  quantizers:\n    - {plugin: cpu, exclude: [{node: 're:*'}]}\n",
+              "r.yaml:3:38", "exclude[].node: the regular expression"},
+        Fault{"empty_pattern", "quantize:\n  quantizers:\n    - {plugin: cpu, include: [{module: ''}]}\n",
+              "r.yaml:3:40", "a name, a glob or re:EXPRESSION"},
+        Fault{"preset_in_a_filter", "quantize:\n  quantizers:\n    - {plugin: cpu, include: [{op: x, preset: y}]}\n",
+              "r.yaml:3:39", "unknown key \"quantize.quantizers[].include[].preset\""},
+        Fault{"one_pass_for_a_list", "quantize: {passes: decompose-silu}\n", "r.yaml:1:20", "write [decompose-silu]"},
         Fault{"duplicate_key", "run: {threads: 1}\nrun: {threads: 2}\n", "r.yaml:2:1", "twice"},
         Fault{"merge_key", "a: &a {x: 1}\nb: {<<: *a}\n", "r.yaml:2:5", "merge keys"},
         Fault{"list_as_key", "[a]: 1\n", "r.yaml:1:1", "plain word"},
