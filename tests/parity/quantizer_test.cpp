@@ -1,68 +1,8 @@
 // The xnnpack quantizer on graphs made by hand: what no case of the reference shows.
-#include <gtest/gtest.h>
-
-#include "plugin.hpp"
-#include "quantize/annotation.hpp"
+#include "fixture.hpp"
 
 namespace quoin::parity {
 namespace {
-
-using Kind = quantize::Verdict::Kind;
-
-class XnnpackQuantizer : public testing::Test {
- protected:
-  ir::ValueId input(Shape shape, const std::string& name = "x") {
-    return graph.add_input(name, {DType::f32, std::move(shape), nullptr});
-  }
-  ir::ValueId constant(Shape shape, float element = 0.5f, const std::string& name = "w") {
-    Tensor tensor(DType::f32, std::move(shape));
-    for (float& x : tensor.as<float>()) x = element;
-    return graph.add_constant(name, std::move(tensor));
-  }
-  ir::NodeId add(std::string_view op, std::vector<ir::ValueId> inputs, Attrs attrs = {},
-                 const std::string& module = {}) {
-    ir::Provenance provenance;
-    if (!module.empty()) provenance.modules = {{module, "test.Module"}};
-    auto node = graph.add_node(op, std::move(inputs), std::move(attrs), {}, std::move(provenance));
-    EXPECT_TRUE(node) << node.error().text();
-    return *node;
-  }
-  ir::NodeId conv(ir::ValueId x, ir::ValueId w, const std::string& module = {}) {
-    return add("aten.conv2d.default", {x, w}, {}, module);
-  }
-  ir::NodeId relu(ir::NodeId of, const std::string& module = {}) {
-    return add("aten.relu.default", {graph.output(of)}, {}, module);
-  }
-  Result<quantize::Annotations> annotate(recipe::Quantizer config) {
-    config.plugin = "xnnpack";
-    QUOIN_TRY(auto backend, Plugin::get().open());
-    return quantize::annotate(graph, {{backend, std::move(config)}}, notes);
-  }
-  quantize::Annotations annotated(const std::string& preset, bool compatible, std::vector<recipe::Rule> rules = {}) {
-    auto found = annotate({"xnnpack", preset, {{"reference_compatible", compatible}}, std::move(rules), {"test"}});
-    EXPECT_TRUE(found) << found.error().text();
-    return found ? *std::move(found) : quantize::Annotations();
-  }
-  static recipe::Rule module_rule(const std::string& module, bool compatible) {
-    recipe::Rule rule;
-    rule.module = module;
-    rule.preset = "int8-static";
-    rule.params = {{"reference_compatible", compatible}, {"scope", std::string("module")}};
-    return rule;
-  }
-  static bool quantized(const quantize::Annotations& found, ir::NodeId node) {
-    return found.verdicts.at(node).kind == Kind::quantized;
-  }
-  // A defect: the node is quantized, and is not (with a reason) when the plugin shall be as the reference.
-  void expect_quantized_unless_compatible(const std::string& preset, ir::NodeId node) {
-    EXPECT_TRUE(quantized(annotated(preset, false), node));
-    const auto as_reference = annotated(preset, true);
-    EXPECT_FALSE(quantized(as_reference, node));
-    EXPECT_NE(as_reference.verdicts.at(node).reason, "");
-  }
-  ir::Graph graph;
-  Diagnostics notes;
-};
 
 TEST_F(XnnpackQuantizer, DynamicConvolutionsBeforeReluAreQuantized) {
   const auto node = conv(input({1, 3, 8, 8}), constant({4, 3, 3, 3}));
@@ -226,10 +166,30 @@ TEST_F(XnnpackQuantizer, EveryParameterReachesTheSpecs) {
   EXPECT_TRUE(weight.symmetric && !data.symmetric);
   EXPECT_EQ(data.eps, 1.0 / 4096);
 }
-TEST_F(XnnpackQuantizer, TrainingAndEmptyRangesAreRefusedWithAReason) {
+TEST_F(XnnpackQuantizer, TrainingAsksForMovingAverages) {
+  const auto node = add("aten.linear.default", {input({1, 4}), constant({4, 4})});
+  graph.set_outputs({graph.output(node)});
+  const auto by_parameter = annotate({"xnnpack", "int8-static", {{"is_qat", true}}, {}, {"test"}});
+  ASSERT_TRUE(by_parameter) << by_parameter.error().text();
+  for (const ir::Place place : {ir::Place{node, 0, false}, ir::Place{node, 1, false}, ir::Place{node, 0, true}})
+    EXPECT_EQ(by_parameter->find(place)->observer, "moving_average");
+
+  auto backend = Plugin::get().open();
+  ASSERT_TRUE(backend) << backend.error().text();
+  quantize::Assignment assignment{*backend, {"xnnpack", "int8-static", {}, {}, {"test"}}};
+  assignment.is_qat = true;
+  const auto by_request = quantize::annotate(graph, {assignment}, notes);
+  ASSERT_TRUE(by_request) << by_request.error().text();
+  EXPECT_EQ(by_request->all(), by_parameter->all());
+
+  const auto dynamic = annotate({"xnnpack", "int8-dynamic", {{"is_qat", true}}, {}, {"test"}});
+  ASSERT_TRUE(dynamic) << dynamic.error().text();
+  EXPECT_TRUE(dynamic->find({node, 0, false})->dynamic);
+  EXPECT_EQ(dynamic->find({node, 1, false})->observer, "moving_average");
+}
+TEST_F(XnnpackQuantizer, EmptyRangesAreRefusedWithAReason) {
   graph.set_outputs({graph.output(add("aten.linear.default", {input({1, 4}), constant({4, 4})}))});
   const std::vector<std::pair<recipe::Params, std::string>> cases{
-      {{{"is_qat", true}}, "is_qat"},
       {{{"act_qmin", int64_t{0}}, {"act_qmax", int64_t{0}}}, "act_qmin"},
       {{{"weight_qmin", int64_t{0}}, {"weight_qmax", int64_t{0}}}, "weight_qmin"}};
   for (const auto& [params, word] : cases) {

@@ -90,7 +90,7 @@ TEST_F(ReferenceSharing, SharingRoundACircleOfReadersEndsInOneGroup) {
   model.annotate(in(equal, 1), share(in(equal, 0)));  // reads what copy's group covers: a circle
   EXPECT_EQ(model.prepared().groups.size(), 1u);
 }
-TEST_F(ReferenceSharing, AReplacedObserverOfAGroupServesAllItsPlaces) {
+TEST_F(ReferenceSharing, AFixedSpecGivesItsNumbersToTheWholeGroup) {
   const auto a = conv(x), b = conv(y), joined = cat({model.value(a), model.value(b)});
   model.graph.set_outputs({model.value(joined)});
   Spec fixed;
