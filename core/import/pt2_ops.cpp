@@ -18,6 +18,14 @@ constexpr char kView[] = "aten.view.default", kClamp[] = "aten.clamp.default", k
                kExpand[] = "aten.expand.default", kPermute[] = "aten.permute.default", kSlice[] = "aten.slice.Tensor",
                kSelect[] = "aten.select.int";
 
+// Weights that are objects of torchao's own tensor classes travel pickled, which is code, not data.
+Result<Values> tensor_subclass(const Call&) {
+  return fail(Error{Code::unsupported,
+                    "a weight is a tensor subclass",
+                    {},
+                    "call torchao.utils.unwrap_tensor_subclass(model) before torch.export.export"});
+}
+
 // The single place to teach the importer a target. Targets that core/ops knows by the same name and arguments pass
 // through without a row; rows here take precedence.
 const std::unordered_map<std::string, Convert>& table() {
@@ -126,6 +134,7 @@ const std::unordered_map<std::string, Convert>& table() {
       {"aten.adaptive_avg_pool1d.default", pool_1d},
       {"aten._adaptive_avg_pool2d.default", pool_1d},
       {"aten.max_pool2d_with_indices.default", max_pool_indices},
+      {"export.access_subclass_inner_tensor.default", tensor_subclass},
       // reductions
       {"aten.mean.default", reduce_all},
       {"aten.sum.default", reduce_all},

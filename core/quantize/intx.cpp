@@ -85,11 +85,13 @@ float in_type(DType dtype, float value) {
   return dtype == DType::f16 ? half_to_float(float_to_half(value)) : value;
 }
 
-// Scales in the wanted type. One that is too small for it becomes its smallest normal number.
+// Scales in the wanted type. Codes are made with 1 / scale in that type: where f16 cannot hold it, the scale becomes
+// the smallest normal number.
 Status round_scales(QParams& q, DType dtype) {
   for (float& scale : q.scale) {
     const float exact = scale;
-    scale = std::max(in_type(dtype, exact), dtype == DType::f16 ? 0x1p-14f : kSmallest);
+    scale = in_type(dtype, exact);
+    if (!std::isfinite(in_type(dtype, 1.0f / scale))) scale = 0x1p-14f;
     if (!std::isfinite(scale)) return fail(Code::data, "scale {} does not fit {}", exact, name(dtype));
   }
   return {};

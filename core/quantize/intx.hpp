@@ -31,7 +31,8 @@ struct IntxWeight {
   QParams qparams;  // of the codes: per_group, or per_channel of axis 0
 };
 
-// Scales are at least 2^-126 (2^-14 in f16), so that a group of zeros has valid qparams and codes that stand for 0.
+// Scales are at least 2^-126, and 2^-14 where f16 cannot hold 1 / scale, so that a group of zeros has valid qparams and
+// codes that stand for 0.
 // The group must divide the row: whether other layers are padded, get smaller groups, stay in float or are refused is
 // the caller's decision, made before.
 // Errors (input): not an f32 matrix, bits, group or scale type out of range, no_clipping with 1 bit; (data): NaN or Inf

@@ -226,5 +226,57 @@ TEST(Pt2, QuantizedGraphsPassThrough) {
             (std::vector<float>{0, 0.5F, -1, 63}));
 }
 
+// Models quantized in Python: their operators are ours, argument for argument.
+TEST(Pt2, TakesQuantizeOperatorsAsTheyAre) {
+  const json s8 = {{"as_scalar_type", 2}}, none = {{"as_none", true}};
+  Pt2 file({4, 6});
+  file.parameter("s", {4, 2}, std::vector<float>(8, 0.5f))
+      .node("torchao.quantize_affine.default", "q",
+            {{"input", tensor_arg("x")},
+             {"block_size", ints_arg({1, 3})},
+             {"scale", tensor_arg("p_s")},
+             {"zero_point", none},
+             {"output_dtype", s8},
+             {"quant_min", int_arg(-8)},
+             {"quant_max", none}},
+            {4, 6}, 2)
+      .node("torchao.dequantize_affine.default", "d",
+            {{"input", tensor_arg("q")},
+             {"block_size", ints_arg({1, 3})},
+             {"scale", tensor_arg("p_s")},
+             {"zero_point", none},
+             {"input_dtype", s8},
+             {"quant_min", int_arg(-8)},
+             {"quant_max", none}},
+            {4, 6})
+      .node("quantized_decomposed.quantize_per_tensor.default", "e",
+            {{"input", tensor_arg("d")},
+             {"scale", float_arg(0.25)},
+             {"zero_point", int_arg(3)},
+             {"quant_min", int_arg(-128)},
+             {"quant_max", int_arg(127)},
+             {"dtype", s8}},
+            {4, 6}, 2)
+      .output("e");
+  const ir::Graph graph = imported(file.bytes());
+  EXPECT_EQ(ops(graph),
+            "torchao.quantize_affine.default torchao.dequantize_affine.default "
+            "quantized_decomposed.quantize_per_tensor.default");
+  const Attrs& attrs = node_at(graph, 0).attrs;
+  EXPECT_EQ(get_ints(attrs, "block_size"), (std::vector<int64_t>{1, 3}));
+  EXPECT_EQ(get_int(attrs, "quant_min"), -8);
+  EXPECT_FALSE(has(attrs, "quant_max"));
+  EXPECT_EQ(get_text(attrs, "output_dtype"), "s8");
+}
+
+TEST(Pt2, TensorSubclassesAreRefusedWithTheWayOut) {
+  Pt2 file({2, 3});
+  file.parameter("w", {2, 3}, std::vector<float>(6, 1))
+      .node("export.access_subclass_inner_tensor.default", "y",
+            {{"src_subclass_tensor", tensor_arg("p_w")}, {"attr", text_arg("qdata")}}, {2, 3})
+      .output("y");
+  EXPECT_NE(refusal(file.bytes()).text().find("unwrap_tensor_subclass"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace quoin::import::test
