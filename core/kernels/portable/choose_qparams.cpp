@@ -84,7 +84,7 @@ struct Formula {
   static Formula of(const NodeView& view);
 };
 
-// max(x, 0), as a 1-element f32 tensor: what the reference compares per-tensor scales with.
+// f32 whatever the input is: halves meet it in f32.
 Number eps_tensor(const NodeView& view) { return cast(literal(get_number(view.attrs, "eps")), DType::f32); }
 
 double smallest_normal(DType dtype) {
