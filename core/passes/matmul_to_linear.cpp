@@ -43,10 +43,11 @@ std::pair<NodeId, ValueId> bias_of(const ir::Graph& graph, ValueId product, cons
 
 Status to_linear(ir::Graph& graph, NodeId id, const NodeFilter& filter) {
   const ir::Node node = graph.node(id);  // a copy: new nodes move the old ones
-  const auto [sum, bias] = bias_of(graph, node.outputs[0], filter);
+  const auto found = bias_of(graph, node.outputs[0], filter);
+  const NodeId sum = found.first;
   Replacement replacement(graph, id);
   const ValueId weight = replacement.constant(transposed(*graph.value(node.inputs[1]).constant));
-  QUOIN_TRY(const ValueId result, replacement.step("aten.linear.default", {node.inputs[0], weight, bias}));
+  QUOIN_TRY(const ValueId result, replacement.step("aten.linear.default", {node.inputs[0], weight, found.second}));
   replacement.finish(result);
   if (sum == ir::kNone) return {};
   graph.node(graph.value(result).producer).origins.push_back(graph.node(sum).name);

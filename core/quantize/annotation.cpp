@@ -38,6 +38,10 @@ Status check_range(const Spec& spec, bool constant) {
   if (spec.qmin < low || spec.qmax > high || spec.qmin >= spec.qmax || spec.qmin > 0 || spec.qmax < 0)
     return fail(Code::plugin, "the range {}..{} must lie in {}..{} ({}) and hold 0", spec.qmin, spec.qmax, low, high,
                 name(spec.dtype));
+  constexpr int32_t kMiddleOfU16 = 32768;  // whatever the range (choose_qparams)
+  if (spec.symmetric && spec.dtype == DType::u16 && (spec.qmin > kMiddleOfU16 || spec.qmax < kMiddleOfU16))
+    return fail(Code::plugin, "symmetric u16 has its zero point at {}, which is outside of {}..{}", kMiddleOfU16,
+                spec.qmin, spec.qmax);
   if (!std::isfinite(spec.eps) || spec.eps < 0) return fail(Code::plugin, "eps {} must be at least 0", spec.eps);
   return spec.kind == SpecKind::derived ? Status{} : check_wide_range(spec, constant);
 }
@@ -100,6 +104,7 @@ Status check_spec(const ir::Graph& graph, ir::Place place, ir::ValueId value, co
   const TensorType& type = graph.value(value).type;
   if (type.dtype != DType::f32 || type.qparams)
     return fail(Code::plugin, "only f32 values can be quantized, found {}", to_string(type));
+  if (spec.existing) return {};
   if (spec.kind == SpecKind::shared) return check_sources(graph, place, spec);
   const bool constant = graph.is_constant(value);
   QUOIN_CHECK(check_range(spec, constant));
@@ -141,8 +146,8 @@ std::string summary(const ir::Graph& graph, const Spec& spec) {
   if (spec.kind == SpecKind::derived) return out + fmt::format(", derived by rule {}", spec.rule);
   if (spec.dynamic) out += ", dynamic";
   if (!spec.observer.empty()) out += ", " + spec.observer;
-  for (const auto& [key, value] : spec.observer_params)
-    out += std::visit([&](const auto& v) { return fmt::format(", {} {}", key, v); }, value);
+  for (const auto& param : spec.observer_params)
+    out += std::visit([&](const auto& value) { return fmt::format(", {} {}", param.first, value); }, param.second);
   return spec.eps > 0 ? out + fmt::format(", eps {:.3g}", spec.eps) : out;
 }
 

@@ -7,8 +7,9 @@
 namespace quoin::quantize {
 namespace {
 
-int strength(Verdict::Kind kind) {
-  switch (kind) {
+int strength(const Verdict& refusal) {
+  if (refusal.unintended) return 3;
+  switch (refusal.kind) {
     case Verdict::Kind::float_by_rule:
       return 2;
     case Verdict::Kind::no_rule:
@@ -41,8 +42,8 @@ std::map<std::string, std::vector<Spec>> own_specs(const ir::Graph& graph, const
   for (const auto& [place, spec] : annotations.all()) {
     if (spec.kind != SpecKind::observed || spec.dynamic || graph.is_constant(value_at(graph, place))) continue;
     std::vector<Spec>& list = out[annotations.by(place)];
-    if (std::none_of(list.begin(), list.end(), [&](const Spec& known) { return same_numbers(known, spec); }))
-      list.push_back(spec);
+    const auto equal = [&one = spec](const Spec& known) { return same_numbers(known, one); };
+    if (std::none_of(list.begin(), list.end(), equal)) list.push_back(spec);
   }
   return out;
 }
@@ -86,10 +87,12 @@ void report_requantization(const ir::Graph& graph, const Annotations& annotation
 void Refusals::add(ir::NodeId node, const std::string& by, Verdict refusal) {
   auto& list = of_node_[node];
   const auto earlier = std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.first == by; });
-  if (earlier == list.end())
+  if (earlier == list.end()) {
     list.emplace_back(by, std::move(refusal));
-  else
-    earlier->second = std::move(refusal);
+    return;
+  }
+  refusal.unintended = refusal.unintended || earlier->second.unintended;
+  earlier->second = std::move(refusal);
 }
 
 void Refusals::settle(const ir::Graph& graph, Annotations& annotations) const {
@@ -105,12 +108,13 @@ void Refusals::settle(const ir::Graph& graph, Annotations& annotations) const {
     const Verdict* strongest = nullptr;
     for (const auto& [by, refusal] : found->second) {
       reasons.push_back(by + ": " + refusal.reason);
-      if (strongest == nullptr || strength(refusal.kind) > strength(strongest->kind)) strongest = &refusal;
+      if (strongest == nullptr || strength(refusal) > strength(*strongest)) strongest = &refusal;
     }
     verdict.kind = strongest->kind;
     verdict.plugin = strongest->plugin;
     verdict.preset = strongest->preset;
     verdict.rule = strongest->rule;
+    verdict.unintended = strongest->unintended;
     verdict.reason = join(reasons, "; ");
   }
 }
