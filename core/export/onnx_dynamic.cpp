@@ -50,8 +50,8 @@ Result<std::string> parameter(const Call& call, size_t i) {
     column[static_cast<size_t>(call.axis("axis", call.rank(0)))] = shape[0];
     return call.reshape(value, column);
   }
-  if (has(call.attrs(), "group_size"))
-    return fail(Code::unsupported, "groups whose scales are known only when the model runs have no ONNX form");
+  if (has(call.attrs(), "group_size") || has(call.attrs(), "block_size"))
+    return fail(Code::unsupported, "blocks whose scales are known only when the model runs have no ONNX form");
   if (numel(shape) == 1) return call.rank(0) == 0 ? call.reshape(value, {}) : Result<std::string>(value);
   Shape tokens = call.shape(0);
   tokens.back() = 1;

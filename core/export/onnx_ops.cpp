@@ -134,6 +134,8 @@ const std::map<std::string, Convert>& table() {
       {"quantized_decomposed.dequantize_per_channel.default", dequantize},
       {"quantized_decomposed.dequantize_per_channel_group.default", dequantize},
       {"quantized_decomposed.dequantize_per_token.default", dequantize},
+      {"torchao.quantize_affine.default", quantize},
+      {"torchao.dequantize_affine.default", dequantize},
       {"quantized_decomposed.choose_qparams.tensor", choose_tensor},
       {"quantized_decomposed.choose_qparams_symmetric.tensor", choose_tensor},
       {"quantized_decomposed.choose_qparams_per_token.default", choose_token},

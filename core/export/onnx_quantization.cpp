@@ -55,9 +55,10 @@ struct Grid {
   bool whole_storage() const { return low <= storage_low() && high >= storage_high(); }
 };
 
-// Whether scale and zero point are attributes or constants.
-bool is_known(const Call& call) {
-  return call.input_count() < 2 || (call.known(1) && (!call.has_in(2) || call.known(2)));
+// Whether scale or zero point are known only when the model runs; per token they count as such.
+bool is_dynamic(const Call& call) {
+  if (call.node().op().ends_with("_per_token.default")) return true;
+  return call.input_count() >= 2 && (!call.known(1) || (call.has_in(2) && !call.known(2)));
 }
 
 // Whether nobody but dequantize nodes reads the integers, so that they may be any that stand for the same reals.
@@ -85,27 +86,80 @@ void make_unsigned(const Call& call, Grid& grid) {
 Status check_opset(const Call& call, const Grid& grid) {
   if (bits(grid.dtype) == 16) QUOIN_CHECK(call.need(kNewOpset, fmt::format("quantization to {}", name(grid.dtype))));
   if (grid.attrs.contains("block_size"))
-    QUOIN_CHECK(call.need(kNewOpset, fmt::format("quantization in groups of {}", get_int(grid.attrs, "block_size"))));
+    QUOIN_CHECK(call.need(kNewOpset, fmt::format("quantization in blocks of {}", get_int(grid.attrs, "block_size"))));
   const bool centred = std::ranges::all_of(grid.zero_point, [](double zero) { return zero == 0; });
   if (grid.dtype == DType::s32 && !centred)
     return fail(Code::unsupported, "s32 with a zero point other than 0 has no ONNX form");
   return {};
 }
 
-Result<Grid> read_grid(const Call& call) {
+// Which elements share a scale, of blocks of any shape: all, those of one channel, or blocks along one axis.
+Status read_blocks(const Call& call, Grid& grid) {
+  const Shape &x = call.shape(0), &block = get_ints(call.attrs(), "block_size");
+  Shape divided;           // axes with more than one block
+  int64_t long_axis = -1;  // the last one along which a block has more than one element
+  size_t long_axes = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const auto axis = static_cast<int64_t>(i);
+    grid.shape.push_back(x[i] / block[i]);
+    if (block[i] != x[i]) divided.push_back(axis);
+    if (block[i] == 1) continue;
+    long_axis = axis;
+    ++long_axes;
+  }
+  if (divided.empty()) {
+    grid.shape.clear();
+  } else if (divided.size() == 1 && block[static_cast<size_t>(divided[0])] == 1) {
+    grid.shape = {x[static_cast<size_t>(divided[0])]};
+    grid.attrs["axis"] = divided[0];
+  } else if (long_axes == 1) {
+    grid.attrs["axis"] = long_axis;
+    grid.attrs["block_size"] = block[static_cast<size_t>(long_axis)];
+  } else {
+    return fail(Error{Code::unsupported,
+                      fmt::format("blocks of {} in {} have no ONNX form", to_string(block), to_string(x)),
+                      {},
+                      "ONNX has blocks along one axis, with one element along the others"});
+  }
+  return {};
+}
+
+// Storage type and range of quantized_decomposed.* and torchao.* nodes.
+void read_range(const Call& call, Grid& grid) {
   const Attrs& attrs = call.attrs();
-  Grid grid;
-  grid.dtype = *parse_dtype(get_text(attrs, "dtype"));  // checked by the operator's type inference
-  grid.low = static_cast<double>(get_int(attrs, "quant_min"));
-  grid.high = static_cast<double>(get_int(attrs, "quant_max"));
+  const char* const keys[] = {"dtype", "input_dtype", "output_dtype"};
+  const auto* key = std::ranges::find_if(keys, [&](const char* each) { return has(attrs, each); });
+  grid.dtype = *parse_dtype(get_text(attrs, *key));  // checked by the operator's type inference
+  const auto end = [&](const char* name, double missing) {
+    return has(attrs, name) ? static_cast<double>(get_int(attrs, name)) : missing;
+  };
+  grid.low = end("quant_min", grid.storage_low());
+  grid.high = end("quant_max", grid.storage_high());
+}
+
+Status read_scales(const Call& call, Grid& grid) {
+  const Attrs& attrs = call.attrs();
   if (call.input_count() < 2) {
     grid.scale = {get_number(attrs, "scale")};
     grid.zero_point = {static_cast<double>(get_int(attrs, "zero_point"))};
-  } else {
-    grid.scale = elements(*call.known(1));
-    grid.zero_point = call.has_in(2) ? elements(*call.known(2)) : std::vector<double>(grid.scale.size(), 0);
+    return {};
   }
-  if (has(attrs, "axis")) {
+  grid.scale = elements(*call.known(1));
+  if (call.has_in(2)) grid.zero_point = elements(*call.known(2));
+  if (has(attrs, "zero_point_domain") && get_text(attrs, "zero_point_domain") == "FLOAT")
+    return fail(Code::unsupported, "zero points that are real numbers have no ONNX form");
+  if (grid.zero_point.empty()) grid.zero_point.assign(grid.scale.size(), 0);
+  return {};
+}
+
+Result<Grid> read_grid(const Call& call) {
+  const Attrs& attrs = call.attrs();
+  Grid grid;
+  read_range(call, grid);
+  QUOIN_CHECK(read_scales(call, grid));
+  if (has(attrs, "block_size")) {
+    QUOIN_CHECK(read_blocks(call, grid));
+  } else if (has(attrs, "axis")) {
     grid.shape = call.shape(1);
     grid.attrs["axis"] = call.axis("axis", call.rank(0));
   } else if (has(attrs, "group_size")) {
@@ -212,8 +266,7 @@ Result<std::string> limited(const Call& call, const Grid& grid, const std::strin
 }  // namespace
 
 Status quantize(const Call& call) {
-  if (!is_known(call) || call.node().op() == "quantized_decomposed.quantize_per_token.default")
-    return quantize_dynamic(call);
+  if (is_dynamic(call)) return quantize_dynamic(call);
   QUOIN_TRY(const Grid grid, read_grid(call));
   if (grid.dtype == DType::s32)
     return fail(Error{Code::unsupported,
@@ -226,8 +279,7 @@ Status quantize(const Call& call) {
 }
 
 Status dequantize(const Call& call) {
-  if (!is_known(call) || call.node().op() == "quantized_decomposed.dequantize_per_token.default")
-    return dequantize_dynamic(call);
+  if (is_dynamic(call)) return dequantize_dynamic(call);
   QUOIN_TRY(const Grid grid, read_grid(call));
   if (is_four_bit(call, grid)) return call.result("DequantizeLinear", four_bit_operands(call, grid), grid.attrs);
   QUOIN_TRY(const std::string x, call.in(0));

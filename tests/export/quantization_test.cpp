@@ -183,11 +183,47 @@ TEST(Qdq, GroupsAreBlocksOfTheLastAxis) {
         constant_weight(weight, "per_channel_group.default", attrs,
                         {random_floats({4, 2}, 2, 0.01F, 0.1F), longs({4, 2}, {0, 1, 2, 3, 4, 5, 6, 7})});
     const Error error = refusal(graph, at(13));
-    EXPECT_NE(error.text().find("groups of 32"), std::string::npos) << error.text();
+    EXPECT_NE(error.text().find("blocks of 32"), std::string::npos) << error.text();
     EXPECT_NE(error.text().find("--opset 21"), std::string::npos) << error.text();
     EXPECT_EQ(model_of(graph).opset_import(0).version(), 21);
     expect_same_run(graph, {floats({1}, {0})});
   }
+}
+
+// Blocks of any shape: what ONNX can say of them.
+ir::Graph blocked(const Shape& shape, const Shape& block) {
+  Shape scales = shape;
+  for (size_t i = 0; i < shape.size(); ++i) scales[i] /= block[i];
+  const Attrs attrs{{"block_size", block}, {"input_dtype", std::string("s8")}};
+  Build to;
+  const auto w = to.constant("w", random_integers<int8_t>(DType::s8, shape, 1, -128, 127));
+  const auto s = to.constant("s", random_floats(scales, 2, 0.01F, 0.1F));
+  return to.returns(
+      {to.add("aten.add.Tensor", {to.input("x", {1}), to.add("torchao.dequantize_affine.default", {w, s}, attrs)})});
+}
+
+TEST(Blocks, OfWholeTensorsAndChannelsNeedNoBlocks) {
+  for (const Shape& block : {Shape{4, 6}, Shape{1, 6}, Shape{4, 1}}) {
+    EXPECT_EQ(model_of(blocked({4, 6}, block)).opset_import(0).version(), 13) << to_string(block);
+    expect_same_run(blocked({4, 6}, block), {floats({1}, {0})});
+  }
+}
+
+TEST(Blocks, AlongTheLastAxisRunTheSame) { expect_same_run(blocked({4, 6}, {1, 3}), {floats({1}, {0})}, 21); }
+
+TEST(Blocks, AlongAnyAxisAreWritten) {
+  const onnx::ModelProto model = model_of(blocked({4, 6, 2}, {1, 3, 1}));
+  EXPECT_EQ(model.opset_import(0).version(), 21);
+  ASSERT_EQ(model.graph().node(0).attribute_size(), 2);
+  EXPECT_EQ(model.graph().node(0).attribute(0).i(), 1) << "axis";
+  EXPECT_EQ(model.graph().node(0).attribute(1).i(), 3) << "block_size";
+  EXPECT_EQ(initializer(model, model.graph().node(0).input(1))->dims(1), 2);
+}
+
+TEST(Blocks, OverSeveralAxesAreRefused) {
+  const Error error = refusal(blocked({4, 6}, {2, 3}));
+  EXPECT_EQ(error.code, Code::unsupported);
+  EXPECT_NE(error.text().find("[2, 3]"), std::string::npos) << error.text();
 }
 
 // choose_qparams -> quantize -> dequantize; every result returned.
