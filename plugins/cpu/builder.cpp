@@ -54,6 +54,26 @@ Range u8_range(const sdk::QParams& q, const Clamp& clamp) {
   return {u8_zero(q), std::min(low, high), high};
 }
 
+std::vector<int8_t> integers(const sdk::Value& weight) {
+  if (weight.dtype() == QUOIN_S8) {
+    const auto bytes = weight.constant<int8_t>();
+    return {bytes.begin(), bytes.end()};
+  }
+  const uint32_t width = weight.dtype() == QUOIN_S2 ? 2 : 4, per_byte = 8 / width, top = 1u << (width - 1);
+  const auto bytes = weight.constant<uint8_t>();
+  const auto count = static_cast<size_t>(weight.numel()), columns = static_cast<size_t>(weight.dims().back());
+  const size_t row_bytes = (columns + per_byte - 1) / per_byte;
+  std::vector<int8_t> out(count);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t row = i / columns, column = i % columns;
+    const uint32_t code =
+        (uint32_t{bytes[row * row_bytes + column / per_byte]} >> (column % per_byte * width)) & ((1u << width) - 1);
+    // Two's complement: the top bit counts negative.
+    out[i] = static_cast<int8_t>(weight.dtype() == QUOIN_U4 ? code : (code ^ top) - top);
+  }
+  return out;
+}
+
 int64_t product(std::span<const int64_t> dims) {
   return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
 }

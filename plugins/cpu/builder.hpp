@@ -33,6 +33,9 @@ struct Range {
 Range u8_range(const sdk::QParams& q, const Clamp& clamp = {});
 inline int32_t u8_zero(const sdk::QParams& q) { return q.zero_point() + 128; }
 
+// The integers of a constant weight, row by row; types of 2 and 4 bits are unpacked.
+std::vector<int8_t> integers(const sdk::Value& weight);
+
 int64_t product(std::span<const int64_t> dims);
 Dims dense_strides(std::span<const int64_t> dims);
 int64_t wrap(int64_t dim, size_t rank);  // a negative dim counts from the end

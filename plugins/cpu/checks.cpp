@@ -46,7 +46,9 @@ std::string check_weight(const Match& m, const Value& w, int64_t channels) {
     return int8_input               ? "the weight is float but the operand is int8"
            : w.dtype() == QUOIN_F32 ? ""
                                     : "the weight is not f32";
-  if (w.dtype() != QUOIN_S8) return "the weight is not s8";
+  const quoin_dtype kinds[] = {QUOIN_S8, QUOIN_S4, QUOIN_U4, QUOIN_S2};
+  if (std::find(std::begin(kinds), std::end(kinds), w.dtype()) == std::end(kinds))
+    return "the weight is not an integer of at most 8 bits with sign";
   const auto zero = [](int32_t z) { return z == 0; };
   if (!std::all_of(q->zero_points.begin(), q->zero_points.end(), zero)) return "the weight is not symmetric";
   const bool channel =

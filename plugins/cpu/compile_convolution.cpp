@@ -67,7 +67,7 @@ Ref pack_groups(Builder& b, const Instruction& i, std::span<const T> w, int64_t 
 }
 
 void emit_integer(Builder& b, const sdk::Node& node, Instruction i, const ConvShape& s, const sdk::Value& w) {
-  const auto weights = w.constant<int8_t>();
+  const std::vector<int8_t> weights = integers(w);
   if (s.depthwise()) {
     i.op = Op::depthwise_u8;
     const auto [at, to] = b.room<int8_t>(packed_depthwise_s8(s.out_channels, s.window.kernel_h, s.window.kernel_w));
@@ -75,7 +75,7 @@ void emit_integer(Builder& b, const sdk::Node& node, Instruction i, const ConvSh
     i.weights = at;
   } else {
     i.op = Op::conv_u8;
-    i.weights = pack_groups(b, i, weights, packed_gemm_s8(i.n, i.k), pack_conv_s8);
+    i.weights = pack_groups<int8_t>(b, i, weights, packed_gemm_s8(i.n, i.k), pack_conv_s8);
     b.need_worker(tile_bytes(i.k, 1));
   }
   fill_integer_parameters(b, node, w, i);
@@ -133,7 +133,7 @@ std::span<const Emitter> convolution_emitters() { return kEmitters; }
 
 void fill_integer_parameters(Builder& b, const sdk::Node& node, const sdk::Value& weight, Instruction& i) {
   const sdk::QParams x = *b.graph.input(node, 0).qparams(), w = *weight.qparams(), y = *b.graph.output(node).qparams();
-  const auto weights = weight.constant<int8_t>();
+  const auto weights = integers(weight);
   const bool depthwise = i.op == Op::depthwise_u8;
   const int64_t n = depthwise ? i.groups : i.n, groups = depthwise ? 1 : i.groups;
   const int64_t padded = round_up(n, kChannelPadding);

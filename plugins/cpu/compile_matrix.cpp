@@ -36,7 +36,7 @@ void emit_linear(Builder& b, const sdk::Node& node) {
     i.zero_y = range.zero;
     i.low = range.low;
     i.high = range.high;
-    i.weights = pack_rows(b, weight.constant<int8_t>(), i.n, i.k);
+    i.weights = pack_rows(b, integers(weight), i.n, i.k);
     fill_integer_parameters(b, node, weight, i);
   } else {
     i.op = Op::conv_f32;
@@ -81,7 +81,7 @@ void emit_linear_dynamic(Builder& b, const sdk::Node& node) {
   i.x2 = rows.scale;
   i.sums = rows.zero;
   i.y = b.write(y, Layout::plain);
-  const auto w = weight.constant<int8_t>();
+  const auto w = integers(weight);
   i.weights = pack_rows(b, w, i.n, i.k);
   // One array behind the other: scales of the weights, sums of the weights, bias.
   const int64_t padded = round_up(i.n, kChannelPadding);

@@ -36,9 +36,7 @@ void check_quantize_rows(const Instruction& i, const Checker& c) {
 RowParams choose(const QuantizeRows& g, float min, float max) {
   const auto scheme = static_cast<numerics::Dynamic>(g.scheme);
   const numerics::Affine q = numerics::choose_dynamic(scheme, min, max, -128, 127, g.eps);
-  const auto zero = static_cast<float>(q.zero_point);
-  if (scheme == numerics::Dynamic::token) return {q.scale, zero, 128};
-  return {q.scale, 0, zero + 128};
+  return {q.scale, q.zero_point, scheme == numerics::Dynamic::token};
 }
 void run_quantize_rows(const Instruction& i, const Context& c) {
   c.parallel(i.rows, 16, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {

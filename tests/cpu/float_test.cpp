@@ -96,6 +96,12 @@ TEST_P(Real, DynamicLinearEqualsThePortableKernel) {
   expect_close({net.op("aten.relu.default", {net.linear_dynamic(x, net.pick(1, 90), net.pick(0, 1) == 0)})}, 1e-6f);
 }
 
+TEST_P(Real, DynamicLinearWithPackedWeight) {
+  const DType dtypes[] = {DType::s4, DType::u4, DType::s2};
+  net.weight_dtype = dtypes[GetParam() % 3];
+  expect_close({net.linear_dynamic(net.input({net.pick(1, 20), net.pick(2, 200)}), net.pick(1, 50))}, 1e-6f);
+}
+
 TEST_P(Real, MatrixProducts) {
   const auto a = net.input({3, 5, 7}), b = net.input({3, 7, net.pick(1, 40)}), c = net.constant({7, 9});
   expect_close({net.op("aten.bmm.default", {a, b}), net.op("aten.matmul.default", {a, c})});

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/select.hpp"
+#include "ops/integer_range.hpp"
 
 extern "C" const quoin_plugin* quoin_plugin_entry_v1(const quoin_host* host, quoin_error* why);
 
@@ -293,15 +294,20 @@ ir::ValueId Net::real(const char* name, std::vector<V> inputs, Attrs attrs) {
 ir::ValueId Net::weight(Shape shape, bool per_channel) {
   if (!typed) return constant(std::move(shape));
   QParams q;
-  q.qmin = -127;
+  q.dtype = weight_dtype;
+  const IntegerRange range = integer_range(weight_dtype);
+  q.qmin = weight_dtype == DType::s8 ? -127 : static_cast<int32_t>(range.low);
+  q.qmax = static_cast<int32_t>(range.high);
   if (per_channel) {
     q.scheme = Scheme::per_channel;
     q.axis = 0;
   }
   q.scale.resize(per_channel ? static_cast<size_t>(shape[0]) : 1);
   for (float& s : q.scale) s = 0.001f + 0.002f * static_cast<float>(pick(0, 1000)) / 1000;
-  Tensor t(DType::s8, std::move(shape));
-  for (int8_t& v : t.as<int8_t>()) v = static_cast<int8_t>(pick(-127, 127));
+  Tensor t(weight_dtype, std::move(shape));
+  const int64_t low = weight_dtype == DType::s8 ? -127 : -128;  // packed: any byte
+  for (size_t i = 0; i < t.bytes(); ++i)
+    static_cast<int8_t*>(static_cast<void*>(t.data()))[i] = static_cast<int8_t>(pick(low, 127));
   return graph.add_constant(graph.unique_name("w"), std::move(t), std::make_shared<const QParams>(q));
 }
 ir::ValueId Net::bias(V x, V w, int64_t n) {

@@ -91,6 +91,7 @@ class Net {
   ir::Graph graph;
   std::mt19937& random;
   bool typed;
+  DType weight_dtype = DType::s8;  // or s4, u4, s2: packed
 
   using V = ir::ValueId;
   V input(Shape shape);

@@ -57,6 +57,15 @@ TEST_P(Typed, LinearOverRows) {
   expect_equal(net.linear(x, net.pick(1, 130), net.pick(0, 1) == 0));
 }
 
+TEST_P(Typed, PackedWeights) {
+  const DType dtypes[] = {DType::s4, DType::u4, DType::s2};
+  net.weight_dtype = dtypes[GetParam() % 3];
+  const int64_t channels = net.pick(1, 20);
+  auto x = net.input({net.pick(1, 2), channels, net.pick(5, 9), net.pick(5, 9)});
+  x = net.conv2d(x, {.out = channels, .kernel = 3, .pad = 1, .groups = net.pick(0, 1) == 0 ? channels : 1});
+  expect_equal(net.linear(x, net.pick(1, 40)));
+}
+
 TEST_P(Typed, AddAndMulBroadcast) {
   const char* name = net.pick(0, 1) == 0 ? "aten.add.Tensor" : "aten.mul.Tensor";
   const Shape full{2, net.pick(2, 20), net.pick(1, 6), net.pick(2, 9)};

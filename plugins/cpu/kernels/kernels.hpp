@@ -193,10 +193,11 @@ struct LookupU8 {
   const uint8_t* table = nullptr;  // [256]; null: copy
 };
 
-// How the integers of a row are made: y = clamp(round(x * (1 / scale) + before) + after, 0, 255). Both are integers and
-// their sum is the zero point of y.
+// How the integers of a row are made, as numerics::quantize_dynamic does; y = q + 128.
 struct RowParams {
-  float scale = 1, before = 0, after = 0;
+  float scale = 1;
+  int32_t zero_point = 0;        // of q
+  bool before_rounding = false;  // Dynamic::token: the zero point is added first, in binary64
 };
 
 // Dynamic activations: per row min and max, which always cover 0, then y by what `choose` makes of them

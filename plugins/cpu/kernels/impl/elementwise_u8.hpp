@@ -157,14 +157,14 @@ void transpose_f32(const CopyF32& g) {
 
 // -- dynamic quantization
 
-template <class T>
-QUOIN_INLINE void quantize_row(const RowParams& params, const float* x, uint8_t* y, int64_t count) {
-  const typename T::F inverse = T::set1(1.0f / params.scale), before = T::set1(params.before),
-                      after = T::set1(params.after), low = T::set1(0), high = T::set1(255);
-  each_vector<T>(count, [&](int64_t i, int64_t n) QUOIN_LAMBDA_INLINE {
-    const typename T::F q = T::round(T::load_n(x + i, n) * inverse + before) + after;
-    T::store_u8_n(y + i, T::round_to_int(T::min(T::max(q, low), high)), n);
-  });
+// Adding and subtracting 1.5 * 2^52 rounds to the nearest even integer; the compiler vectorizes it in any tier.
+QUOIN_INLINE void quantize_row_wide(const RowParams& params, const float* x, uint8_t* y, int64_t count) {
+  constexpr double kRounder = 0x1.8p52;
+  const double inverse = 1.0 / static_cast<double>(params.scale), zero = static_cast<double>(params.zero_point);
+  for (int64_t i = 0; i < count; ++i) {
+    const double q = (static_cast<double>(x[i]) * inverse + zero + kRounder) - kRounder + 128.0;
+    y[i] = static_cast<uint8_t>(static_cast<int32_t>(q > 0.0 ? (q < 255.0 ? q : 255.0) : 0.0));
+  }
 }
 
 template <class T>
@@ -179,8 +179,12 @@ void quantize_rows(const QuantizeRows& g) {
     });
     const RowParams params = g.choose(g, T::min_of(low), T::max_of(high));
     g.scale[r] = params.scale;
-    g.zero_point[r] = static_cast<int32_t>(params.before + params.after);
-    quantize_row<T>(params, x, g.y + r * g.y_stride, g.cols);
+    g.zero_point[r] = params.zero_point + 128;
+    uint8_t* y = g.y + r * g.y_stride;
+    if (params.before_rounding)
+      quantize_row_wide(params, x, y, g.cols);
+    else
+      Quantizer<T>(1.0f / params.scale, params.zero_point + 128, 0, 255).row(x, y, g.cols);
   }
 }
 
