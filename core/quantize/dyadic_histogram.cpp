@@ -29,15 +29,16 @@ int exponent_of(Range range) {
   return exponent;
 }
 
-// Bin of x, counted from the first; zeros have one of their own behind the last. All products are exact: |x| / width
-// is below 2^24, or it underflows, which the comparison with x corrects.
+// Bin of x, counted from the first. All products are exact: |x| / width is below 2^24, or it underflows, which the
+// comparison with x corrects. It is one of integers, which vectorizes.
 struct DyadicBin {
   float inverse, width;
-  int32_t first, zero;
+  int32_t first;
   QUOIN_LOOP_BODY int32_t operator()(float x) const {
     const auto towards_zero = static_cast<int32_t>(x * inverse);
-    const int32_t bin = towards_zero - (static_cast<float>(towards_zero) * width > x ? 1 : 0) - first;
-    return x == 0.0f ? zero : bin;
+    const auto edge = std::bit_cast<int32_t>(static_cast<float>(towards_zero) * width);
+    const int32_t below = sweep::order_of(edge) > sweep::order_of(std::bit_cast<int32_t>(x)) ? 1 : 0;
+    return towards_zero - below - first;
   }
 };
 
@@ -64,8 +65,8 @@ Status DyadicHistogram::add(std::span<const float> elements, const quoin_host* h
   if (elements.size() > kMostElements - total_) return fail(Code::data, "more than 2^63 elements");
   const auto count = [&] {
     const auto width = static_cast<float>(std::ldexp(1.0, exponent_));
-    const DyadicBin bin{1.0f / width, width, static_cast<int32_t>(first_), static_cast<int32_t>(counts_.size())};
-    return sweep::count(elements, bin, counts_.size() + 1, range_, host);
+    const DyadicBin bin{1.0f / width, width, static_cast<int32_t>(first_)};
+    return sweep::count(elements, bin, counts_.size(), range_, host);
   };
   auto found = empty() ? std::nullopt : count();
   if (!found) {
@@ -73,11 +74,9 @@ Status DyadicHistogram::add(std::span<const float> elements, const quoin_host* h
     cover(range);
     found = count();
   }
-  for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += (*found)[i];
-  if (const uint64_t zeros = found->back(); zeros > 0) {
-    counts_[static_cast<size_t>(-first_)] += zeros;
-    zeros_ += zeros;
-  }
+  for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += found->bins[i];
+  if (found->zeros > 0) counts_[static_cast<size_t>(-first_)] += found->zeros;
+  zeros_ += found->zeros;
   total_ += elements.size();
   return {};
 }

@@ -142,16 +142,15 @@ class Histogram final : public Observer {
     if (seen()) {
       QUOIN_TRY(const Binning bin, binning(range_));
       if (const auto found = sweep::count(elements, bin, bins_, range_, host_)) {
-        for (size_t i = 0; i < bins_; ++i) counts_[i] += static_cast<float>((*found)[i]);
+        const Counts fresh = floats(*found, bin);
+        for (size_t i = 0; i < bins_; ++i) counts_[i] += fresh[i];
         return {};
       }
     }
     QUOIN_TRY(Range range, scan(elements, host_));
     range.cover(range_);
     QUOIN_TRY(const Binning bin, binning(range));
-    const auto found = sweep::count(elements, bin, bins_, range, host_);
-    Counts fresh(bins_);
-    std::transform(found->begin(), found->end(), fresh.begin(), [](uint64_t n) { return static_cast<float>(n); });
+    Counts fresh = floats(*sweep::count(elements, bin, bins_, range, host_), bin);
     if (seen()) add(fresh, {range_, counts_}, range, bin);
     counts_ = std::move(fresh);
     range_ = range;
@@ -190,6 +189,14 @@ class Histogram final : public Observer {
     Counts counts;
   };
 
+  // One rounding per bin, as if every bin were counted as a whole.
+  static Counts floats(sweep::Counted counted, const Binning& bin) {
+    if (counted.zeros > 0) counted.bins[static_cast<size_t>(bin(0.0f))] += counted.zeros;
+    Counts out(counted.bins.size());
+    std::transform(counted.bins.begin(), counted.bins.end(), out.begin(),
+                   [](uint64_t count) { return static_cast<float>(count); });
+    return out;
+  }
   Result<Binning> binning(Range range) const {
     const Binning bin(range, bins_);
     if (bin.representable()) return bin;

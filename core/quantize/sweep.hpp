@@ -57,12 +57,20 @@ void in_pieces(const quoin_host* host, size_t count, F&& body) {
   host->parallel_for(host->self, count, kPiece, call, const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+// What count() finds. Zeros, of which activations are full, are counted beside the bins.
+struct Counted {
+  std::vector<uint64_t> bins;
+  uint64_t zeros = 0;
+};
+
 // Smallest and largest element.
 Extrema extrema(std::span<const float> elements, const quoin_host* host);
 
 namespace detail {
 
-constexpr size_t kTables = 4;  // neighbours often fall into one bin: several tables hide that latency
+constexpr size_t kTables = 4;      // neighbours often fall into one bin: several tables hide that latency
+constexpr size_t kZeroSlots = 16;  // for the same reason zeros take turns in several counters, behind the bins
+constexpr size_t kTurn = 1 << 16;  // elements between two flushes: 16-bit counts cannot overflow, and fit the cache
 
 QUOIN_LOOP_BODY Extrema block_extrema(const float* x, size_t count) {
   Extrema out;
@@ -74,16 +82,46 @@ QUOIN_LOOP_BODY Extrema block_extrema(const float* x, size_t count) {
   return out;
 }
 
-// Counts x[0..count) into `tables` ([kTables][stride]). False, at the first block with an element outside of `limits`.
+// Counts of one thread: [kTables][bins + kZeroSlots] of the current turn, and the sums of all turns before.
+struct Tables {
+  explicit Tables(size_t bins) : turn(kTables * (bins + kZeroSlots)), sums(bins + kZeroSlots) {}
+  size_t stride() const { return sums.size(); }
+  std::vector<uint16_t> turn;
+  std::vector<uint64_t> sums;
+};
+
+QUOIN_LOOP_BODY void flush(Tables& tables) {
+  const size_t stride = tables.stride();
+  uint16_t* turn = tables.turn.data();
+  uint64_t* sums = tables.sums.data();
+  for (size_t b = 0; b < stride; ++b) {
+    uint32_t sum = 0;
+    for (size_t t = 0; t < kTables; ++t) sum += turn[t * stride + b];
+    sums[b] += sum;
+  }
+  std::fill(tables.turn.begin(), tables.turn.end(), uint16_t{0});
+}
+
+// Where the j-th element of a block is counted. Masks instead of branches: zeros come in no order.
 template <class Bin>
-QUOIN_LOOP_BODY bool count_body(const float* x, size_t count, const Bin& bin, Extrema limits, uint32_t* tables,
-                                size_t stride) {
+QUOIN_LOOP_BODY int32_t counter_of(float x, size_t j, const Bin& bin, int32_t zero_slots) {
+  const int32_t is_zero = -static_cast<int32_t>((std::bit_cast<int32_t>(x) & INT32_MAX) == 0);
+  const int32_t own = bin(x), slot = zero_slots + static_cast<int32_t>(j & (kZeroSlots - 1));
+  return own ^ ((own ^ slot) & is_zero);
+}
+
+// Counts x[0..count), at most kTurn of them. False, at the first block with an element outside of `limits`.
+template <class Bin>
+QUOIN_LOOP_BODY bool count_turn(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
+  uint16_t* tables = to.turn.data();
+  const size_t stride = to.stride();
+  const auto zero_slots = static_cast<int32_t>(stride - kZeroSlots);
   std::array<int32_t, kBlock> index;
   for (size_t at = 0; at < count; at += kBlock) {
     const size_t size = std::min(kBlock, count - at);
     const Extrema found = block_extrema(x + at, size);
     if (found.low < limits.low || found.high > limits.high) return false;
-    for (size_t j = 0; j < size; ++j) index[j] = bin(x[at + j]);
+    for (size_t j = 0; j < size; ++j) index[j] = counter_of(x[at + j], j, bin, zero_slots);
     size_t j = 0;
     for (; j + kTables <= size; j += kTables)
       for (size_t t = 0; t < kTables; ++t) ++tables[t * stride + static_cast<size_t>(index[j + t])];
@@ -93,14 +131,22 @@ QUOIN_LOOP_BODY bool count_body(const float* x, size_t count, const Bin& bin, Ex
 }
 
 template <class Bin>
-bool count_baseline(const float* x, size_t count, const Bin& bin, Extrema limits, uint32_t* tables, size_t stride) {
-  return count_body(x, count, bin, limits, tables, stride);
+QUOIN_LOOP_BODY bool count_body(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
+  for (size_t at = 0; at < count; at += kTurn) {
+    if (!count_turn(x + at, std::min(kTurn, count - at), bin, limits, to)) return false;
+    flush(to);
+  }
+  return true;
+}
+
+template <class Bin>
+bool count_baseline(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
+  return count_body(x, count, bin, limits, to);
 }
 #if QUOIN_SWEEP_AVX2
 template <class Bin>
-QUOIN_FOR_AVX2 bool count_avx2(const float* x, size_t count, const Bin& bin, Extrema limits, uint32_t* tables,
-                               size_t stride) {
-  return count_body(x, count, bin, limits, tables, stride);
+QUOIN_FOR_AVX2 bool count_avx2(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
+  return count_body(x, count, bin, limits, to);
 }
 #endif
 
@@ -115,31 +161,28 @@ auto count_for(const quoin_host* host) {
 
 }  // namespace detail
 
-// How many elements fall into each of `bins` bins. bin(x) is the bin of an x within `range`; its operator() is a
-// QUOIN_LOOP_BODY. Nothing, when an element lies outside of `range`: then the range must be found first.
+// How many elements but zeros fall into each of `bins` bins. bin(x) is the bin of an x within `range` and defined for
+// 0; its operator() is a QUOIN_LOOP_BODY. Nothing, when an element lies outside of `range`: then the range must be
+// found first.
 template <class Bin>
-std::optional<std::vector<uint64_t>> count(std::span<const float> elements, const Bin& bin, size_t bins, Range range,
-                                           const quoin_host* host) {
-  constexpr size_t kMost = size_t{1} << 31;  // elements per turn, so that 32-bit tables cannot overflow
+std::optional<Counted> count(std::span<const float> elements, const Bin& bin, size_t bins, Range range,
+                             const quoin_host* host) {
   const Extrema limits{order_of(range.min == 0 ? -0.0f : range.min), order_of(range.max == 0 ? 0.0f : range.max)};
   const auto count_into = detail::count_for<Bin>(host);
-  const size_t tables = elements.size() > kPiece ? workers(host) : 1, stride = bins;
-  std::vector<uint64_t> out(bins);
-  std::vector<uint32_t> counts(tables * detail::kTables * stride);
+  std::vector<detail::Tables> tables(elements.size() > kPiece ? workers(host) : 1, detail::Tables(bins));
   std::atomic<bool> inside = true;
-  for (size_t turn = 0; turn < elements.size() && inside; turn += kMost) {
-    const auto part = elements.subspan(turn, std::min(kMost, elements.size() - turn));
-    in_pieces(host, part.size(), [&](size_t begin, size_t end, uint32_t worker) {
-      uint32_t* own = counts.data() + worker * detail::kTables * stride;
-      if (inside.load(std::memory_order_relaxed) &&
-          !count_into(part.data() + begin, end - begin, bin, limits, own, stride))
-        inside.store(false, std::memory_order_relaxed);
-    });
-    for (size_t t = 0; t < tables * detail::kTables; ++t)
-      for (size_t b = 0; b < bins; ++b) out[b] += counts[t * stride + b];
-    if (turn + kMost < elements.size()) std::fill(counts.begin(), counts.end(), 0u);
-  }
+  in_pieces(host, elements.size(), [&](size_t begin, size_t end, uint32_t worker) {
+    if (inside.load(std::memory_order_relaxed) &&
+        !count_into(elements.data() + begin, end - begin, bin, limits, tables[worker]))
+      inside.store(false, std::memory_order_relaxed);
+  });
   if (!inside) return std::nullopt;
+  Counted out;
+  out.bins.resize(bins);
+  for (const detail::Tables& own : tables) {
+    for (size_t b = 0; b < bins; ++b) out.bins[b] += own.sums[b];
+    for (size_t b = bins; b < own.stride(); ++b) out.zeros += own.sums[b];
+  }
   return out;
 }
 
