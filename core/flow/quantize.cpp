@@ -177,10 +177,12 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
 Result<program::Model> lower_float(const std::string& model, const recipe::Recipe& recipe, Context& context,
                                    Diagnostics& diagnostics) {
   QUOIN_TRY(ir::Graph graph, import_clean(model, recipe, context, diagnostics));
+  const std::vector<std::string> names = output_names(graph);
   if (quantize::has_quantization(graph)) {
     QUOIN_TRY(graph, quantize::to_typed(graph, diagnostics));
   }
   QUOIN_TRY(lower::Lowered lowered, lower_graph(graph, recipe, context, diagnostics));
+  restore_output_names(lowered.model.graph, names);
   return std::move(lowered.model);
 }
 

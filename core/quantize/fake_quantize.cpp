@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
+#include "quantize/existing.hpp"
 #include "quantize/group_qparams.hpp"
 #include "quantize/guard.hpp"
 #include "quantize/qdq.hpp"
@@ -30,6 +32,10 @@ class Planner {
       : source_(graph), prepared_(prepared), modes_(modes), plan_{graph, {}}, emit_(plan_.graph) {}
 
   Result<Plan> run() {
+    for (const auto& [place, group] : prepared_.group_of) {
+      QUOIN_TRY(const auto existing, existing_spec(source_, place));
+      if (existing) existing_.insert(place);
+    }
     const auto& order = source_.order();
     for (size_t i = 0; i < order.size(); ++i) {
       const ir::NodeId id = order[i], next = i + 1 < order.size() ? order[i + 1] : ir::kNone;
@@ -42,10 +48,11 @@ class Planner {
   }
 
  private:
+  // The group that acts at a place; none where the graph itself quantizes.
   std::optional<size_t> group_at(ir::Place place) const {
     const auto found = prepared_.group_of.find(place);
-    const bool active = found != prepared_.group_of.end() && modes_[found->second] != FakeMode::off;
-    return active ? std::optional(found->second) : std::nullopt;
+    if (found == prepared_.group_of.end() || existing_.contains(place)) return std::nullopt;
+    return modes_[found->second] == FakeMode::off ? std::nullopt : std::optional(found->second);
   }
 
   Result<ir::ValueId> stop(ir::ValueId value, size_t group, ir::Place place, ir::NodeId before) {
@@ -90,6 +97,7 @@ class Planner {
   const ir::Graph& source_;
   const Prepared& prepared_;
   const std::vector<FakeMode>& modes_;
+  std::set<ir::Place> existing_;
   Plan plan_;
   Emitter emit_;
   std::map<std::pair<ir::ValueId, size_t>, ir::ValueId> seen_;  // (value, group) -> what its readers see

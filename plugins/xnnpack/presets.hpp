@@ -12,13 +12,15 @@ inline constexpr std::string_view kStatic = "int8-static", kDynamic = "int8-dyna
 struct Settings {
   bool dynamic = false;               // activations are quantized while running, results stay in float
   bool follow = false;                // quantizes nothing by itself
+  bool moving = false;                // ranges are moving averages, as for quantization-aware training
   bool per_channel = false;           // one weight scale per output channel
   bool compatible = false;            // with the defects of the reference, see docs/backends/xnnpack.md
   std::string_view scope = "global";  // what the rule that chose this selects by; read when compatible
   int32_t act_qmin = -128, act_qmax = 127, weight_qmin = -127, weight_qmax = 127;
 };
-// Throws Failure: UNSUPPORTED for quantization aware training, INVALID for a range without integers.
-Settings settings_of(const sdk::QuantConfig& config);
+// `is_qat`: the host asks for the specs of quantization-aware training whatever the parameters say.
+// Throws Failure: INVALID for a range without integers.
+Settings settings_of(const sdk::QuantConfig& config, bool is_qat);
 
 // -- parameter tables
 
@@ -42,7 +44,8 @@ inline constexpr quoin_param_spec kParams[] = {
     sdk::param_spec("act_qmax", QUOIN_SCOPE_QUANTIZE, kActQmax, "largest activation integer", 0, 127),
     sdk::param_spec("weight_qmin", QUOIN_SCOPE_QUANTIZE, kWeightQmin, "smallest weight integer", -128, 0),
     sdk::param_spec("weight_qmax", QUOIN_SCOPE_QUANTIZE, kWeightQmax, "largest weight integer", 0, 127),
-    sdk::param_spec("is_qat", QUOIN_SCOPE_QUANTIZE, kNo, "quantization aware training; refused"),
+    sdk::param_spec("is_qat", QUOIN_SCOPE_QUANTIZE, kNo,
+                    "ranges follow the data as in quantization-aware training: moving averages"),
     kCompatible,
     kScope,
 };

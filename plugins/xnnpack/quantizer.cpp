@@ -24,11 +24,13 @@ quoin_qspec int8(int32_t qmin, int32_t qmax, uint32_t flags) {
 }
 quoin_qspec activation(const Settings& s) {
   const uint32_t dynamic = QUOIN_DYNAMIC;
-  return int8(s.act_qmin, s.act_qmax, s.dynamic ? dynamic : 0);
+  quoin_qspec spec = int8(s.act_qmin, s.act_qmax, s.dynamic ? dynamic : 0);
+  if (s.moving && !s.dynamic) spec.observer = sdk::str("moving_average");
+  return spec;
 }
 quoin_qspec weight(const Settings& s, int32_t channel_axis) {
   quoin_qspec spec = int8(s.weight_qmin, s.weight_qmax, QUOIN_SYMMETRIC);
-  spec.observer = sdk::str("minmax");
+  spec.observer = s.moving ? sdk::str("moving_average") : sdk::str("minmax");
   if (s.per_channel) {
     spec.scheme = QUOIN_PER_CHANNEL;
     spec.axis = channel_axis;
@@ -41,11 +43,10 @@ bool is_convolution(const Node& node) { return node.op().starts_with("aten.conv"
 
 }  // namespace
 
-Settings settings_of(const sdk::QuantConfig& config) {
+Settings settings_of(const sdk::QuantConfig& config, bool is_qat) {
   const sdk::Params& p = config.params;
-  if (p.boolean("is_qat", false))
-    throw sdk::Failure(QUOIN_UNSUPPORTED, "is_qat: training is not part of this framework; quantize after training");
   Settings s;
+  s.moving = is_qat || p.boolean("is_qat", false);
   s.dynamic = config.preset == kDynamic;
   s.follow = config.preset == kFollow;
   s.per_channel = p.boolean("per_channel", s.per_channel);
@@ -68,10 +69,9 @@ Quantizer::Quantizer(const sdk::QuantRequest& request, sdk::Annotator& out)
       result_specs_(graph_.num_nodes()),
       reasons_(graph_.num_nodes()) {
   for (uint32_t i = 0; i < graph_.num_nodes(); ++i) ++parts_[graph_.node(i).raw.debug_id];
-  if (request.is_qat()) throw sdk::Failure(QUOIN_UNSUPPORTED, "quantization aware training is not supported");
   const sdk::Array<quoin_quant_config> configs(request.raw->configs);
   for (uint32_t i = 0; i < configs.size(); ++i)
-    settings_.push_back(settings_of({sdk::view(configs[i].preset), sdk::Params(configs[i].params)}));
+    settings_.push_back(settings_of({sdk::view(configs[i].preset), sdk::Params(configs[i].params)}, request.is_qat()));
   const auto found =
       std::find_if(settings_.begin(), settings_.end(), [](const Settings& s) { return !s.dynamic && !s.follow; });
   if (found != settings_.end()) first_static_ = &*found;
