@@ -12,7 +12,17 @@ namespace {
 
 void add_options(po::options_description& options) {
   options.add_options()("model", po::value<std::string>()->value_name("FILE"), "a program or a model")(
-      "recipe-only", "print the recipe that a program was made with");
+      "recipe-only", "print the recipe that a program was made with")(
+      "detail", po::value<std::string>()->value_name("brief|digests|complete")->default_value("brief"),
+      "how much of a model's graph is printed (docs/graph_text.md)");
+}
+
+Result<ir::Detail> detail_of(const Invocation& call) {
+  const std::string word = call.text("detail");
+  if (word == "brief") return ir::Detail::brief;
+  if (word == "digests") return ir::Detail::digests;
+  if (word == "complete") return ir::Detail::complete;
+  return fail(Code::usage, "--detail is brief, digests or complete, found {}", word);
 }
 
 Json tensor_json(const program::Value& value) {
@@ -77,6 +87,7 @@ void print_program(const Json& json) {
 
 Status run(Invocation& call) {
   if (!call.has("model")) return fail(Error{Code::usage, "nothing to inspect", {}, "name a program or a model"});
+  QUOIN_TRY(const ir::Detail detail, detail_of(call));
   const std::string path = call.text("model");
   bool is_program = false;
   {
@@ -86,9 +97,9 @@ Status run(Invocation& call) {
   if (!is_program) {
     QUOIN_TRY(const ir::Graph graph, import::import_model(path, {}, call.diagnostics));
     if (call.json)
-      print({{"graph", ir::print(graph)}});
+      print({{"graph", ir::print(graph, detail)}});
     else
-      std::cout << ir::print(graph);
+      std::cout << ir::print(graph, detail);
     return {};
   }
   QUOIN_TRY(const program::Model model, program::read(path));

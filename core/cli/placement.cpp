@@ -3,7 +3,9 @@
 #include <quoin/rules.hpp>
 
 #include <map>
+#include <set>
 
+#include "base/text.hpp"
 #include "cli/terminal.hpp"
 
 namespace quoin::cli {
@@ -44,6 +46,34 @@ std::string_view name(quantize::Verdict::Kind kind) {
       return "float (no rule)";
   }
   return "?";
+}
+
+Status check_intended(const quantize::Annotations& annotations, const std::vector<lower::Placement>* result) {
+  constexpr size_t kShown = 10;
+  std::set<std::string> in_float;
+  if (result != nullptr)
+    for (const lower::Placement& row : *result)
+      if (!row.integer) in_float.insert(row.name);
+  std::vector<std::string> lines;
+  for (const auto& [id, verdict] : annotations.verdicts) {
+    const bool fell_back = verdict.kind == quantize::Verdict::Kind::quantized && in_float.contains(verdict.node) &&
+                           annotations.find({id, 0, false}) != nullptr;
+    if (!verdict.unintended && !fell_back) continue;
+    lines.push_back(fmt::format(
+        "{} ({}): {}", verdict.node, verdict.op,
+        fell_back ? "computes in float between integers (--verbose without --strict says why)" : verdict.reason));
+  }
+  if (lines.empty()) return {};
+  const size_t count = lines.size();
+  if (count > kShown) {
+    lines.resize(kShown);
+    lines.push_back(fmt::format("and {} more", count - kShown));
+  }
+  return fail(
+      Error{Code::strict,
+            fmt::format("{} node(s) are in float though the recipe wants them quantized: {}", count, join(lines, "; ")),
+            {},
+            "leave them in float by rules with preset: null, or leave --strict out"});
 }
 
 std::string placement_table(const std::vector<lower::Placement>& placement) {

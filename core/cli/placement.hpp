@@ -7,6 +7,10 @@ namespace quoin::cli {
 
 std::string_view name(quantize::Verdict::Kind kind);  // "quantized", "float (recipe)", ...
 
+// Errors (strict): nodes that are in float unintended, with their reasons. `result`, when there is one: also nodes
+// whose data a plugin had quantized and that compute in float nevertheless.
+Status check_intended(const quantize::Annotations& annotations, const std::vector<lower::Placement>* result = nullptr);
+
 // Nodes, integer nodes and share of multiply-adds per backend.
 std::string placement_table(const std::vector<lower::Placement>& placement);
 // What stayed in float or outside every plugin; "" if there is none. One row per reason for what a change of recipe or

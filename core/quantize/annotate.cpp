@@ -1,4 +1,6 @@
 // Asks the plugins' quantizers which places of the graph to quantize, and records why every node is as it is.
+#include <quoin/rules.hpp>
+
 #include <exception>
 
 #include "host/call.hpp"
@@ -6,11 +8,15 @@
 #include "ops/abi_read.hpp"
 #include "quantize/abi_spec.hpp"
 #include "quantize/composition.hpp"
+#include "quantize/existing.hpp"
+#include "quantize/in_model.hpp"
 #include "quantize/preset.hpp"
 #include "quantize/scope.hpp"
 
 namespace quoin::quantize {
 namespace {
+
+constexpr const char* kModel = "model";  // "plugin" of what came quantized
 
 // A quantizer of the recipe, ready to be asked.
 struct Participant {
@@ -55,11 +61,21 @@ struct Session {
   }
 };
 
+// What the place is to be quantized to: as the plugin wants it, unless the model has it quantized already.
+Result<Spec> wanted_spec(Session& session, ir::Place at, const quoin_qspec* given) {
+  QUOIN_TRY(Spec spec, spec_from(session.snapshot.node_ids(), given, session.who.assignment.backend));
+  QUOIN_TRY(auto existing, existing_spec(session.graph, at));
+  if (!existing) return spec;
+  session.diagnostics.info(describe(session.graph, at),
+                           "is quantized in the model already and stays " + summary(session.graph, *existing));
+  return *std::move(existing);
+}
+
 Status set_place(Session& session, quoin_place place, const quoin_qspec* given) {
   QUOIN_TRY(const ir::Place at, place_from(session.snapshot.node_ids(), place));
-  QUOIN_TRY(Spec spec, spec_from(session.snapshot.node_ids(), given, session.who.assignment.backend));
+  QUOIN_TRY(Spec spec, wanted_spec(session, at, given));
   if (const Spec* earlier = session.out.find(at); earlier != nullptr && session.out.by(at) != session.who.label) {
-    if (*earlier == spec) return {};
+    if (*earlier == spec || earlier->existing) return {};
     return fail(conflict(session.graph, session.out, at, spec, session.who.label));
   }
   QUOIN_CHECK(session.offered(place.node));
@@ -103,8 +119,14 @@ void on_skip(void* self, uint32_t index, quoin_str reason) {
   (void)contained(session, [&]() -> Status {
     QUOIN_TRY(const ir::Place place, place_from(session.snapshot.node_ids(), {index, 0, 0, 0}));
     if (session.node_config[index] == QUOIN_NONE) return {};
-    Verdict refusal{Verdict::Kind::float_by_rule, session.who.plugin(), session.preset(index), {}, {}, {}, {}, {}};
-    refusal.reason = reason.size == 0 ? "gave no reason" : text(reason);
+    const std::string why = reason.size == 0 ? "gave no reason" : text(reason);
+    if (why.starts_with(sdk::kNoRule)) return {};  // what offer() has said
+    Verdict refusal;
+    refusal.kind = Verdict::Kind::float_by_rule;
+    refusal.plugin = session.who.plugin();
+    refusal.preset = session.preset(index);
+    refusal.reason = why;
+    refusal.unintended = !sdk::by_design(why);
     session.refusals.add(place.node, session.who.label, std::move(refusal));
     return {};
   });
@@ -162,13 +184,15 @@ std::vector<uint32_t> offer(const ir::Graph& graph, const ir::Snapshot& snapshot
     const uint32_t config = !choice.withheld.empty() ? QUOIN_NONE
                             : choice.rule            ? indices.of_rule[*choice.rule]
                                                      : indices.global;
-    const bool taken = out.verdicts.at(id).kind == Verdict::Kind::quantized;
+    const Verdict& verdict = out.verdicts.at(id);
+    const bool taken = verdict.kind == Verdict::Kind::quantized && verdict.plugin != kModel;
     node_config.push_back(taken ? QUOIN_NONE : config);
     if (taken) continue;
     Verdict refusal = left_in_float(who, choice);
     if (config != QUOIN_NONE) {  // holds until the plugin says something about the node
       refusal = {};
-      refusal.reason = "no rule for " + graph.node(id).op();
+      refusal.reason = std::string(sdk::kNoRule) + graph.node(id).op();
+      refusal.unintended = choice.rule && who.scope.rule(*choice.rule).names_nodes();
     }
     refusals.add(id, who.label, std::move(refusal));
   }
@@ -183,7 +207,7 @@ Status ask(const ir::Graph& graph, const Participant& who, const History& histor
   QUOIN_TRY(const Indices indices, add_configs(who, configs));
   const std::vector<uint32_t> node_config = offer(graph, snapshot, who, history, indices, out, refusals);
   Session session{graph, who, snapshot, node_config, configs, out, refusals, diagnostics, {}};
-  const quoin_quant_request request{sizeof(quoin_quant_request), 0, snapshot.view(), configs.view(),
+  const quoin_quant_request request{sizeof(quoin_quant_request), who.assignment.is_qat, snapshot.view(), configs.view(),
                                     node_config.data()};
   const quoin_annotator annotator{sizeof(quoin_annotator), 0, &session, on_set, on_match, on_skip};
   const auto called = host::call(backend.name(), [&](quoin_error* error) {
@@ -232,14 +256,22 @@ Status rewrite(ir::Graph& graph, const std::vector<Participant>& participants, c
   return {};
 }
 
-void start_verdicts(const ir::Graph& graph, Annotations& out) {
+// Nodes that come quantized are nobody's yet: a quantizer may still take them, but keeps their qparams.
+Status start_verdicts(const ir::Graph& graph, Annotations& out) {
+  QUOIN_TRY(const auto in_model, quantized_in_model(graph));
   for (const ir::NodeId id : graph.order()) {
     const ir::Node& node = graph.node(id);
     Verdict& verdict = out.verdicts[id];
     verdict.node = node.name;
     verdict.op = node.op();
     verdict.module = node.module_path();
+    const auto found = in_model.find(id);
+    if (found == in_model.end()) continue;
+    verdict.kind = Verdict::Kind::quantized;
+    verdict.plugin = kModel;
+    verdict.reason = found->second;
   }
+  return {};
 }
 
 }  // namespace
@@ -265,7 +297,7 @@ Result<Annotations> annotate(ir::Graph& graph, const std::vector<Assignment>& as
 
   Annotations out;
   Refusals refusals;
-  start_verdicts(graph, out);
+  QUOIN_CHECK(start_verdicts(graph, out));
   for (Participant& who : participants) {
     who.scope.note(graph, history);
     QUOIN_CHECK(who.scope.check_all_used(graph));

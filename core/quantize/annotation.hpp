@@ -31,13 +31,15 @@ struct Spec {
   bool symmetric = false, dynamic = false, pow2_scale = false, implicit_sharing = true;
   std::string observer;  // "": the default of the place (weights: minmax; activations: the recipe's)
   recipe::Params observer_params;
-  double eps = 0;                          // smallest scale; 0: 2^-23
-  float scale = 0;                         // fixed
-  int32_t zero_point = 0;                  // fixed
-  std::vector<ir::Place> sources;          // shared: one; derived: all
-  uint32_t rule = 0;                       // derived: QUOIN_RULE_PRODUCT, or the plugin's own
+  double eps = 0;                  // smallest scale; 0: 2^-23
+  float scale = 0;                 // fixed
+  int32_t zero_point = 0;          // fixed
+  std::vector<ir::Place> sources;  // shared: one; derived: all
+  uint32_t rule = 0;               // derived: QUOIN_RULE_PRODUCT, or the plugin's own
   // Computes derived rules from QUOIN_RULE_PLUGIN on, and may have the observer; null: the host does both.
   std::shared_ptr<host::Backend> backend;
+  // The graph quantizes the place already, with these (dynamic: nothing is in them); conversion adds nothing.
+  std::shared_ptr<const QParams> existing;
   friend bool operator==(const Spec&, const Spec&) = default;
 };
 
@@ -47,11 +49,14 @@ std::pair<int32_t, int32_t> storage_range(DType dtype);
 // Why a node is as it is; every node of the graph ends with one.
 struct Verdict {
   enum class Kind { quantized, float_by_recipe, float_by_rule, no_rule } kind = Kind::no_rule;
-  // Who decided; of several quantizers that refused a node, the one whose reason weighs most. float_by_recipe: `rule`
-  // is the place of the rule or filter.
+  // Who decided; "model" for what was quantized before it came here; of several quantizers that refused a node, the one
+  // whose reason weighs most. float_by_recipe: `rule` is the place of the rule or filter.
   std::string plugin, preset, rule;
   std::string node, op, module;  // of the node as annotated, for reports after the graph has changed
   std::string reason;            // for float kinds "plugin: why", of all quantizers
+  // In float, and the recipe asked for something else: a rule's constraint failed, or a rule of the recipe that names
+  // the operator or the node gives it a preset.
+  bool unintended = false;
 };
 
 class Annotations {
@@ -84,6 +89,8 @@ struct Assignment {
   recipe::Quantizer config;
   // Nodes that the quantizer may see, besides include and exclude; empty: all. Asked before and after graph passes.
   passes::NodeFilter filter{};
+  // Asks for the specs of quantization-aware training (quoin_quant_request.is_qat); for FakeQuantized.
+  bool is_qat = false;
 };
 
 // Graph passes that run before those that the quantizers ask for.

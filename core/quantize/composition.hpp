@@ -10,8 +10,8 @@ class Refusals {
  public:
   // A later refusal by the same quantizer replaces its earlier one.
   void add(ir::NodeId node, const std::string& by, Verdict refusal);
-  // Writes the verdict of every node that is not quantized: its kind is the strongest of the refusals (a constraint,
-  // then no rule, then the recipe), its reason names every quantizer with its words.
+  // Writes the verdict of every node that is not quantized: its kind is the strongest of the refusals (an unintended
+  // one, a constraint, no rule, then the recipe), its reason names every quantizer with its words.
   void settle(const ir::Graph& graph, Annotations& annotations) const;
 
  private:

@@ -47,6 +47,7 @@ class Selection {
   }
   // Nothing: the selection does not apply to the node.
   std::optional<Specificity> specificity(const ir::Graph& graph, ir::NodeId id, const History& history = {}) const;
+  bool names_nodes() const { return node_ || op_; }  // not only whole modules
   bool is_empty() const { return !node_ && !module_ && !type_ && !op_; }
   // Why nothing applies: the nearest name for the first selector that fits nothing.
   std::string hint(const ir::Graph& graph) const;

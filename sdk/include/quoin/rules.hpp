@@ -46,6 +46,14 @@ struct Match {
 
 // How a reason ends that a preset, not the model, gives for a float node. Listings sum such nodes up.
 inline constexpr std::string_view kLeftInFloat = " leaves it in float";
+// How a reason starts for an operator that no rule is about.
+inline constexpr std::string_view kNoRule = "no rule for ";
+// The reason for data movement between float nodes.
+inline constexpr std::string_view kMovesFloat = "moves data that is not quantized";
+// Such reasons are no failure; any other one tells of a constraint that the node does not meet.
+constexpr bool by_design(std::string_view reason) {
+  return reason.ends_with(kLeftInFloat) || reason.starts_with(kNoRule) || reason == kMovesFloat;
+}
 
 // A place relative to a match: an operand of its root, the result of its last node, or the result of the node that
 // computes an operand.
@@ -263,7 +271,7 @@ class RuleTable {
       if (no.empty()) return {};
       if (reason.empty()) reason = "rule " + std::string(rules_[i].name) + ": " + no;
     }
-    return reason.empty() ? "no rule for " + std::string(node.op()) : reason;
+    return reason.empty() ? std::string(kNoRule) + std::string(node.op()) : reason;
   }
 
  private:
@@ -288,7 +296,7 @@ class RuleTable {
     const Graph& graph = request.graph;
     const uint32_t config = request.raw->node_config[node];
     const auto may_join = [&](uint32_t id) { return !covered[id] && request.raw->node_config[id] == config; };
-    Found found{nullptr, {graph, {}}, "no rule for " + std::string(graph.node(node).op())};
+    Found found{nullptr, {graph, {}}, std::string(kNoRule) + std::string(graph.node(node).op())};
     bool first = true;
     for (size_t i = 0; i < rules_.size(); ++i) {
       found.match.nodes = patterns_[i].match(graph, graph.node(node), may_join);
@@ -326,7 +334,7 @@ class RuleTable {
   void apply(const QuantRequest& request, const Found& found, Quantized& done, Annotator& out) const {
     const Match& match = found.match;
     if (found.rule->follows && !may_follow(match, done)) {
-      for (const Node& n : match.nodes) out.skip(n.id(), "moves data that is not quantized");
+      for (const Node& n : match.nodes) out.skip(n.id(), kMovesFloat);
       return;
     }
     const QuantConfig config = *request.config(match.root().id());
