@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ir/verify.hpp"
+#include "quantize/existing.hpp"
 #include "quantize/guard.hpp"
 #include "quantize/qdq.hpp"
 #include "quantize/quantize.hpp"
@@ -10,21 +11,32 @@
 namespace quoin::quantize {
 namespace {
 
+void inherit(ir::Node& node, ir::Provenance from) {
+  node.modules = std::move(from.modules);
+  node.source = std::move(from.source);
+  node.debug_id = from.debug_id;
+  node.origins = std::move(from.origins);
+}
+
 // Writes explicit quantize and dequantize nodes into a copy of the float graph. Node and value ids of the float graph
 // stay valid in the copy, so annotated places do, too.
 class Converter {
  public:
-  Converter(const ir::Graph& graph, const Prepared& prepared, std::vector<std::optional<QParams>> qparams)
-      : source_(graph), prepared_(prepared), qparams_(std::move(qparams)), out_(graph), emit_(out_) {}
+  Converter(const ir::Graph& graph, const Prepared& prepared, std::vector<std::optional<QParams>> qparams,
+            const ConvertOptions& options)
+      : source_(graph),
+        prepared_(prepared),
+        qparams_(std::move(qparams)),
+        options_(options),
+        out_(graph),
+        emit_(out_) {}
 
   Result<ir::Graph> run() {
     const auto& order = source_.order();
     for (size_t i = 0; i < order.size(); ++i) {
       const ir::NodeId id = order[i], next = i + 1 < order.size() ? order[i + 1] : ir::kNone;
-      for (uint32_t slot = 0; slot < source_.node(id).inputs.size(); ++slot)
-        if (const auto group = group_at({id, slot, false})) QUOIN_CHECK(input(id, slot, *group));
-      for (uint32_t slot = 0; slot < source_.node(id).outputs.size(); ++slot)
-        if (const auto group = group_at({id, slot, true})) QUOIN_CHECK(output(id, slot, *group, next));
+      for (uint32_t slot = 0; slot < source_.node(id).inputs.size(); ++slot) QUOIN_CHECK(input(id, slot));
+      for (uint32_t slot = 0; slot < source_.node(id).outputs.size(); ++slot) QUOIN_CHECK(output(id, slot, next));
     }
     QUOIN_CHECK(one_dequantize_per_user());
     out_.erase_dead();
@@ -45,8 +57,19 @@ class Converter {
   }
   ir::Provenance provenance_of(ir::NodeId id) const { return ir::provenance(out_.node(id)); }
 
+  // The group of a place that is to be quantized here; not of one that the source graph quantizes already.
+  Result<std::optional<size_t>> group_to_write(ir::Place place) const {
+    const auto group = group_at(place);
+    if (!group) return group;
+    QUOIN_TRY(const auto existing, existing_spec(source_, place));
+    return existing ? std::nullopt : group;
+  }
+
   // A result: every reader gets its dequantized form.
-  Status output(ir::NodeId id, uint32_t slot, size_t group, ir::NodeId next) {
+  Status output(ir::NodeId id, uint32_t slot, ir::NodeId next) {
+    QUOIN_TRY(const auto found, group_to_write({id, slot, true}));
+    if (!found) return {};
+    const size_t group = *found;
     const ir::ValueId value = out_.output(id, slot);
     QUOIN_TRY(const ir::ValueId q, emit_.quantize(value, *qparams_[group], provenance_of(id), next));
     QUOIN_TRY(const ir::ValueId dq, emit_.dequantize(q, *qparams_[group], provenance_of(id), next));
@@ -57,7 +80,10 @@ class Converter {
     return {};
   }
 
-  Status input(ir::NodeId id, uint32_t slot, size_t group) {
+  Status input(ir::NodeId id, uint32_t slot) {
+    QUOIN_TRY(const auto found, group_to_write({id, slot, false}));
+    if (!found) return {};
+    const size_t group = *found;
     const ir::ValueId value = source_.input(id, slot);
     if (prepared_.groups[group].spec.dynamic) return dynamic_input(id, slot, group);
     const ir::Value& origin = source_.value(value);
@@ -80,7 +106,7 @@ class Converter {
   Status quantize_operand(ir::NodeId id, uint32_t slot, size_t group) {
     const ir::ValueId value = source_.input(id, slot), current = out_.input(id, slot);
     ir::ValueId& q = quantized_[{value, group}];
-    if (!source_.is_constant(value)) {
+    if (!source_.is_constant(value) || !options_.fold_weights) {
       QUOIN_TRY(q, emit_.quantize(current, *qparams_[group], provenance_of(id), id));
       return {};
     }
@@ -108,8 +134,12 @@ class Converter {
       std::vector<ir::NodeId> readers;
       for (const ir::Use& use : out_.value(dq).users)
         if (std::find(readers.begin(), readers.end(), use.node) == readers.end()) readers.push_back(use.node);
-      if (readers.size() + (out_.is_graph_output(dq) ? 1 : 0) < 2) continue;
-      const ir::ValueId q = out_.input(out_.value(dq).producer, 0);
+      const ir::NodeId dequantize = out_.value(dq).producer;
+      if (readers.size() == 1 && !out_.is_graph_output(dq)) {
+        if (is_annotated(readers[0])) inherit(out_.node(dequantize), provenance_of(readers[0]));
+        continue;
+      }
+      const ir::ValueId q = out_.input(dequantize, 0);
       for (const ir::NodeId reader : readers) {
         if (!is_annotated(reader)) continue;
         QUOIN_TRY(const ir::ValueId own, emit_.dequantize(q, *qparams_[group], provenance_of(reader), reader));
@@ -123,6 +153,7 @@ class Converter {
   const ir::Graph& source_;
   const Prepared& prepared_;
   const std::vector<std::optional<QParams>> qparams_;
+  const ConvertOptions options_;
   ir::Graph out_;
   Emitter emit_;
   std::map<Key, ir::ValueId> quantized_;                       // integer forms
@@ -147,11 +178,12 @@ void report_constant_channels(const ir::Graph& graph, const Prepared& prepared,
 
 }  // namespace
 
-Result<ir::Graph> convert(const ir::Graph& graph, const Prepared& prepared, Diagnostics& diagnostics) {
+Result<ir::Graph> convert(const ir::Graph& graph, const Prepared& prepared, Diagnostics& diagnostics,
+                          const ConvertOptions& options) {
   QUOIN_TRY(auto qparams, all_qparams(graph, prepared));
   QUOIN_CHECK(guard_products(graph, prepared, qparams, diagnostics));
   report_constant_channels(graph, prepared, qparams, diagnostics);
-  return Converter(graph, prepared, std::move(qparams)).run();
+  return Converter(graph, prepared, std::move(qparams), options).run();
 }
 
 }  // namespace quoin::quantize

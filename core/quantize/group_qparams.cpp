@@ -65,6 +65,7 @@ Result<QParams> derived(const Prepared& prepared, const Spec& spec, const std::v
 }
 
 Result<QParams> own(const Group& group) {
+  if (group.spec.existing) return *group.spec.existing;
   if (group.observer) return group.observer->qparams();
   QUOIN_TRY(const auto fixed, make_observer(group.spec));
   return fixed->qparams();

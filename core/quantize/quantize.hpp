@@ -40,8 +40,16 @@ Status calibrate(const ir::Graph& graph, Prepared& prepared, const data::Dataset
                  const kernels::KernelSet& kernels, const quoin_host& host, Progress* progress,
                  Diagnostics& diagnostics);
 
-// Form 3: explicit quantized_decomposed nodes, weights folded to integers.
-Result<ir::Graph> convert(const ir::Graph& graph, const Prepared& prepared, Diagnostics& diagnostics);
+struct ConvertOptions {
+  bool fold_weights = true;  // constants become integers; else they stay f32 with a quantize node behind them
+};
+
+// Form 3: explicit quantized_decomposed nodes. Every annotated reader of a quantized value has a dequantize node of its
+// own, the others share one; a quantize node behind a dequantize node is a requantization. What the graph quantizes
+// already stays as it is. Each added node stands for (ir::Provenance) the node whose operand or result it converts.
+// Scales of weights are raised where integer sums could overflow (quantize/guard.hpp).
+Result<ir::Graph> convert(const ir::Graph& graph, const Prepared& prepared, Diagnostics& diagnostics,
+                          const ConvertOptions& options = {});
 
 // Form 4: quantize/dequantize folded into values with qparams; quoin.quantize / dequantize / requantize nodes stay
 // where float meets integer. A float bias of an integer conv or linear becomes s32 with scale s_input * s_weight.

@@ -238,10 +238,8 @@ struct Dynamic {
     for (int64_t g = 0; g < 16 / group; ++g) {
       int32_t sum = 0;
       for (int64_t k = g * group; k < (g + 1) * group; ++k)
-        sum +=
-            (numerics::quantize_dynamic(scheme, row[static_cast<size_t>(k)], 1.0f / q.scale, q.zero_point, -128, 127) -
-             q.zero_point) *
-            w.as<int8_t>()[static_cast<size_t>(o * 16 + k)];
+        sum += (numerics::quantize_dynamic(scheme, row[static_cast<size_t>(k)], q, -128, 127) - q.zero_point) *
+               w.as<int8_t>()[static_cast<size_t>(o * 16 + k)];
       y += numerics::dequantize_product(sum, q.scale, scales[static_cast<size_t>(o * (16 / group) + g)]);
     }
     return y + b.as<float>()[static_cast<size_t>(o)];

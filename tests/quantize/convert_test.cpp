@@ -69,8 +69,8 @@ TEST_F(Convert, InsertedNodesKnowWhereTheyComeFrom) {
     modules.push_back(graph.node(id).module_path());
     EXPECT_NE(graph.node(id).debug_id, 0u);
   }
-  // q, dq (input), dq (weight), conv, q (conv's result) belong to stem; dq before relu would be stem's single dq.
-  EXPECT_EQ(modules, (Names{"stem", "stem", "stem", "stem", "stem", "stem", "act"}));
+  // q, dq (input), dq (weight), conv, q (conv's result) belong to stem; the dq before relu is relu's.
+  EXPECT_EQ(modules, (Names{"stem", "stem", "stem", "stem", "stem", "act", "act"}));
   EXPECT_EQ(graph.node(graph.order()[0]).origins, Names{"conv"});
 }
 TEST_F(Convert, EveryAnnotatedReaderGetsItsOwnDequantize) {

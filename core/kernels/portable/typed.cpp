@@ -64,10 +64,8 @@ struct LinearDynamic : KernelBase {
         high = std::max(high, x[i]);
       }
       const numerics::Affine q = numerics::choose_dynamic(scheme, low, high, qmin, qmax, eps);
-      const float inverse = 1.0f / q.scale;
       for (int64_t i = first; i < first + span; ++i)
-        out[i] = static_cast<Word>(numerics::quantize_dynamic(scheme, x[i], inverse, q.zero_point, qmin, qmax) -
-                                   q.zero_point);
+        out[i] = static_cast<Word>(numerics::quantize_dynamic(scheme, x[i], q, qmin, qmax) - q.zero_point);
       for (int64_t row = first / inner; row < (first + span) / inner; ++row) scales[row] = q.scale;
     }
   }

@@ -121,7 +121,8 @@ enum class Dynamic : uint32_t {
   affine,           // choose_qparams, affine; source: quantized_decomposed.choose_qparams, torchao.choose_qparams_affine
   symmetric,        // choose_qparams, symmetric; source: quantized_decomposed.choose_qparams_symmetric
   token,            // the zero point comes from the end of [min, max] whose rounding error is smaller and is added before
-                    // rounding; source: quantized_decomposed.choose_qparams_per_token_asymmetric, quantize_per_token
+                    // rounding, in binary64 as the scales are there; source: quantized_decomposed.quantize_per_token,
+                    // choose_qparams_per_token_asymmetric
   token_symmetric,  // scale = max(|min|, |max|, 1e-5) / 127; source: quantized_decomposed.choose_qparams_per_token
 };
 
@@ -146,11 +147,11 @@ inline Affine choose_dynamic(Dynamic scheme, float min, float max, int32_t qmin,
   return {scale, static_cast<int32_t>(round_half_even(clamp_real(zero, bottom, top)))};
 }
 
-// q of a dynamic activation. Pass inverse = 1.0f / scale.
-inline int32_t quantize_dynamic(Dynamic scheme, float x, float inverse, int32_t zero_point, int32_t qmin, int32_t qmax) {
-  if (scheme != Dynamic::token) return quantize(x, inverse, zero_point, qmin, qmax);
-  const float q = round_half_even(x * inverse + static_cast<float>(zero_point));
-  return static_cast<int32_t>(clamp_real(q, static_cast<float>(qmin), static_cast<float>(qmax)));
+// q of a dynamic activation.
+inline int32_t quantize_dynamic(Dynamic scheme, float x, const Affine& a, int32_t qmin, int32_t qmax) {
+  if (scheme != Dynamic::token) return quantize(x, 1.0f / a.scale, a.zero_point, qmin, qmax);
+  const double q = std::nearbyint(static_cast<double>(x) * (1.0 / static_cast<double>(a.scale)) + a.zero_point);
+  return static_cast<int32_t>(q > qmin ? (q < qmax ? q : qmax) : qmin);  // NaN: qmin
 }
 
 }  // namespace quoin::numerics
