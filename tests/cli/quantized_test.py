@@ -38,24 +38,29 @@ def npy(path: str) -> List[float]:
 
 
 class Quantized(CommandTest):
-    def runs(self, program: str, name: str) -> float:
-        """The largest difference to torch's output."""
+    def runs(self, program: str, name: str) -> Tuple[str, float]:
+        """The name of the output and its largest difference to torch's."""
         tensors = stored(name)
         entry, data = tensors["input"]
         safetensors(self.path("input.safetensors"), {"input": (entry["dtype"], entry["shape"], data)})
-        self.succeeds("run", program, "--input", self.path("input.safetensors"), "--output", self.path("out"), "-q")
-        files = os.listdir(self.path("out"))
-        self.assertEqual(len(files), 1)
-        found = npy(os.path.join(self.path("out"), files[0]))
+        with tempfile.TemporaryDirectory() as folder:
+            self.succeeds("run", program, "--input", self.path("input.safetensors"), "--output", folder, "-q")
+            files = os.listdir(folder)
+            self.assertEqual(len(files), 1)
+            found = npy(os.path.join(folder, files[0]))
         expected = struct.unpack(f"<{len(found)}f", tensors["output"][1])
-        return max(abs(a - b) for a, b in zip(found, expected))
+        return files[0], max(abs(a - b) for a, b in zip(found, expected))
 
     def test_models_and_their_programs_compute_what_torch_computes(self):
         for name in VISION + DYNAMIC + FLOAT:
             program = self.path(name + ".quoin")
             self.succeeds("quantize", model(name), "-o", program)
+            names = set()
             for path in (model(name), program):
-                self.assertLess(self.runs(path, name), STEP if name in VISION else 1e-6, path)
+                output, difference = self.runs(path, name)
+                self.assertLess(difference, STEP if name in VISION else 1e-6, path)
+                names.add(output)
+            self.assertEqual(len(names), 1, f"{name}: the program renames the output")
 
     def test_integer_operators_stay_integers(self):
         for name in VISION + DYNAMIC:

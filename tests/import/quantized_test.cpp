@@ -114,7 +114,9 @@ TEST_P(QuantizedModel, SaysWhatIsQuantized) {
   for (const ir::NodeId id : graph_.order()) {
     const ir::Node& node = graph_.node(id);
     EXPECT_EQ(found->contains(id), node.op() != "aten.gelu.default") << graph_.describe(id);
-    if (node.op() == "aten.linear.default") EXPECT_NE(found->at(id).find("weight"), std::string::npos) << found->at(id);
+    if (node.op() == "aten.linear.default") {
+      EXPECT_NE(found->at(id).find("weight"), std::string::npos) << found->at(id);
+    }
   }
 }
 

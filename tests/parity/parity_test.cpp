@@ -1,6 +1,7 @@
 // The xnnpack quantizer against every case of the reference quantizer: same graph, same integers, same results.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -8,6 +9,7 @@
 #include "match.hpp"
 #include "passes/passes.hpp"
 #include "plugin.hpp"
+#include "quantize/fake_quantize.hpp"
 #include "quantize/quantize.hpp"
 
 namespace quoin::parity {
@@ -47,6 +49,7 @@ class Samples final : public data::Dataset {
 struct Quantized {
   ir::Graph qdq;
   std::vector<Tensor> results;
+  std::vector<Tensor> simulated;  // by the prepared graph with frozen fake quantization
 };
 
 // Import, quantize and run as the case says.
@@ -64,7 +67,10 @@ Result<Quantized> quantize_as(const Golden& golden) {
   QUOIN_TRY(ir::Graph qdq, quantize::convert(graph, prepared, notes));
   QUOIN_TRY(auto interpreter, interpret::Interpreter::create(qdq, kernels, plugin.host()));
   QUOIN_TRY(auto results, interpreter.run(golden.numbered("input")));
-  return Quantized{std::move(qdq), std::move(results)};
+  QUOIN_TRY(auto fake, quantize::FakeQuantized::create(graph, prepared, kernels, plugin.host(), notes));
+  fake.set(quantize::FakeMode::freeze);
+  QUOIN_TRY(auto simulated, fake.run(golden.numbered("input")));
+  return Quantized{std::move(qdq), std::move(results), std::move(simulated)};
 }
 
 std::vector<std::string> compare(const Golden& golden, const Quantized& ours) {
@@ -110,6 +116,18 @@ TEST_P(Parity, DiffersOnlyByKnownDefectsWhenRight) {
   const auto found = differences(GetParam(), false);
   ASSERT_TRUE(found) << found.error().text();
   EXPECT_EQ(found->empty(), !kDefects.contains(GetParam())) << lines(found);
+}
+
+TEST_P(Parity, FrozenFakeQuantizationEqualsTheConvertedGraph) {
+  const auto golden = load_golden(GetParam(), false);
+  ASSERT_TRUE(golden) << golden.error().text();
+  const auto found = quantize_as(*golden);
+  ASSERT_TRUE(found) << found.error().text();
+  ASSERT_EQ(found->simulated.size(), found->results.size());
+  for (size_t i = 0; i < found->results.size(); ++i) {
+    const auto a = found->simulated[i].as<float>(), b = found->results[i].as<float>();
+    EXPECT_TRUE(std::ranges::equal(a, b)) << "output " << i;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Goldens, Parity, testing::ValuesIn(golden_names()),
