@@ -1,7 +1,7 @@
 // Reading what a plugin hands over: arrays by their stride, structs by the size their author compiled.
 #pragma once
 
-#include <quoin/abi.h>
+#include <quoin/abi_frozen.h>
 
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,5 @@
 // The contract is plain C11: a backend without C++ only needs this header.
-#include <quoin/abi.h>
+#include <quoin/abi_frozen.h>
 
 QUOIN_MANIFEST("{\"name\":\"c\",\"version\":\"1\"}");
 

@@ -257,27 +257,6 @@ typedef const quoin_plugin* (*quoin_plugin_entry_fn)(const quoin_host* host, quo
       quoin_manifest_note __attribute__((section(QUOIN_NOTE_SECTION), used, aligned(4))) = {                       \
           4, sizeof(text), QUOIN_NOTE_TYPE, "QUN", text}
 
-// Layout lock (LP64): where each struct's last released field ends. Growth comes after it, never before.
-#if UINTPTR_MAX == UINT64_MAX
-#ifdef __cplusplus
-#define QUOIN_FROZEN(type, last, end) static_assert(QUOIN_END_OF(type, last) == end, #type "::" #last " moved")
-#else
-#define QUOIN_FROZEN(type, last, end) _Static_assert(QUOIN_END_OF(type, last) == end, #type "." #last " moved")
-#endif
-QUOIN_FROZEN(quoin_error, message, 256);
-QUOIN_FROZEN(quoin_param, data, 32);
-QUOIN_FROZEN(quoin_host, find_ext, 88);
-QUOIN_FROZEN(quoin_qparams, block_rank, 64);
-QUOIN_FROZEN(quoin_value, qparams, 80);
-QUOIN_FROZEN(quoin_node, debug_id, 104);
-QUOIN_FROZEN(quoin_graph, ext, 72);
-QUOIN_FROZEN(quoin_qspec, block_rank, 128);
-QUOIN_FROZEN(quoin_tensor, qparams, 40);
-QUOIN_FROZEN(quoin_run, cancel, 72);
-QUOIN_FROZEN(quoin_kernel, release, 80);
-QUOIN_FROZEN(quoin_plugin, ext, 128);
-#endif
-
 #ifdef __cplusplus
 }  // extern "C"
 #endif
