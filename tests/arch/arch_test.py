@@ -24,7 +24,7 @@ def compiles(root: str, compiler: str, language: List[str]) -> List[str]:
         raise Skipped(f"{compiler} is not installed")
     command = [compiler, *language, "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror",
                "-fsyntax-only", "-I", os.path.join(root, "sdk", "include"), "-"]
-    text = "#include <quoin/abi.h>\nQUOIN_MANIFEST(\"{}\");\nint unit;\n"
+    text = "#include <quoin/abi_frozen.h>\nQUOIN_MANIFEST(\"{}\");\nint unit;\n"
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     return done.stderr.splitlines() if done.returncode != 0 else []
 

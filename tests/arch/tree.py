@@ -172,12 +172,12 @@ def left_over_faults(root: str, folders: List[str]) -> List[str]:
 
 
 def guard_faults(root: str, folders: List[str]) -> List[str]:
-    """Headers start with #pragma once; abi.h, which must be plain C11, with a macro."""
+    """Headers start with #pragma once; those that must be plain C11, with a macro."""
     faults = []
     for file in sources(root, folders):
         if not file.endswith((".hpp", ".h")):
             continue
-        wanted = "#ifndef QUOIN_ABI_H_" if file.endswith("quoin/abi.h") else "#pragma once"
+        wanted = f"#ifndef QUOIN_{os.path.basename(file)[:-2].upper()}_H_" if file.endswith(".h") else "#pragma once"
         directives = [text for text in lines(root, file) if text.startswith("#")]
         if not directives or directives[0] != wanted:
             faults.append(f"{file}: its first directive is not {wanted}")
