@@ -22,7 +22,7 @@ struct Blocks {
 class Layouts : public ::testing::TestWithParam<Blocks> {};
 
 TEST_P(Layouts, FollowTheDefinition) {
-  const auto& [shape, block] = GetParam();
+  const Shape &shape = GetParam().shape, &block = GetParam().block;
   const auto layout = ScaleLayout::of_blocks(shape, block);
   ASSERT_TRUE(layout) << layout.error().text();
   int64_t count = 1;
