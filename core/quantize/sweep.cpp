@@ -4,13 +4,15 @@ namespace quoin::quantize::sweep {
 namespace {
 
 Extrema extrema_baseline(const float* x, size_t count) { return detail::block_extrema(x, count); }
-#if QUOIN_SWEEP_AVX2
+#if QUOIN_SWEEP_X86
 QUOIN_FOR_AVX2 Extrema extrema_avx2(const float* x, size_t count) { return detail::block_extrema(x, count); }
+QUOIN_FOR_AVX512 Extrema extrema_avx512(const float* x, size_t count) { return detail::block_extrema(x, count); }
 #endif
 
 auto extrema_for(const quoin_host* host) {
-#if QUOIN_SWEEP_AVX2
-  if (has_avx2(host)) return extrema_avx2;
+#if QUOIN_SWEEP_X86
+  if (allows(host, QUOIN_ISA_AVX512)) return extrema_avx512;
+  if (allows(host, QUOIN_ISA_AVX2)) return extrema_avx2;
 #endif
   (void)host;
   return extrema_baseline;

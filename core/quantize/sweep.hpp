@@ -1,7 +1,7 @@
 // Loops over the elements of tensors: the same integers on every instruction set and every number of threads.
 //
-// A loop body is an always-inline function; sweep compiles it once for the baseline and once for AVX2, and the host's
-// ISA bits choose. What is computed per element is exact or single rounded operations, so wider vectors change nothing.
+// A loop body is an always-inline function; sweep compiles it for the baseline, AVX2 and AVX-512, and the host's ISA
+// bits choose. What is computed per element is exact or single rounded operations, so wider vectors change nothing.
 #pragma once
 
 #include <quoin/abi.h>
@@ -18,13 +18,14 @@
 
 #define QUOIN_LOOP_BODY inline __attribute__((always_inline))
 #if defined(__x86_64__)
-#define QUOIN_SWEEP_AVX2 1
+#define QUOIN_SWEEP_X86 1
 #define QUOIN_FOR_AVX2 __attribute__((target("avx2")))
+#define QUOIN_FOR_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #endif
 
 namespace quoin::quantize::sweep {
 
-inline constexpr size_t kBlock = 256;      // elements that a loop body handles at once, in the first-level cache
+inline constexpr size_t kBlock = 128;      // elements that a loop body handles at once, in the first-level cache
 inline constexpr size_t kPiece = 1 << 15;  // elements that one thread takes at once
 
 // Order of binary32 numbers as integers: negative numbers have their magnitude bits flipped. Infinities and NaN lie
@@ -42,7 +43,7 @@ struct Extrema {
 };
 
 inline uint32_t workers(const quoin_host* host) { return host == nullptr ? 1 : host->workers(host->self); }
-inline bool has_avx2(const quoin_host* host) { return host != nullptr && (host->isa & QUOIN_ISA_AVX2) != 0; }
+inline bool allows(const quoin_host* host, uint64_t isa) { return host != nullptr && (host->isa & isa) == isa; }
 
 // body(begin, end, worker) over pieces of [0, count); worker < workers(host). The body must not throw.
 template <class F>
@@ -84,10 +85,16 @@ QUOIN_LOOP_BODY Extrema block_extrema(const float* x, size_t count) {
 
 // Counts of one thread: [kTables][bins + kZeroSlots] of the current turn, and the sums of all turns before.
 struct Tables {
-  explicit Tables(size_t bins) : turn(kTables * (bins + kZeroSlots)), sums(bins + kZeroSlots) {}
+  explicit Tables(size_t bins) : turn(kTables * (bins + kZeroSlots)), sums(bins + kZeroSlots) {
+    for (size_t j = 0; j < kBlock; ++j) {
+      table[j] = static_cast<int32_t>(j % kTables * stride());
+      zero[j] = table[j] + static_cast<int32_t>(bins + j % kZeroSlots);
+    }
+  }
   size_t stride() const { return sums.size(); }
   std::vector<uint16_t> turn;
   std::vector<uint64_t> sums;
+  alignas(64) std::array<int32_t, kBlock> table, zero;  // of each element of a block: its first counter, that of zeros
 };
 
 QUOIN_LOOP_BODY void flush(Tables& tables) {
@@ -102,38 +109,33 @@ QUOIN_LOOP_BODY void flush(Tables& tables) {
   std::fill(tables.turn.begin(), tables.turn.end(), uint16_t{0});
 }
 
-// Where the j-th element of a block is counted. Masks instead of branches: zeros come in no order.
+// Counts x[0..size); false when an element lies outside of `limits`. A constant `size` unrolls the loops.
 template <class Bin>
-QUOIN_LOOP_BODY int32_t counter_of(float x, size_t j, const Bin& bin, int32_t zero_slots) {
-  const int32_t is_zero = -static_cast<int32_t>((std::bit_cast<int32_t>(x) & INT32_MAX) == 0);
-  const int32_t own = bin(x), slot = zero_slots + static_cast<int32_t>(j & (kZeroSlots - 1));
-  return own ^ ((own ^ slot) & is_zero);
-}
-
-// Counts x[0..count), at most kTurn of them. False, at the first block with an element outside of `limits`.
-template <class Bin>
-QUOIN_LOOP_BODY bool count_turn(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
-  uint16_t* tables = to.turn.data();
-  const size_t stride = to.stride();
-  const auto zero_slots = static_cast<int32_t>(stride - kZeroSlots);
-  std::array<int32_t, kBlock> index;
-  for (size_t at = 0; at < count; at += kBlock) {
-    const size_t size = std::min(kBlock, count - at);
-    const Extrema found = block_extrema(x + at, size);
-    if (found.low < limits.low || found.high > limits.high) return false;
-    for (size_t j = 0; j < size; ++j) index[j] = counter_of(x[at + j], j, bin, zero_slots);
-    size_t j = 0;
-    for (; j + kTables <= size; j += kTables)
-      for (size_t t = 0; t < kTables; ++t) ++tables[t * stride + static_cast<size_t>(index[j + t])];
-    for (; j < size; ++j) ++tables[static_cast<size_t>(index[j])];
+QUOIN_LOOP_BODY bool count_block(const float* x, size_t size, const Bin& bin, Extrema limits, Tables& to) {
+  const Extrema found = block_extrema(x, size);
+  if (found.low < limits.low || found.high > limits.high) return false;
+  alignas(64) std::array<uint32_t, kBlock> index;
+  for (size_t j = 0; j < size; ++j) {  // masks instead of branches: zeros come in no order
+    const int32_t own = bin(x[j]) + to.table[j];
+    const int32_t is_zero = -static_cast<int32_t>((std::bit_cast<int32_t>(x[j]) & INT32_MAX) == 0);
+    index[j] = static_cast<uint32_t>(own ^ ((own ^ to.zero[j]) & is_zero));
   }
+  uint16_t* counts = to.turn.data();
+  const size_t whole = size / kTables * kTables;
+  for (size_t j = 0; j < whole; j += kTables)
+    for (size_t t = 0; t < kTables; ++t) ++counts[index[j + t]];
+  for (size_t j = whole; j < size; ++j) ++counts[index[j]];
   return true;
 }
 
 template <class Bin>
 QUOIN_LOOP_BODY bool count_body(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
-  for (size_t at = 0; at < count; at += kTurn) {
-    if (!count_turn(x + at, std::min(kTurn, count - at), bin, limits, to)) return false;
+  for (size_t turn = 0; turn < count; turn += kTurn) {
+    const size_t end = std::min(count, turn + kTurn);
+    size_t at = turn;
+    for (; at + kBlock <= end; at += kBlock)
+      if (!count_block(x + at, kBlock, bin, limits, to)) return false;
+    if (at < end && !count_block(x + at, end - at, bin, limits, to)) return false;
     flush(to);
   }
   return true;
@@ -143,17 +145,22 @@ template <class Bin>
 bool count_baseline(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
   return count_body(x, count, bin, limits, to);
 }
-#if QUOIN_SWEEP_AVX2
+#if QUOIN_SWEEP_X86
 template <class Bin>
 QUOIN_FOR_AVX2 bool count_avx2(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
+  return count_body(x, count, bin, limits, to);
+}
+template <class Bin>
+QUOIN_FOR_AVX512 bool count_avx512(const float* x, size_t count, const Bin& bin, Extrema limits, Tables& to) {
   return count_body(x, count, bin, limits, to);
 }
 #endif
 
 template <class Bin>
 auto count_for(const quoin_host* host) {
-#if QUOIN_SWEEP_AVX2
-  if (has_avx2(host)) return count_avx2<Bin>;
+#if QUOIN_SWEEP_X86
+  if (allows(host, QUOIN_ISA_AVX512)) return count_avx512<Bin>;
+  if (allows(host, QUOIN_ISA_AVX2)) return count_avx2<Bin>;
 #endif
   (void)host;
   return count_baseline<Bin>;

@@ -295,6 +295,9 @@ class Typer {
     const QParams &x = *forms_[node.inputs[0]].qparams, &w = *forms_[node.inputs[1]].qparams;
     QParams q{DType::s32, w.scheme, w.scheme == Scheme::per_channel ? 0 : -1, 0, INT32_MIN, INT32_MAX, w.scale, {}};
     for (float& scale : q.scale) scale = x.scale[0] * scale;
+    if (q.scheme == Scheme::per_channel)  // groups of a transposed convolution have the same scales
+      for (const auto count = static_cast<size_t>(in_.value(bias).type.shape[0]); q.scale.size() < count;)
+        q.scale.push_back(q.scale[q.scale.size() - w.scale.size()]);
     q.zero_point.assign(q.scale.size(), 0);
     const Forms& forms = forms_[bias];
     if (forms.typed != ir::kNone && forms.qparams->dtype == DType::s32 && forms.qparams->scale == q.scale &&

@@ -50,8 +50,7 @@ bool fits_weight(const ir::Node& node, const QParams& q, bool dynamic) {
   if (bits(q.dtype) > 8) return false;
   if (dynamic && q.scheme == Scheme::per_group) return node.op() == kLinear;
   if (q.scheme == Scheme::per_tensor) return true;
-  if (q.scheme != Scheme::per_channel || q.axis != weight_axis(node)) return false;
-  return node.op() != kTransposed || get_int(node.attrs, "groups") == 1;  // else a channel has several scales
+  return q.scheme == Scheme::per_channel && q.axis == weight_axis(node);
 }
 
 }  // namespace quoin::quantize

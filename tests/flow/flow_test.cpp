@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "ir/print.hpp"
+
 namespace quoin::flow {
 namespace {
 
@@ -103,6 +105,35 @@ TEST_F(Flow, EveryNodeHasAVerdictWithAReason) {
     ASSERT_NE(verdict, annotated->annotations.verdicts.end()) << annotated->graph.describe(id);
     const bool quantized = verdict->second.kind == quantize::Verdict::Kind::quantized;
     EXPECT_FALSE((quantized ? verdict->second.rule : verdict->second.reason).empty()) << annotated->graph.describe(id);
+  }
+}
+
+// A model that PyTorch quantized, and a recipe that wants to quantize: the model keeps what it has, without
+// calibration.
+TEST_F(Flow, AModelThatIsQuantizedAlreadyStaysAsItIs) {
+  recipe.quantize.calibrate.data.path.clear();
+  recipe::Recipe bare = recipe;
+  bare.quantize.quantizers.clear();
+  const std::string folder = std::string(QUOIN_SOURCE_ROOT) + "/tests/models/quantized/";
+  for (const char* name : {"static_per_channel", "static_int16"}) {
+    const std::string path = folder + name + ".pt2";
+    const auto result = quantize(path, recipe, *context, nullptr, notes);
+    ASSERT_TRUE(result) << result.error().text();
+    size_t by_model = 0;
+    for (const auto& [id, verdict] : result->annotations.verdicts) {
+      EXPECT_EQ(verdict.kind, quantize::Verdict::Kind::quantized) << verdict.node << ": " << verdict.reason;
+      by_model += verdict.plugin == "model" ? 1 : 0;
+    }
+    EXPECT_GT(by_model, 0u);
+    for (const auto& [place, spec] : result->annotations.all()) EXPECT_TRUE(spec.existing) << place.node;
+
+    const auto plain = quantize(path, bare, *context, nullptr, notes);
+    ASSERT_TRUE(plain) << plain.error().text();
+    EXPECT_EQ(ir::print(result->graph), ir::print(plain->graph));
+    for (const ir::NodeId id : result->graph.order()) {
+      if (result->graph.node(id).op().starts_with("quoin.")) continue;
+      EXPECT_TRUE(result->graph.value(result->graph.output(id)).type.qparams) << result->graph.describe(id);
+    }
   }
 }
 

@@ -198,6 +198,18 @@ TEST_F(Typed, TransposedConvolutionsHaveChannelsOnAxisOne) {
   const ir::Graph graph = typed({c});
   EXPECT_EQ(test::ops(graph), (Names{"quantize.default", "conv_transpose2d.input", "dequantize.default"}));
 }
+TEST_F(Typed, GroupsOfATransposedConvolutionShareTheirScales) {
+  const auto c = model_.add("aten.conv_transpose2d.input",
+                            {model_.input({1, 4, 4, 4}), model_.constant(random_tensor({4, 3, 3, 3}, 1)),
+                             model_.constant(random_tensor({6}, 2))},
+                            {{"groups", int64_t{2}}});
+  model_.annotate_product(c, true, test::weight(1));
+  const ir::Graph graph = typed({c});
+  EXPECT_EQ(test::ops(graph), (Names{"quantize.default", "conv_transpose2d.input", "dequantize.default"}));
+  const auto& bias = graph.value(graph.input(test::find(graph, "conv_transpose2d.input"), 2)).type.qparams;
+  ASSERT_EQ(bias->scale.size(), 6u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(bias->scale[i], bias->scale[i + 3]);
+}
 TEST_F(Typed, SixteenBitDataComputesOnIntegers) {
   for (const auto& [dtype, low, high] :
        {std::tuple{DType::s16, -32768, 32767}, {DType::s16, -32767, 32767}, {DType::u16, 0, 65535}}) {
