@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
 constexpr const char* kMetadata = "__metadata__";
-constexpr int kMaxDepth = 4;  // header > tensor > shape
+constexpr size_t kMaxDepth = 4;  // header > tensor > shape
 
 struct DTypeName {
   std::string_view text;
@@ -36,24 +36,50 @@ struct Entry {
   uint64_t begin = 0, end = 0;  // bytes from the end of the header
 };
 
-// Parses without exceptions; refuses duplicate keys (JSON libraries keep the last one silently) and deep nesting.
-Result<Json> parse_header(Bytes text, const std::string& path) {
-  std::array<std::set<std::string>, kMaxDepth + 1> keys;
-  std::string fault;
-  const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > kMaxDepth) {
-      fault = "nested too deeply";
-      return false;
-    }
-    const size_t level = static_cast<size_t>(depth);
-    if (event == Json::parse_event_t::object_start && level < kMaxDepth) keys[level + 1].clear();
-    if (event == Json::parse_event_t::key && !keys[level].insert(value.get<std::string>()).second)
-      fault = "key \"" + value.get<std::string>() + "\" occurs twice";
+// Looks for what the parser would let pass: duplicate keys (it keeps the last one) and deep nesting. A pass of its own,
+// because parsing with a callback takes time quadratic in the number of tensors.
+class HeaderCheck final : public nlohmann::json_sax<Json> {
+ public:
+  const std::string& fault() const { return fault_; }
+  bool start_object(size_t) override { return enter(); }
+  bool start_array(size_t) override { return enter(); }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+  bool key(string_t& name) override {
+    if (keys_.back().insert(name).second) return true;
+    fault_ = "key \"" + name + "\" occurs twice";
+    return false;
+  }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+
+ private:
+  bool enter() {
+    keys_.emplace_back();
+    if (keys_.size() > kMaxDepth) fault_ = "nested too deeply";
+    return fault_.empty();
+  }
+  bool leave() {
+    keys_.pop_back();
     return true;
-  };
+  }
+  std::vector<std::set<std::string>> keys_;  // of every open object or list
+  std::string fault_;
+};
+
+// Parses without exceptions.
+Result<Json> parse_header(Bytes text, const std::string& path) {
   const char* first = reinterpret_cast<const char*>(text.data());
-  Json header = Json::parse(first, first + text.size(), check, false);
-  if (!fault.empty()) return bad_data(path, "header: {}", fault);
+  HeaderCheck check;
+  Json::sax_parse(first, first + text.size(), &check);
+  if (!check.fault().empty()) return bad_data(path, "header: {}", check.fault());
+  Json header = Json::parse(first, first + text.size(), nullptr, false);
   if (header.is_discarded() || !header.is_object()) return bad_data(path, "the header is not a JSON object");
   return header;
 }

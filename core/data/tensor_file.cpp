@@ -33,8 +33,15 @@ TensorMap::const_iterator find_first(const TensorMap& tensors, const std::array<
 }
 
 std::string list_names(const TensorMap& tensors) {
+  constexpr size_t kMostNamed = 16;
   std::vector<std::string> names;
-  for (const auto& [name, tensor] : tensors) names.push_back(name + " " + to_string(tensor.shape()));
+  for (const auto& [name, tensor] : tensors) {
+    if (names.size() == kMostNamed) {
+      names.push_back(fmt::format("and {} more", tensors.size() - kMostNamed));
+      break;
+    }
+    names.push_back(name + " " + to_string(tensor.shape()));
+  }
   return names.empty() ? "no tensors" : join(names, ", ");
 }
 
@@ -155,7 +162,8 @@ class TensorFile final : public Dataset {
 Result<TensorMap> read_tensors(const std::string& path, const InputSpec& first) {
   if (path.ends_with(".safetensors")) return read_safetensors(path);
   if (path.ends_with(".npz")) return read_npz(path);
-  if (!path.ends_with(".npy")) return bad_data(path, "is no folder and ends in none of .safetensors, .npz, .npy, .jpg and .png");
+  if (!path.ends_with(".npy"))
+    return bad_data(path, "is no folder and ends in none of .safetensors, .npz, .npy, .jpg and .png");
   QUOIN_TRY(Tensor tensor, read_npy(path));
   return TensorMap{{first.name, std::move(tensor)}};
 }

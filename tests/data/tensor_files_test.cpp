@@ -76,6 +76,19 @@ TEST_P(BadSafetensors, is_refused_with_the_reason) {
   EXPECT_TRUE(fails_with(read_safetensors(path), Code::data, path));
 }
 
+// Ten seconds would be enough for a reader that is quadratic in the number of tensors to fail many times over.
+TEST(Safetensors, ReadsManyTensorsInLinearTime) {
+  std::string header = "{";
+  for (int i = 0; i < 200'000; ++i) header += (i == 0 ? "" : ",") + float_entry(fmt::format("t{}", i), "[0]", 0, 0);
+  const TempFolder folder;
+  const std::string path = folder.write("many.safetensors", safetensors(header + "}"));
+  const auto start = std::chrono::steady_clock::now();
+  const auto tensors = read_safetensors(path);
+  ASSERT_TRUE(tensors) << tensors.error().text();
+  EXPECT_EQ(tensors->size(), 200'000u);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Safetensors, BadSafetensors,
     ::testing::Values(
