@@ -30,7 +30,7 @@ class TempFolder {
   fs::path path_;
 };
 
-// /work/shared-like folder with the reference models, or "" if it is not there.
+// Folder with the reference models, or "" if it is not there.
 std::string shared_folder();
 
 std::string to_zip(const std::vector<std::pair<std::string, std::string>>& members, bool compress = false);
