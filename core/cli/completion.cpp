@@ -1,6 +1,6 @@
 #include <iostream>
 
-#include "cli/command.hpp"
+#include "cli/plugin_action.hpp"
 
 namespace quoin::cli {
 namespace {
@@ -20,8 +20,10 @@ std::string long_options(const Verb& verb) {
 
 // What a verb's first argument may be, where it is no file.
 std::string actions(const Verb& verb) {
-  if (verb.name == "plugin") return "list describe";
-  return verb.name == "completion" ? "bash" : "";
+  std::string names;
+  if (verb.name == "plugin")
+    for (const PluginAction& action : plugin_actions()) names += (names.empty() ? "" : " ") + action.name;
+  return !names.empty() ? names : verb.name == "completion" ? "bash" : "";
 }
 
 Status run(Invocation& call) {

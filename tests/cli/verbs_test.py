@@ -147,7 +147,7 @@ class Verbs(CommandTest):
     def test_completion_knows_verbs_options_and_actions(self):
         import subprocess
         script = self.succeeds("completion", "bash")
-        for words, expected in ((["quoin", "qu"], ["quantize"]), (["quoin", "plugin", ""], ["list", "describe"]),
+        for words, expected in ((["quoin", "qu"], ["quantize"]), (["quoin", "plugin", "d"], ["describe"]),
                                 (["quoin", "quantize", "--re"], ["--report", "--recipe"])):
             ask = f'COMP_WORDS=({" ".join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; _quoin; printf "%s\\n" "${{COMPREPLY[@]}}"'
             done = subprocess.run(["bash"], input=script + ask, text=True, capture_output=True, check=False)
