@@ -1,0 +1,91 @@
+// What the conformance kit's child process runs: groups of cases against one plugin. A new group is a file with its
+// cases and a row in groups().
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/loader.hpp"
+#include "host/manifest.hpp"
+#include "host/services.hpp"
+
+namespace quoin::conform {
+
+enum class Profile { quick, full };  // full: more shapes, every byte of a blob, every allocation
+
+// How a case ended. `detail`: of a failure, what was found and what was expected; of a skip, why it does not apply.
+struct Verdict {
+  enum Kind { pass, fail, skip } kind = pass;
+  std::string detail;
+};
+inline Verdict passed() { return {}; }
+inline Verdict failed(std::string detail) { return {Verdict::fail, std::move(detail)}; }
+inline Verdict skipped(std::string why) { return {Verdict::skip, std::move(why)}; }
+
+// The plugin under test, inside the child. Cases of one group share it and run one after another on one thread.
+class Subject {
+ public:
+  Subject(std::string path, Profile profile, uint64_t seed);
+  ~Subject();
+  Subject(const Subject&) = delete;
+  Subject& operator=(const Subject&) = delete;
+
+  const std::string& path() const { return path_; }
+  Profile profile() const { return profile_; }
+  uint64_t seed() const { return seed_; }        // of every generator of the kit
+  int tolerance() const { return tolerance_; }   // largest difference from the reference, in quantization steps
+  void allow(int steps) { tolerance_ = steps; }  // from conform.yaml; 0 at first
+  const host::Services& services() const;        // the ordinary host, one worker
+  // Loaded on first use and kept. Errors: those of read_manifest and load_library.
+  Result<host::Manifest> manifest() const;
+  Result<const quoin_plugin*> table() const;
+  // Opened with `host`, or with services(). Errors: those of Backend::open.
+  Result<std::shared_ptr<host::Backend>> open(const quoin_host* host = nullptr) const;
+
+ private:
+  std::string path_;
+  Profile profile_;
+  uint64_t seed_;
+  int tolerance_ = 0;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Names are stable: reports and conform.yaml call a case "GROUP/NAME". The same plugin, profile and seed give the same
+// cases in the same order, so that a child that crashed is followed by one that starts behind the case at fault.
+struct Case {
+  std::string name;
+  std::function<Verdict()> run;
+};
+
+struct Group {
+  int number;         // of docs/conformance.md
+  const char* name;   // "blob"
+  const char* title;  // one line for reports: what the group proves
+  std::vector<Case> (*cases)(
+      const Subject&);  // no case where the plugin lacks the role: then one that is skipped says so
+};
+std::span<const Group> groups();  // in order of number
+
+// One function per file of the same name.
+std::vector<Case> exports_cases(const Subject&);      // 1  elf_cases.cpp
+std::vector<Case> manifest_cases(const Subject&);     // 2
+std::vector<Case> negotiation_cases(const Subject&);  // 3
+std::vector<Case> options_cases(const Subject&);      // 4
+std::vector<Case> annotate_cases(const Subject&);     // 5
+std::vector<Case> partition_cases(const Subject&);    // 6
+std::vector<Case> compile_cases(const Subject&);      // 7
+std::vector<Case> blob_cases(const Subject&);         // 8
+std::vector<Case> accuracy_cases(const Subject&);     // 9
+std::vector<Case> workspace_cases(const Subject&);    // 10
+std::vector<Case> memory_cases(const Subject&);       // 11
+std::vector<Case> threads_cases(const Subject&);      // 12
+std::vector<Case> errors_cases(const Subject&);       // 13
+std::vector<Case> events_cases(const Subject&);       // 14: cancel and profiler
+std::vector<Case> unload_cases(const Subject&);       // 15
+std::vector<Case> process_cases(const Subject&);      // 16
+
+}  // namespace quoin::conform
