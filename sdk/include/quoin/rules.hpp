@@ -28,6 +28,8 @@ typedef struct quoin_rule {
 typedef struct quoin_rules {
   quoin_ext base;
   quoin_array rules;  // of quoin_rule
+  quoin_str summary, numerics;
+  quoin_array limits;  // of quoin_str: what users run into, one sentence each
 } quoin_rules;
 
 namespace quoin::sdk {
@@ -206,10 +208,17 @@ class Regions {
 
 // -- the table
 
+// What a page about the backend says besides its rules, presets and options.
+struct About {
+  std::string_view summary = {};           // what the backend runs on, and what it is good for
+  std::string_view numerics = {};          // accumulators, rounding, where results may differ from the portable kernels
+  std::span<const quoin_str> limits = {};  // one sentence each
+};
+
 class RuleTable {
  public:
-  // `name` starts the tags of claims; the host names the plugin in reasons. Rules need static storage.
-  RuleTable(std::string_view name, std::span<const Rule> rules)
+  // `name` starts the tags of claims; the host names the plugin in reasons. Rules and texts need static storage.
+  RuleTable(std::string_view name, std::span<const Rule> rules, const About& about = {})
       : name_(name), rules_(rules), preset_names_(rules.size()) {
     for (size_t i = 0; i < rules.size(); ++i) {
       patterns_.emplace_back(rules[i].pattern);
@@ -218,7 +227,11 @@ class RuleTable {
                             Array<quoin_str>::of(preset_names_[i]), (rules[i].forms & kInteger) != 0,
                             (rules[i].forms & kFloat) != 0});
     }
-    extension_ = {{sizeof(quoin_rules), 1, QUOIN_RULES_EXT, nullptr}, Array<quoin_rule>::of(described_)};
+    extension_ = {{sizeof(quoin_rules), 1, QUOIN_RULES_EXT, nullptr},
+                  Array<quoin_rule>::of(described_),
+                  str(about.summary),
+                  str(about.numerics),
+                  Array<quoin_str>::of(about.limits)};
   }
   RuleTable(const RuleTable&) = delete;
   RuleTable& operator=(const RuleTable&) = delete;
