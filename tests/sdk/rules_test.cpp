@@ -214,9 +214,8 @@ TEST(Partition, RegionsNeverNeedEachOther) {
   const uint32_t x = g.input(), a0 = g.node(kRelu, {x}), l = g.node(kLog, {a0}), a1 = g.node(kRelu, {l});
   const uint32_t b = g.node(kView, {x}), l2 = g.node(kLog, {b}), c = g.node(kMul, {a0, l2}), d = g.node(kMul, {c, a1});
   const Lines lines = partition(g.view({d}));
-  EXPECT_EQ(lines,
-            (Lines{"decline 1: no rule for aten.log.default", "decline 4: no rule for aten.log.default",
-                   "claim toy.0 0", "claim toy.2 2 3", "claim toy.5 5 6"}));
+  EXPECT_EQ(lines, (Lines{"decline 1: no rule for aten.log.default", "decline 4: no rule for aten.log.default",
+                          "claim toy.0 0", "claim toy.2 2 3", "claim toy.5 5 6"}));
 }
 
 TEST(Partition, IntegerNodesNeedAnIntegerRule) {
@@ -237,6 +236,17 @@ TEST(Describe, ListsTheRulesAsAnExtension) {
   EXPECT_EQ(view(Array<quoin_str>(rules[0].presets)[0]), "int8");
   EXPECT_EQ(rules[2].integer, 0u);
   EXPECT_EQ(rules[2].real, 1u);
+}
+
+TEST(RuleTable, ARuleMayOnlyNamePresetsOfTheBackend) {
+  const quoin_preset other[] = {{str("int4"), str("4 bits"), {}}};
+  try {
+    RuleTable("toy", kRules).check_presets(other);
+    FAIL() << "expected a failure";
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.code, QUOIN_INVALID);
+    EXPECT_NE(std::string(failure.what()).find("which the backend does not offer"), std::string::npos);
+  }
 }
 
 }  // namespace

@@ -105,19 +105,24 @@ class Params {
 
 namespace detail {
 template <class T>
-constexpr uint32_t kind_of = std::is_same_v<T, uint8_t>   ? QUOIN_PARAM_BOOL
-                             : std::is_same_v<T, int64_t> ? QUOIN_PARAM_INT
-                             : std::is_same_v<T, double>  ? QUOIN_PARAM_FLOAT
-                                                          : QUOIN_PARAM_STR;
+constexpr uint32_t kind_of = std::is_same_v<T, uint8_t>     ? QUOIN_PARAM_BOOL
+                             : std::is_same_v<T, int64_t>   ? QUOIN_PARAM_INT
+                             : std::is_same_v<T, double>    ? QUOIN_PARAM_FLOAT
+                             : std::is_same_v<T, quoin_str> ? QUOIN_PARAM_STR
+                                                            : 0;
 }  // namespace detail
 
 // One row of an options or preset table. `fallback` (uint8_t, int64_t, double or quoin_str) must have static storage.
 template <class T>
 constexpr quoin_param_spec param_spec(std::string_view name, uint32_t scope, const T& fallback, std::string_view doc,
                                       double low = 1, double high = 0) {
-  const uint32_t kind = detail::kind_of<T>;
+  constexpr uint32_t kind = detail::kind_of<T>;
+  static_assert(kind != 0, "an option's default is a uint8_t (boolean), int64_t, double or quoin_str");
   return {str(name), kind, scope, {str(name), kind, 1, &fallback}, low, high, {}, str(doc)};
 }
+template <class T>
+quoin_param_spec param_spec(std::string_view, uint32_t, const T&&, std::string_view, double = 1,
+                            double = 0) = delete;  // the table would point at a temporary
 
 // -- graph
 

@@ -1,47 +1,9 @@
-// From a backend class to the quoin_plugin table and the manifest. Included by quoin/plugin.hpp.
+// From a backend class to the quoin_plugin table. Included by quoin/plugin.hpp.
 #pragma once
 
-#include <quoin/plugin.hpp>
+#include <quoin/manifest.hpp>
 
 namespace quoin::sdk {
-
-template <class B>
-concept Quantizes = requires(B& b, const QuantRequest& request, Annotator& annotator) {
-  std::span<const quoin_preset>(B::presets);
-  b.annotate(request, annotator);
-};
-template <class B>
-concept Lowers = requires(B& b, const LowerRequest& request, Claims& claims, Blob& blob) {
-  uint32_t{B::blob_format};
-  b.partition(request, claims);
-  b.compile(request, blob);
-};
-template <class B>
-concept Runs = requires(B& b, typename B::Delegate& delegate, const Load& load, const Run& run) {
-  uint32_t{B::blob_format};
-  new typename B::Delegate(b, load);
-  delegate.run(run);
-};
-
-// An observer of the plugin's own:
-//   class Peak {
-//    public:
-//     static constexpr std::string_view name = "peak", doc = "largest magnitude";
-//     static constexpr quoin_param_spec params[] = {...};   // optional
-//     explicit Peak(const ObserverSpec& spec);
-//     void observe(const quoin_tensor& tensor);             // f32, all finite
-//     Scales qparams();
-//     std::vector<std::byte> save();                        // both optional: saved calibration
-//     void merge(quoin_bytes saved);                        // as if it had seen what `saved` saw
-//   };
-template <class O>
-concept Observes = requires(O& o, const quoin_tensor& tensor) {
-  std::string_view(O::name);
-  std::string_view(O::doc);
-  o.observe(tensor);
-  Scales(o.qparams());
-}
-&&std::is_constructible_v<O, const ObserverSpec&>;
 
 namespace detail {
 
@@ -113,8 +75,7 @@ Observing<O>& observing(quoin_observer_state* state) {
 
 template <class O>
 quoin_observer observer_row() {
-  static_assert(Observes<O>,
-                "an observer needs name, doc, O(const ObserverSpec&), observe(const quoin_tensor&), qparams()");
+  static_assert(check_observer<O>());
   quoin_observer row{};
   row.name = str(O::name);
   row.doc = str(O::doc);
@@ -140,7 +101,7 @@ quoin_observer observer_row() {
     });
   };
   row.destroy = [](quoin_observer_state* s) { delete &observing<O>(s); };
-  if constexpr (requires(O & o, quoin_bytes saved) { std::vector<std::byte>(o.save()), o.merge(saved); }) {
+  if constexpr (HasSave<O>) {
     row.save = [](quoin_observer_state* s, quoin_bytes* out, quoin_error* e) {
       return guard(e, [&] {
         observing<O>(s).saved = observing<O>(s).observer.save();
@@ -160,43 +121,25 @@ std::array<quoin_observer, sizeof...(O)> observer_rows(const std::tuple<O...>*) 
 }
 
 template <class B>
-constexpr bool wants_quantizer = requires {
-  B::presets;
-}
-|| requires { &B::annotate; };
-template <class B>
-constexpr bool wants_compiler = requires {
-  &B::partition;
-}
-|| requires { &B::compile; };
-template <class B>
-constexpr bool wants_executor = requires {
-  typename B::Delegate;
-};
-
-template <class B>
 const quoin_quantizer* quantizer() {
   if constexpr (wants_quantizer<B>) {
-    static_assert(Quantizes<B>,
-                  "a quantizer needs `static ... presets` (an array of quoin_preset) and "
-                  "`annotate(const QuantRequest&, Annotator&)`");
     static const quoin_quantizer role = [] {
       quoin_quantizer t{};
       t.struct_size = sizeof t;
       t.presets = Array<quoin_preset>::of(B::presets);
-      if constexpr (requires { B::passes; }) t.passes = Array<quoin_str>::of(B::passes);
+      if constexpr (HasPasses<B>) t.passes = Array<quoin_str>::of(B::passes);
       t.annotate = [](quoin_backend* b, const quoin_quant_request* r, const quoin_annotator* a, quoin_error* e) {
         return guard(e, [&] {
           Annotator annotator(a);
           as<B>(b).annotate(QuantRequest(r), annotator);
         });
       };
-      if constexpr (requires { &B::derive; })
+      if constexpr (HasDerive<B>)
         t.derive = [](quoin_backend* b, uint32_t rule, const quoin_qparams* const* sources, uint32_t count,
                       quoin_qparams* out, quoin_error* e) {
           return guard(e, [&] { as<B>(b).derive(rule, std::span(sources, count), *out); });
         };
-      if constexpr (requires { typename B::Observers; }) {
+      if constexpr (HasObservers<B>) {
         static const auto rows = observer_rows(static_cast<const typename B::Observers*>(nullptr));
         t.observers = Array<quoin_observer>::of(rows);
       }
@@ -211,9 +154,6 @@ const quoin_quantizer* quantizer() {
 template <class B>
 const quoin_compiler* compiler() {
   if constexpr (wants_compiler<B>) {
-    static_assert(Lowers<B>,
-                  "a compiler needs `static constexpr uint32_t blob_format`, `partition(const LowerRequest&, Claims&)` "
-                  "and `compile(const LowerRequest&, Blob&)`");
     static const quoin_compiler role = {
         sizeof(quoin_compiler), B::blob_format,
         [](quoin_backend* b, const quoin_lower_request* r, const quoin_claims* c, quoin_error* e) {
@@ -237,20 +177,17 @@ const quoin_compiler* compiler() {
 template <class B>
 const quoin_executor* executor() {
   if constexpr (wants_executor<B>) {
-    static_assert(Runs<B>,
-                  "an executor needs `static constexpr uint32_t blob_format` and a class Delegate with "
-                  "`Delegate(Backend&, const Load&)` and `run(const Run&)`");
     using D = typename B::Delegate;
     static const quoin_executor role = [] {
       quoin_executor t{};
       t.struct_size = sizeof t;
-      if constexpr (requires { requires B::reentrant; }) t.flags = QUOIN_REENTRANT;
+      if constexpr (HasReentrant<B>) t.flags = B::reentrant ? QUOIN_REENTRANT : 0;
       t.oldest_blob_format = t.newest_blob_format = B::blob_format;
       if constexpr (requires { B::oldest_blob_format; }) t.oldest_blob_format = B::oldest_blob_format;
       t.init = [](quoin_backend* b, const quoin_load_request* r, quoin_delegate** out, quoin_error* e) {
         return guard(e, [&] { *out = reinterpret_cast<quoin_delegate*>(new D(as<B>(b), Load(r))); });
       };
-      if constexpr (requires(D & d, Array<quoin_tensor> a, quoin_memory_need & n) { d.plan(a, a, n); })
+      if constexpr (HasPlan<D>)
         t.plan = [](quoin_delegate* d, quoin_array in, quoin_array out, quoin_memory_need* need, quoin_error* e) {
           return guard(e, [&] { as<D>(d).plan(Array<quoin_tensor>(in), Array<quoin_tensor>(out), *need); });
         };
@@ -268,15 +205,12 @@ const quoin_executor* executor() {
 
 template <class B>
 void add_options(quoin_plugin& table) {
-  if constexpr (requires { B::options; }) {
-    static_assert(
-        requires(B & b, const quoin_param& p) { b.set_option(p); },
-        "a backend with `options` needs `set_option(const quoin_param&)`");
+  if constexpr (HasOptions<B>) {
     table.options = Array<quoin_param_spec>::of(B::options);
     table.set_option = [](quoin_backend* b, const quoin_param* p, quoin_error* e) {
       return guard(e, [&] { as<B>(b).set_option(*p); });
     };
-    if constexpr (requires(B & b, std::string_view name) { b.get_option(name); })
+    if constexpr (HasGetOption<B>)
       table.get_option = [](quoin_backend* b, quoin_str name, quoin_param* out, quoin_error* e) {
         return guard(e, [&] { *out = as<B>(b).get_option(view(name)); });
       };
@@ -284,106 +218,49 @@ void add_options(quoin_plugin& table) {
 }
 
 template <class B>
-constexpr uint32_t minor_required() {
-  if constexpr (requires { B::abi_minor_required; }) return B::abi_minor_required;
-  return 0;
+quoin_plugin make_table(const char* name, const char* version) {
+  quoin_plugin t{};
+  t.struct_size = sizeof t;
+  t.abi_major = QUOIN_ABI_MAJOR;
+  t.abi_minor = QUOIN_ABI_MINOR;
+  t.abi_minor_required = minor_required<B>();
+  t.name = name;
+  t.version = version;
+  t.open = [](const quoin_host* h, quoin_array params, quoin_backend** out, quoin_error* e) {
+    return guard(e, [&] { *out = reinterpret_cast<quoin_backend*>(new B(*h, Params(params))); });
+  };
+  t.close = [](quoin_backend* b) { delete &as<B>(b); };
+  add_options<B>(t);
+  t.quantizer = quantizer<B>();
+  t.compiler = compiler<B>();
+  t.executor = executor<B>();
+  if constexpr (HasKernels<B>) t.kernels = Array<quoin_kernel>::of(B::kernels());
+  if constexpr (HasExtensions<B>) t.ext = B::extensions();
+  return t;
 }
 
 template <class B>
 const quoin_plugin* plugin(const char* name, const char* version, const quoin_host* host, quoin_error* why) noexcept {
-  static_assert(std::is_constructible_v<B, const quoin_host&, Params>,
-                "a backend needs the constructor `Backend(const quoin_host&, Params)`");
-  static const quoin_plugin table = [&] {
-    quoin_plugin t{};
-    t.struct_size = sizeof t;
-    t.abi_major = QUOIN_ABI_MAJOR;
-    t.abi_minor = QUOIN_ABI_MINOR;
-    t.abi_minor_required = minor_required<B>();
-    t.name = name;
-    t.version = version;
-    t.open = [](const quoin_host* h, quoin_array params, quoin_backend** out, quoin_error* e) {
-      return guard(e, [&] { *out = reinterpret_cast<quoin_backend*>(new B(*h, Params(params))); });
-    };
-    t.close = [](quoin_backend* b) { delete &as<B>(b); };
-    add_options<B>(t);
-    t.quantizer = quantizer<B>();
-    t.compiler = compiler<B>();
-    t.executor = executor<B>();
-    if constexpr (requires { B::kernels(); }) t.kernels = Array<quoin_kernel>::of(B::kernels());
-    if constexpr (requires { B::extensions(); }) t.ext = B::extensions();
-    return t;
-  }();
-  if (host == nullptr || host->abi_major != QUOIN_ABI_MAJOR || host->abi_minor < table.abi_minor_required) {
+  if (host == nullptr || host->abi_major != QUOIN_ABI_MAJOR || host->abi_minor < minor_required<B>()) {
     report(why, QUOIN_INCOMPATIBLE, "the host speaks an older ABI than this plugin needs");
     return nullptr;
   }
-  return &table;
+  const quoin_plugin* made = nullptr;
+  guard(why, [&] {
+    static const quoin_plugin table = make_table<B>(name, version);
+    made = &table;
+  });
+  return made;
 }
-
-// -- the manifest: JSON text in an ELF note, built from the class at compile time
-
-struct Text {
-  std::array<char, 1024> data{};
-  size_t size = 0;
-  constexpr Text& operator+=(std::string_view s) {
-    for (const char c : s) data[size++] = c;  // past the end: not a constant expression, so it does not compile
-    return *this;
-  }
-  constexpr Text& operator+=(uint32_t n) {
-    char digits[10] = {};
-    size_t count = 0;
-    do digits[count++] = static_cast<char>('0' + n % 10);
-    while ((n /= 10) != 0);
-    while (count != 0) *this += std::string_view(&digits[--count], 1);
-    return *this;
-  }
-  constexpr void item(bool wanted, std::string_view s) {  // of a JSON array of strings
-    if (!wanted) return;
-    if (data[size - 1] != '[') *this += ",";
-    (((*this += "\"") += s) += "\"");
-  }
-};
-
-template <class B>
-constexpr Text manifest(std::string_view name, std::string_view version) {
-  Text t;
-  ((((t += "{\"name\":\"") += name) += "\",\"version\":\"") += version) += "\"";
-  if constexpr (requires { B::vendor; }) ((t += ",\"vendor\":\"") += std::string_view(B::vendor)) += "\"";
-  ((t += ",\"abi\":{\"major\":") += QUOIN_ABI_MAJOR) += ",\"minor\":";
-  (((t += QUOIN_ABI_MINOR) += ",\"minor_required\":") += minor_required<B>()) += "},\"roles\":[";
-  t.item(wants_quantizer<B>, "quantizer");
-  t.item(wants_compiler<B>, "compiler");
-  t.item(wants_executor<B>, "executor");
-  t.item(
-      requires { B::kernels(); }, "kernels");
-  t += "],\"isa_required\":[";
-  if constexpr (requires { B::isa_required; }) {
-    t.item((B::isa_required & QUOIN_ISA_AVX2) != 0, "avx2");
-    t.item((B::isa_required & QUOIN_ISA_AVX512) != 0, "avx512");
-    t.item((B::isa_required & QUOIN_ISA_AVX512_VNNI) != 0, "avx512vnni");
-    t.item((B::isa_required & QUOIN_ISA_AMX_INT8) != 0, "amx");
-  }
-  t += "]";
-  if constexpr (requires { B::blob_format; }) (t += ",\"blob_format\":") += B::blob_format;
-  t += "}";
-  return t;
-}
-
-template <size_t Size>
-struct Note {
-  uint32_t name_size = 4, desc_size = Size, type = QUOIN_NOTE_TYPE;
-  char name[4] = {'Q', 'U', 'N', 0};
-  char desc[(Size + 3) & ~size_t{3}] = {};
-  constexpr explicit Note(const Text& text) {
-    for (size_t i = 0; i < Size; ++i) desc[i] = text.data[i];
-  }
-};
 
 }  // namespace detail
 }  // namespace quoin::sdk
 
 // The manifest and the only exported symbol. Use once, at namespace scope; name and version are string literals.
 #define QUOIN_PLUGIN(Backend, name, version)                                                                    \
+  static_assert(::quoin::sdk::detail::is_name(name), "a plugin's name has 1 to 64 of a-z, 0-9, '-', '_', '.'"); \
+  static_assert(::quoin::sdk::detail::is_plain(version), "a version has 1 to 64 printable ASCII characters");   \
+  static_assert(::quoin::sdk::detail::check_backend<Backend>());                                                \
   static constexpr ::quoin::sdk::detail::Text quoin_manifest_text =                                             \
       ::quoin::sdk::detail::manifest<Backend>(name, version);                                                   \
   __attribute__((section(QUOIN_NOTE_SECTION), used,                                                             \

@@ -91,11 +91,46 @@ struct PresetSpecs {
 
 enum Form : uint32_t { kFloat = 1, kInteger = 2 };
 
+namespace detail {
+// Never defined: a pattern that calls one of them does not compile, and the compiler names it.
+void a_pattern_needs_an_operator_in_every_step();
+void a_pattern_needs_brackets_around_an_optional_step();
+void a_pattern_has_a_character_that_no_operator_has();
+}  // namespace detail
+
+// Steps "a|b > c [> d|e]": alternatives by |, optional steps in brackets; every value between two steps has one user.
+// "conv2d" names aten.conv2d.default, "add.Tensor" aten.add.Tensor, "quoin.quantize" quoin.quantize.default.
+class PatternText {
+ public:
+  consteval PatternText(const char* text) : PatternText(std::string_view(text)) {}
+  consteval PatternText(std::string_view text) : text_(text) {
+    bool bracket = false, named = false, step_named = false;
+    for (const char c : text) {
+      const bool word =
+          (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+      if (!word && std::string_view(" |>[]").find(c) == text.npos)
+        detail::a_pattern_has_a_character_that_no_operator_has();
+      if (c == '|' && !named) detail::a_pattern_needs_an_operator_in_every_step();
+      if (c == '>' && !bracket && !step_named) detail::a_pattern_needs_an_operator_in_every_step();
+      if ((c == '[' && (bracket || !step_named)) || (c == ']' && (!bracket || !step_named)))
+        detail::a_pattern_needs_brackets_around_an_optional_step();
+      if (c == '[' || c == ']') bracket = c == '[';
+      if (c == '|' || c == '>') named = false;
+      if (c == '>') step_named = false;
+      if (word) named = step_named = true;
+    }
+    if (bracket) detail::a_pattern_needs_brackets_around_an_optional_step();
+    if (!named) detail::a_pattern_needs_an_operator_in_every_step();
+  }
+  constexpr operator std::string_view() const { return text_; }
+
+ private:
+  std::string_view text_;
+};
+
 struct Rule {
   std::string_view name;
-  // Steps "a|b > c [> d|e]": alternatives by |, optional steps in brackets; every value between two steps has one user.
-  // "conv2d" names aten.conv2d.default, "add.Tensor" aten.add.Tensor, "quoin.quantize" quoin.quantize.default.
-  std::string_view pattern;
+  PatternText pattern;
   std::span<const PresetSpecs> presets = {};
   uint32_t forms = 0;                // which forms of the nodes the backend can compute
   std::string_view constraint = {};  // what check() demands, for descriptions
@@ -237,6 +272,15 @@ class RuleTable {
   RuleTable& operator=(const RuleTable&) = delete;
 
   const quoin_ext* describe() const { return &extension_.base; }
+
+  // Throws INVALID when a rule has specs for a preset that the backend does not offer.
+  void check_presets(std::span<const quoin_preset> presets) const {
+    for (const Rule& rule : rules_)
+      for (const PresetSpecs& p : rule.presets)
+        if (std::none_of(presets.begin(), presets.end(), [&](auto& known) { return view(known.name) == p.preset; }))
+          throw Failure(QUOIN_INVALID, "rule " + std::string(rule.name) + " has specs for the preset \"" +
+                                           std::string(p.preset) + "\", which the backend does not offer");
+  }
 
   // Sets the specs of every rule that holds; tells why each other node the recipe selected stays in float.
   void annotate(const QuantRequest& request, Annotator& out) const {
@@ -380,13 +424,24 @@ class RuleTable {
   quoin_rules extension_{};
 };
 
-// Mixin: the roles that follow from `static const RuleTable& rules()` of the backend.
+// Mixin: the roles that follow from `static const RuleTable& rules()` of the backend. Each can be defined anew there.
 template <class B>
 class RuleBackend {
  public:
-  void annotate(const QuantRequest& request, Annotator& annotator) { B::rules().annotate(request, annotator); }
-  void partition(const LowerRequest& request, Claims& claims) { B::rules().partition(request, claims); }
-  static const quoin_ext* extensions() { return B::rules().describe(); }
+  void annotate(const QuantRequest& request, Annotator& annotator) { table().annotate(request, annotator); }
+  void partition(const LowerRequest& request, Claims& claims) { table().partition(request, claims); }
+  static const quoin_ext* extensions() {
+    if constexpr (requires { B::presets; }) table().check_presets(B::presets);
+    return table().describe();
+  }
+
+ private:
+  static const RuleTable& table() {
+    static_assert(
+        requires { static_cast<const RuleTable&>(B::rules()); },
+        "a RuleBackend needs `static const RuleTable& rules()`");
+    return B::rules();
+  }
 };
 
 }  // namespace quoin::sdk
