@@ -2,8 +2,8 @@
 // requantization takes; and that form in a blob. A linear layer is a convolution of one tap on images of one pixel.
 //
 //   rules:    .pattern = kLayerPattern, .constraint = kLayerConstraint, .check = check_layer
-//   backend:  partition: claim_layers(rules(), request, claims);   compile: write_layer(read_layer(request.graph), blob);
-//   delegate: load_layer(load.blob), once; every run computes with it.
+//   backend:  partition: claim_layers(rules(), request, claims);   compile: write_layer(read_layer(request.graph),
+//   blob); delegate: load_layer(load.blob), once; every run computes with it.
 //
 // Header-only; functions are thread safe and throw Failure.
 #pragma once
@@ -17,8 +17,7 @@
 
 namespace quoin::sdk {
 
-inline constexpr std::string_view kLayerPattern =
-    "conv2d|linear [> relu|relu6|hardtanh|clamp|clamp_min|clamp_max]";
+inline constexpr std::string_view kLayerPattern = "conv2d|linear [> relu|relu6|hardtanh|clamp|clamp_min|clamp_max]";
 inline constexpr std::string_view kLayerConstraint =
     "static shapes; weight and bias are constants; int8 weights are symmetric, per tensor or per output channel";
 
@@ -29,6 +28,7 @@ struct LayerShape {
   int64_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1;
   int32_t zero_x = 0, zero_y = 0;  // zero points of operand and result
   int32_t low = 0, high = 0;       // limits of the result's integers, cut by the clamp
+  uint64_t debug_id = 0;           // of the node, for profiler events
   int64_t group_depth() const { return in_channels / groups; }
   int64_t input_size() const { return batch * in_channels * in_h * in_w; }
   int64_t output_size() const { return batch * out_channels * out_h * out_w; }
@@ -75,8 +75,8 @@ inline bool fits(std::initializer_list<int64_t> factors) {
 // Why such a layer cannot be, or "". Afterwards no index or size computed from the shape overflows.
 inline std::string fault(const LayerShape& s) {
   const auto outside = [](int64_t low) { return [low](int64_t v) { return v < low || v > kMaxDim; }; };
-  const int64_t sizes[] = {s.batch,    s.in_channels, s.in_h,     s.in_w,     s.out_channels, s.out_h,      s.out_w,
-                           s.groups,   s.kernel_h,    s.kernel_w, s.stride_h, s.stride_w,     s.dilation_h, s.dilation_w};
+  const int64_t sizes[] = {s.batch,  s.in_channels, s.in_h,     s.in_w,     s.out_channels, s.out_h,      s.out_w,
+                           s.groups, s.kernel_h,    s.kernel_w, s.stride_h, s.stride_w,     s.dilation_h, s.dilation_w};
   if (std::any_of(std::begin(sizes), std::end(sizes), outside(1)) || outside(0)(s.pad_h) || outside(0)(s.pad_w))
     return "a size of the layer is zero or above 2^24";
   if (s.in_channels % s.groups != 0 || s.out_channels % s.groups != 0) return "the groups do not divide the channels";
@@ -105,6 +105,7 @@ inline bool sums_fit_int32(const LayerShape& s, std::span<const int32_t> bias, s
 inline LayerShape shape_of(const Match& m) {
   const std::span<const int64_t> x = m.input(0).dims(), w = m.input(1).dims(), y = m.output().dims();
   LayerShape s;
+  s.debug_id = m.root().raw.debug_id;
   s.out_channels = w[0];
   if (w.size() == 2) {
     s.in_channels = w[1];
@@ -147,7 +148,8 @@ inline std::string check_shapes(const Match& m) {
   if (!w.is_constant()) return "the weight is not a constant";
   if (m.root().has_input(2) && !m.input(2).is_constant()) return "the bias is not a constant";
   if (!x.is_static() || !m.output().is_static()) return "the shape is not static";
-  if (w.raw.rank != (linear ? 2u : 4u)) return linear ? "the weight is not [out, in]" : "the weight is not [O, C, H, W]";
+  if (w.raw.rank != (linear ? 2u : 4u))
+    return linear ? "the weight is not [out, in]" : "the weight is not [O, C, H, W]";
   if (!linear && (x.raw.rank != 4 || m.output().raw.rank != 4)) return "the operand is not [N, C, H, W]";
   return fault(shape_of(m));
 }
@@ -157,8 +159,8 @@ inline std::string check_weight(const Match& m, const QParams& q) {
   const auto zero = [](int32_t z) { return z == 0; };
   if (!std::all_of(q.zero_points.begin(), q.zero_points.end(), zero)) return "the weight is not symmetric";
   const bool one = q.scheme == QUOIN_PER_TENSOR && q.scale.size() == 1;
-  const bool channels = q.scheme == QUOIN_PER_CHANNEL && q.axis == 0 &&
-                        static_cast<int64_t>(q.scale.size()) == m.input(1).dims()[0];
+  const bool channels =
+      q.scheme == QUOIN_PER_CHANNEL && q.axis == 0 && static_cast<int64_t>(q.scale.size()) == m.input(1).dims()[0];
   return one || channels ? "" : "the weight has neither one scale nor one per output channel";
 }
 
@@ -175,9 +177,12 @@ inline std::string check_typed(const Match& m) {
   LayerShape s = shape_of(m);
   quantize(m, s);
   if (std::string no = fault(s); !no.empty()) return no;
-  const std::span<const int32_t> none;
-  const auto bias = m.root().has_input(2) ? m.input(2).constant<int32_t>() : none;
-  return sums_fit_int32(s, bias, m.input(1).constant<int8_t>()) ? "" : "some input makes a sum overflow int32";
+  const auto weight = m.input(1).constant<int8_t>();
+  const auto bias = m.root().has_input(2) ? m.input(2).constant<int32_t>() : std::span<const int32_t>();
+  if (static_cast<int64_t>(weight.size()) != s.out_channels * s.filter_size() ||
+      (m.root().has_input(2) && static_cast<int64_t>(bias.size()) != s.out_channels))
+    return "weight and bias have other sizes than the layer";
+  return sums_fit_int32(s, bias, weight) ? "" : "some input makes a sum overflow int32";
 }
 
 }  // namespace detail
