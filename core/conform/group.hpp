@@ -6,9 +6,10 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "host/loader.hpp"
+#include "host/backend.hpp"
 #include "host/manifest.hpp"
 #include "host/services.hpp"
 
@@ -38,12 +39,15 @@ class Subject {
   uint64_t seed() const { return seed_; }        // of every generator of the kit
   int tolerance() const { return tolerance_; }   // largest difference from the reference, in quantization steps
   void allow(int steps) { tolerance_ = steps; }  // from conform.yaml; 0 at first
-  const host::Services& services() const;        // the ordinary host, one worker
-  // Loaded on first use and kept. Errors: those of read_manifest and load_library.
+  // The ordinary host: one worker, the instruction sets of this machine (lowered by QUOIN_ISA_MAX).
+  const host::Services& services() const;
+  // Of the file alone; none of the plugin's code runs. Errors: those of read_manifest.
   Result<host::Manifest> manifest() const;
+  bool offers(std::string_view role) const;  // by the manifest: "quantizer", "compiler", "executor", "kernels"
+  // Loaded on first use and kept. Errors: those of manifest(), load_library and check_table.
   Result<const quoin_plugin*> table() const;
-  // Opened with `host`, or with services(). Errors: those of Backend::open.
-  Result<std::shared_ptr<host::Backend>> open(const quoin_host* host = nullptr) const;
+  // Opened with `host`, or with services(). Errors: those of table() and Backend::open.
+  Result<std::shared_ptr<host::Backend>> open(const quoin_host* host = nullptr, quoin_array params = {}) const;
 
  private:
   std::string path_;
@@ -65,8 +69,9 @@ struct Group {
   int number;         // of docs/conformance.md
   const char* name;   // "blob"
   const char* title;  // one line for reports: what the group proves
-  std::vector<Case> (*cases)(
-      const Subject&);  // no case where the plugin lacks the role: then one that is skipped says so
+  // Where the plugin lacks the role that the group is about: one case, which is skipped and says so. Cases may refer to
+  // the subject; they run after this returns.
+  std::vector<Case> (*cases)(const Subject&);
 };
 std::span<const Group> groups();  // in order of number
 

@@ -24,6 +24,7 @@ DEPENDENCIES: Dict[str, Set[str]] = {
     "runtime": {"program", "kernels", "host"},
 }
 DEPENDENCIES["flow"] = set(DEPENDENCIES)
+DEPENDENCIES["conform"] = set(DEPENDENCIES)
 DEPENDENCIES["cli"] = set(DEPENDENCIES)
 # What a device ships takes only the part of host that loads nothing.
 ONLY_THESE = {("runtime", "host"): {"host/services.hpp", "host/backend.hpp", "host/call.hpp"}}
@@ -39,20 +40,21 @@ THIRD_PARTY = {
     "onnx/": {"core/import", "core/export"},
     "google/protobuf/": {"core/import", "core/export"},
     "zip.h": {"core/import", "core/data"},
-    "nlohmann/": {"core/import", "core/host", "core/cli", "core/data", "core/recipe"},
+    "nlohmann/": {"core/import", "core/host", "core/conform", "core/cli", "core/data", "core/recipe"},
     "spdlog/": {"core/host", "core/cli"},
     "pthreadpool.h": {"core/host"},
     "xsimd/": {"plugins/cpu"},
     "jpeglib.h": {"core/data"},
     "jerror.h": {"core/data"},
     "png.h": {"core/data"},
+    "openssl/": {"core/host"},
     "xxhash.h": {"core"},
     "fmt/": {"core"},
     "tl/expected.hpp": {"core/base"},
 }
 # Headers of the C library, the kernel and the compiler that have a suffix; C++ headers have none.
 SYSTEM = re.compile(
-    r"(sys|linux)/\w+\.h|(assert|cpuid|dlfcn|elf|errno|fcntl|float|immintrin|arm_neon|limits|math|poll|pthread|sched|"
+    r"(sys|linux)/\w+\.h|(assert|cpuid|dlfcn|elf|errno|fcntl|float|immintrin|arm_neon|limits|link|math|poll|pthread|sched|"
     r"setjmp|signal|spawn|stdarg|stddef|stdint|stdio|stdlib|string|termios|time|unistd)\.h")
 
 MAX_LINES = 400
