@@ -93,6 +93,9 @@ std::vector<Folder> search_folders(const std::vector<std::string>& named, bool e
   return folders;
 }
 
+std::string build_tree() { return build_root(this_executable()).string(); }
+std::string install_prefix() { return this_executable().parent_path().parent_path().string(); }
+
 std::string find_helper(const std::string& name, const std::string& build_folder) {
   std::vector<fs::path> places;
   if (const fs::path executable = this_executable(); !executable.empty()) {

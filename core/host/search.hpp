@@ -19,6 +19,11 @@ struct Folder {
 // folder. An entry of `named` may also be a plugin file.
 std::vector<Folder> search_folders(const std::vector<std::string>& named, bool environment, bool defaults);
 
+// The build folder that the running executable lies in; "" for an installed one.
+std::string build_tree();
+// What the running executable was installed to, wherever that was moved since: the folder above its bin.
+std::string install_prefix();
+
 // An executable that comes with this build or installation: in `build_folder` of the build tree that the running
 // executable lies in, else in libexec/quoin beside its bin, else in the installation's. "": nowhere.
 std::string find_helper(const std::string& name, const std::string& build_folder);
