@@ -3,6 +3,8 @@
 
 #include <exception>
 #include <new>
+#include <optional>
+#include <string>
 
 #include "base/result.hpp"
 
@@ -17,6 +19,20 @@ auto guarded(F&& body) -> decltype(body()) {
     return fail(Error{Code::limit, "out of memory", {}, {}});
   } catch (const std::exception& e) {
     return fail(Error{Code::internal, e.what(), {}, {}});
+  }
+}
+
+// Calls foreign code that promised not to throw. Nothing: it kept the promise; else what escaped, in words. Does not
+// allocate when all is well.
+template <class F>
+std::optional<std::string> escaped(F&& body) {
+  try {
+    body();
+    return std::nullopt;
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "something not derived from std::exception";
   }
 }
 

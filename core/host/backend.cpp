@@ -1,6 +1,7 @@
 #include "host/backend.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "host/call.hpp"
@@ -66,6 +67,23 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+// A list must say where its elements are, and they must reach to the end of what ABI 1.0 defined.
+Status check_list(const char* name, quoin_array list, uint32_t smallest) {
+  if (list.count == 0 || (list.data != nullptr && list.stride >= smallest)) return {};
+  return fail(Code::plugin, "the list of {} has {} entries of {} bytes{}; ABI 1.0 defines {}", name, list.count,
+              list.stride, list.data == nullptr ? " at no address" : "", smallest);
+}
+
+Status check_lists(const quoin_plugin& p) {
+  QUOIN_CHECK(check_list("options", p.options, QUOIN_END_OF(quoin_param_spec, doc)));
+  QUOIN_CHECK(check_list("kernels", p.kernels, QUOIN_END_OF(quoin_kernel, release)));
+  if (p.quantizer == nullptr) return {};
+  QUOIN_CHECK(check_list("presets", p.quantizer->presets, QUOIN_END_OF(quoin_preset, params)));
+  QUOIN_CHECK(check_list("passes", p.quantizer->passes, sizeof(quoin_str)));
+  if (p.quantizer->struct_size < QUOIN_END_OF(quoin_quantizer, observers)) return {};
+  return check_list("observers", p.quantizer->observers, QUOIN_END_OF(quoin_observer, merge));
+}
+
 bool is_text(const char* text) { return text != nullptr && *text != '\0'; }
 
 // Every role's table must reach at least to the end of what ABI 1.0 defined, with its mandatory functions present.
@@ -111,12 +129,7 @@ Status check_table(const quoin_plugin* plugin, const quoin_host& host) {
   if (const char* missing = broken_role(*plugin)) {
     return fail(Code::plugin, "the plugin table offers a role without its function {}", missing);
   }
-  if (plugin->kernels.count != 0 &&
-      (plugin->kernels.data == nullptr || plugin->kernels.stride < QUOIN_END_OF(quoin_kernel, release))) {
-    return fail(Code::plugin, "the list of kernels has {} entries of {} bytes; ABI 1.0 defines {}",
-                plugin->kernels.count, plugin->kernels.stride, QUOIN_END_OF(quoin_kernel, release));
-  }
-  return {};
+  return check_lists(*plugin);
 }
 
 Result<std::shared_ptr<Backend>> Backend::open(const quoin_plugin* plugin, std::shared_ptr<void> library,
@@ -128,13 +141,34 @@ Result<std::shared_ptr<Backend>> Backend::open(const quoin_plugin* plugin, std::
   if (!opened.ok()) return fail(in("open", opened.error));
   if (handle == nullptr)
     return fail(Error{Code::plugin, "open() reported success without a backend", "plugin " + name, {}});
-  return std::shared_ptr<Backend>(new Backend(plugin, std::move(library), handle));
+  return std::shared_ptr<Backend>(new Backend(plugin, std::move(library), host, handle));
 }
 
-Backend::Backend(const quoin_plugin* plugin, std::shared_ptr<void> library, quoin_backend* handle)
-    : library_(std::move(library)), plugin_(plugin), handle_(handle) {}
+Backend::Backend(const quoin_plugin* plugin, std::shared_ptr<void> library, const quoin_host& host,
+                 quoin_backend* handle)
+    : library_(std::move(library)), plugin_(plugin), host_(&host), handle_(handle) {}
 
-Backend::~Backend() { plugin_->close(handle_); }
+Backend::~Backend() {
+  call_last(name(), *host_, [&] { plugin_->close(handle_); });
+}
+
+std::string Backend::census() const {
+  static constexpr std::array<std::string_view, 3> kNames = {"delegate", "observer", "set of kernels"};
+  std::string text;
+  for (size_t i = 0; i < uses_.size(); ++i)
+    if (const uint32_t count = uses_[i].load(); count != 0)
+      text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", count, kNames[i],
+                          count == 1 || i == Use::kernels ? "" : "s");
+  return text;
+}
+
+Use::Use(std::shared_ptr<Backend> backend, Kind kind) : backend_(std::move(backend)), kind_(kind) {
+  ++backend_->uses_[kind_];
+}
+
+Use::~Use() {
+  if (backend_) --backend_->uses_[kind_];
+}
 
 Error plugin_error(const std::string& plugin, quoin_status status, const quoin_error& error) {
   const size_t size = std::min<size_t>(error.message_size, sizeof error.message);

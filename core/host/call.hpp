@@ -1,9 +1,9 @@
 // Calls into a plugin: an error struct to fill, and a net for exceptions that should not come.
 #pragma once
 
-#include <exception>
 #include <string>
 
+#include "base/guard.hpp"
 #include "host/backend.hpp"
 
 namespace quoin::host {
@@ -20,20 +20,24 @@ template <class F>
 CallResult call(const std::string& plugin, F&& function) {
   quoin_error error{};
   error.struct_size = sizeof error;
-  const auto escaped = [&](const char* what) {
-    return CallResult{QUOIN_INTERNAL,
-                      Error{Code::plugin, fmt::format("let an exception escape: {}", what), "plugin " + plugin,
-                            "the plugin breaks the ABI contract; report it to its author"}};
-  };
-  try {
-    const quoin_status status = function(&error);
-    if (status == QUOIN_OK) return {};
-    return {status, plugin_error(plugin, status, error)};
-  } catch (const std::exception& e) {
-    return escaped(e.what());
-  } catch (...) {
-    return escaped("of a type not derived from std::exception");
-  }
+  quoin_status status = QUOIN_OK;
+  const auto breach = escaped([&] { status = function(&error); });
+  if (breach)
+    return {QUOIN_INTERNAL, Error{Code::plugin, "let an exception escape: " + *breach, "plugin " + plugin,
+                                  "the plugin breaks the ABI contract; report it to its author"}};
+  if (status == QUOIN_OK) return {};
+  return {status, plugin_error(plugin, status, error)};
+}
+
+// The same for functions that give no status (close, destroy, release) and run in destructors: a breach is logged.
+template <class F>
+void call_last(const std::string& plugin, const quoin_host& host, F&& function) noexcept {
+  const auto breach = escaped(function);
+  if (!breach) return;
+  static_cast<void>(escaped([&] {
+    const std::string line = fmt::format("plugin {}: let an exception escape while it cleaned up: {}", plugin, *breach);
+    host.log(host.self, QUOIN_LOG_ERROR, {line.data(), line.size()});
+  }));
 }
 
 }  // namespace quoin::host

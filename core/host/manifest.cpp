@@ -1,17 +1,12 @@
 #include "host/manifest.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
-#include "host/elf_note.hpp"
+#include "host/elf_file.hpp"
+#include "host/plugin_name.hpp"
 #include "host/services.hpp"
 
 namespace quoin::host {
@@ -23,37 +18,6 @@ constexpr std::string_view kVendor{"QUN", 4};  // with its terminator, as in the
 constexpr uint64_t kMaxManifest = 64u << 10;
 constexpr size_t kMaxText = 64;   // of a name, version, vendor, role
 constexpr size_t kMaxItems = 32;  // of a list
-
-class Descriptor {
- public:
-  // Not blocking: a pipe that somebody named *.so must not stop the search.
-  explicit Descriptor(const std::string& path) : value_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~Descriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
-
-// Loading a library runs its code with our rights, so nobody but us and root may be able to write it.
-Result<uint64_t> trusted_size(int descriptor) {
-  struct stat info {};
-  if (fstat(descriptor, &info) != 0) return fail(Code::io, "reading failed: {}", std::strerror(errno));
-  if (!S_ISREG(info.st_mode)) return fail(Code::plugin, "not a regular file");
-  if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    return fail(Error{Code::plugin,
-                      fmt::format("it belongs to user {}, not to you or root", info.st_uid),
-                      {},
-                      "copy it, or change its owner"});
-  }
-  if ((info.st_mode & S_IWOTH) != 0)
-    return fail(Error{Code::plugin, "everybody may write to it", {}, "run chmod o-w on it"});
-  return static_cast<uint64_t>(info.st_size);
-}
 
 bool plain_text(const json& value) {
   if (!value.is_string()) return false;
@@ -90,22 +54,14 @@ Result<std::vector<std::string>> list_field(const json& object, const char* key)
   return found->get<std::vector<std::string>>();
 }
 
-bool is_name(std::string_view name) {
-  const auto legal = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-  };
-  return std::all_of(name.begin(), name.end(), legal) && name.front() != '.' && name.front() != '-';
-}
-
 Result<Manifest> parse_manifest(std::string_view text) {
   text = text.substr(0, text.find_last_not_of('\0') + 1);
   const json object = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return fail(Code::plugin, "its manifest is not a JSON object");
   Manifest m;
   QUOIN_TRY(m.name, text_field(object, "name", true));
-  if (!is_name(m.name)) {
-    return fail(Code::plugin, "its manifest names it \"{}\"; a name has only a-z, 0-9, '-', '_' and '.'", m.name);
-  }
+  if (!is_plugin_name(m.name))
+    return fail(Code::plugin, "its manifest names it \"{}\"; {}", m.name, kPluginNameRule);
   QUOIN_TRY(m.version, text_field(object, "version", true));
   QUOIN_TRY(m.vendor, text_field(object, "vendor", false));
   const auto abi = object.find("abi");
@@ -140,15 +96,15 @@ Status same(const char* field, const T& manifest, const T& table) {
 
 }  // namespace
 
-Result<Manifest> read_manifest(const std::string& path) {
-  const Descriptor file(path);
-  if (file.get() < 0) {
-    const Code code = errno == ENOENT || errno == ENOTDIR ? Code::not_found : Code::io;
-    return fail(code, "cannot open it: {}", std::strerror(errno));
-  }
-  QUOIN_TRY(const uint64_t size, trusted_size(file.get()));
-  QUOIN_TRY(const std::string text, read_note(file.get(), size, {kVendor, QUOIN_NOTE_TYPE}, kMaxManifest));
+Result<Manifest> read_manifest(const PluginFile& plugin) {
+  QUOIN_TRY(const ElfFile file, ElfFile::open(plugin.descriptor(), plugin.size()));
+  QUOIN_TRY(const std::string text, file.note({kVendor, QUOIN_NOTE_TYPE}, kMaxManifest));
   return parse_manifest(text);
+}
+
+Result<Manifest> read_manifest(const std::string& path) {
+  QUOIN_TRY(const PluginFile plugin, PluginFile::open(path));
+  return read_manifest(plugin);
 }
 
 Status check_manifest(const Manifest& m, const quoin_host& host) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "host/plugin_file.hpp"
 
 namespace quoin::host {
 
@@ -18,8 +19,9 @@ struct Manifest {
   std::vector<std::string> roles, isa_required;
 };
 
-// Bounded ELF reader; never crashes on a hostile file. Errors: not_found, io, plugin (not a regular file, owned by
-// another user, writable by everybody, not a plugin, damaged). The caller puts the path in front.
+// Bounded ELF reader; never crashes on a hostile file. Errors: plugin (not a plugin, damaged), io; those of
+// PluginFile::open for a path. The caller puts the path in front.
+Result<Manifest> read_manifest(const PluginFile& file);
 Result<Manifest> read_manifest(const std::string& path);
 
 // The rules of docs/abi.md that need no code of the plugin. `isa`: QUOIN_ISA_* bits of this host.

@@ -7,7 +7,6 @@
 #include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -17,6 +16,7 @@
 
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "host/digest.hpp"
 #include "host/probe_answer.hpp"
 #include "host/search.hpp"
 
@@ -43,25 +43,42 @@ struct Pipe {
 };
 
 // Where a file that passed is remembered, or nothing where it cannot be.
-std::optional<std::string> passed_mark(const std::string& path, const quoin_host& host, const std::string& folder) {
+std::optional<std::string> passed_mark(const PluginFile& file, const quoin_host& host, const std::string& folder) {
   if (folder.empty()) return std::nullopt;
-  const auto file = MappedFile::open(path);
-  if (!file) return std::nullopt;
-  const XXH128_hash_t digest = XXH3_128bits(file->bytes().data(), file->bytes().size());
-  return fmt::format("{}/{:016x}{:016x}-{}-{}.{}-{:x}", folder, digest.high64, digest.low64, QUOIN_VERSION,
-                     host.abi_major, host.abi_minor, host.isa);
+  const auto digest = quick_digest(file);
+  if (!digest) return std::nullopt;
+  return fmt::format("{}/{}-{}-{}.{}-{:x}", folder, *digest, QUOIN_VERSION, host.abi_major, host.abi_minor, host.isa);
 }
 
-Result<pid_t> start(const std::string& path, const quoin_host& host, const std::string& helper, int answer_end) {
+// A copy of a descriptor above those that the child expects, so that handing over one does not close another.
+class Lent {
+ public:
+  explicit Lent(int descriptor) : value_(fcntl(descriptor, F_DUPFD_CLOEXEC, kPluginDescriptor + 1)) {}
+  ~Lent() {
+    if (value_ >= 0) close(value_);
+  }
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
+  int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+Result<pid_t> start(const PluginFile& file, const quoin_host& host, const std::string& helper, int answer_end) {
+  const Lent plugin(file.descriptor()), answer(answer_end);
+  if (plugin.get() < 0 || answer.get() < 0)
+    return fail(Code::io, "no descriptor for a trial process: {}", std::strerror(errno));
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_RDWR, 0);
-  posix_spawn_file_actions_adddup2(&actions, answer_end, kAnswerDescriptor);
+  posix_spawn_file_actions_adddup2(&actions, answer.get(), kAnswerDescriptor);
+  posix_spawn_file_actions_adddup2(&actions, plugin.get(), kPluginDescriptor);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // a group of its own, to be killed as a whole
-  std::string arguments[] = {"quoin-probe", path, fmt::format("{:x}", host.isa)};
+  std::string arguments[] = {"quoin-probe", file.path(), fmt::format("{:x}", host.isa)};
   char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(), nullptr};
   pid_t child = -1;
   const int failed = posix_spawn(&child, helper.c_str(), &actions, &attributes, argv, environ);
@@ -135,13 +152,13 @@ void remember(const std::string& mark) {
 
 ProbeOptions default_probe() { return {find_helper("quoin-probe", "core/host"), cache_folder()}; }
 
-Status probe(const std::string& path, const quoin_host& host, const ProbeOptions& options) {
-  const auto mark = passed_mark(path, host, options.cache);
+Status probe(const PluginFile& file, const quoin_host& host, const ProbeOptions& options) {
+  const auto mark = passed_mark(file, host, options.cache);
   if (mark && access(mark->c_str(), F_OK) == 0) return {};
   Pipe pipe;
   if (pipe2(pipe.ends, O_CLOEXEC) != 0) return fail(Code::io, "no pipe to a trial process: {}", std::strerror(errno));
   const auto deadline = Clock::now() + options.timeout;
-  QUOIN_TRY(const pid_t child, start(path, host, options.helper, pipe.ends[1]));
+  QUOIN_TRY(const pid_t child, start(file, host, options.helper, pipe.ends[1]));
   pipe.close_end(1);
   const auto answer = listen(pipe.ends[0], deadline);
   if (!answer) kill(-child, SIGKILL);

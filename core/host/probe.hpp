@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "host/plugin_file.hpp"
 
 namespace quoin::host {
 
@@ -21,11 +22,12 @@ struct ProbeOptions {
 // none for a process that has more rights than its user.
 ProbeOptions default_probe();
 
-// Load, entry, negotiation, open, close, unload in the child, with the same checks and messages as in this process. A
-// file that passed before, under the same host and instruction sets, is not started again (its content counts, not its
-// name or date). What probing does not give is safety from a plugin that means harm.
-// Errors: those of load_library, check_table, compare_with_table and Backend::open; plugin (crashed, with the signal;
-// no answer in time; ended the process); io (the helper cannot be started). Thread safe.
-Status probe(const std::string& path, const quoin_host& host, const ProbeOptions& options);
+// Load, entry, negotiation, open, close, unload in the child, with the same checks and messages as in this process. The
+// child gets the open file, so it tries the bytes that will be loaded. A file that passed before, under the same host
+// and instruction sets, is not started again (its content counts, not its name or date). What probing does not give is
+// safety from a plugin that means harm.
+// Errors: those of read_manifest, load_library, check_table, compare_with_table and Backend::open; plugin (crashed,
+// with the signal; no answer in time; ended the process); io (the helper cannot be started). Thread safe.
+Status probe(const PluginFile& file, const quoin_host& host, const ProbeOptions& options);
 
 }  // namespace quoin::host

@@ -9,6 +9,7 @@
 namespace quoin::host {
 
 inline constexpr int kAnswerDescriptor = 3;
+inline constexpr int kPluginDescriptor = 4;       // the plugin file, open
 inline constexpr char kAnswerSeparator = '\x1f';  // cannot occur: texts of plugins are made printable
 
 inline std::string write_answer(const Status& status) {

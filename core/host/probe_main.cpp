@@ -27,8 +27,9 @@ void limit_process() {
 
 Status try_plugin(const std::string& path, uint64_t isa) {
   const Services services(Services::Options{1, isa, {}});
-  QUOIN_TRY(const Manifest manifest, read_manifest(path));
-  QUOIN_TRY(Library library, load_library(path, services.table()));
+  QUOIN_TRY(PluginFile file, PluginFile::adopt(kPluginDescriptor, path));
+  QUOIN_TRY(const Manifest manifest, read_manifest(file));
+  QUOIN_TRY(Library library, load_library(std::move(file), services.table()));
   QUOIN_CHECK(check_table(library.table, services.table()));
   QUOIN_CHECK(compare_with_table(manifest, *library.table));
   auto backend = Backend::open(library.table, std::move(library.keep), services.table());

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/text.hpp"
-#include "host/loader.hpp"
+#include "host/digest.hpp"
 #include "host/search.hpp"
 
 namespace quoin::host {
@@ -18,12 +18,31 @@ std::string canonical(const std::string& path) {
   return error ? path : real.string();
 }
 
+// Under a list, only files whose content is in it; a file that finds other files through $ORIGIN is not covered by it.
+Status check_listed(const PluginFile& file, const std::optional<Digests>& listed) {
+  if (!listed) return {};
+  QUOIN_TRY(const std::string digest, sha256(file));
+  if (listed->count(digest) == 0)
+    return fail(Error{Code::plugin,
+                      fmt::format("it is not listed; its SHA-256 is {}", digest),
+                      {},
+                      "if you trust it, add the digest to plugins.sha256"});
+  QUOIN_TRY(const bool own_folder, file.uses_own_folder());
+  if (!own_folder) return {};
+  return fail(Error{Code::plugin,
+                    "it looks for libraries in its own folder ($ORIGIN), whose content no list of digests covers",
+                    {},
+                    "link them into the plugin, or use policy: any"});
+}
+
 }  // namespace
 
 Registry Registry::discover(const SearchOptions& options, const Services& services) {
   Registry registry;
   registry.host_ = &services.table();
   registry.probe_ = options.probe;
+  registry.listed_ = options.listed;
+  registry.params_ = options.params;
   std::set<std::string> seen;
   for (const Folder& folder : search_folders(options.folders, options.environment, options.defaults)) {
     if (!folder.ignored.empty()) {
@@ -44,26 +63,23 @@ Registry Registry::discover(const SearchOptions& options, const Services& servic
 }
 
 void Registry::consider(const std::string& path, const std::string& source) {
-  Candidate candidate{path, {}, source, {}, Code::plugin};
-  const auto ignore = [&](const Error& error) {
-    candidate.ignored = error.text();
-    candidate.code = error.code;
+  Candidate& candidate = candidates_.emplace_back(Candidate{path, {}, source, {}, Code::plugin});
+  const auto check = [&]() -> Status {
+    QUOIN_TRY(const PluginFile file, PluginFile::open(path));
+    QUOIN_TRY(candidate.manifest, read_manifest(file));
+    QUOIN_CHECK(check_manifest(candidate.manifest, *host_));
+    return check_listed(file, listed_);
   };
-  auto manifest = read_manifest(path);
-  if (!manifest) {
-    ignore(manifest.error());
-  } else {
-    candidate.manifest = std::move(*manifest);
-    const auto first = std::find_if(candidates_.begin(), candidates_.end(), [&](const Candidate& other) {
-      return other.ignored.empty() && other.manifest.name == candidate.manifest.name;
-    });
-    if (auto legal = check_manifest(candidate.manifest, *host_); !legal) {
-      ignore(legal.error());
-    } else if (first != candidates_.end()) {
-      candidate.ignored = fmt::format("shadowed by {} of the same name in {}", first->manifest.version, first->path);
-    }
+  if (const Status fine = check(); !fine) {
+    candidate.ignored = fine.error().text();
+    candidate.code = fine.error().code;
+    return;
   }
-  candidates_.push_back(std::move(candidate));
+  const auto first = std::find_if(candidates_.begin(), candidates_.end(), [&](const Candidate& other) {
+    return other.ignored.empty() && other.manifest.name == candidate.manifest.name;
+  });
+  if (&*first != &candidate)
+    candidate.ignored = fmt::format("shadowed by {} of the same name in {}", first->manifest.version, first->path);
 }
 
 std::vector<std::string> Registry::names() const {
@@ -76,19 +92,50 @@ std::vector<std::string> Registry::names() const {
 
 Result<std::shared_ptr<Backend>> Registry::open(const std::string& name) {
   const std::lock_guard lock(*mutex_);
-  if (const auto found = opened_.find(name); found != opened_.end()) return found->second;
+  if (const auto found = opened_.find(name); found != opened_.end()) return found->second.backend;
   const auto candidate = std::find_if(candidates_.begin(), candidates_.end(),
                                       [&](const Candidate& c) { return c.ignored.empty() && c.manifest.name == name; });
   if (candidate == candidates_.end()) return fail(not_usable(name));
-  auto backend = load(*candidate);
-  if (!backend) return fail(in(candidate->path, std::move(backend).error()));
-  return opened_.emplace(name, std::move(*backend)).first->second;
+  auto opened = load(*candidate);
+  if (!opened) return fail(in(candidate->path, std::move(opened).error()));
+  return opened_.emplace(name, std::move(*opened)).first->second.backend;
 }
 
-Status Registry::trial(const Candidate& candidate) const {
+Status Registry::unload(const std::string& name) {
+  const std::lock_guard lock(*mutex_);
+  const auto found = opened_.find(name);
+  if (found == opened_.end()) return fail(Code::plugin, "plugin \"{}\" is not open", name);
+  std::shared_ptr<Backend>& backend = found->second.backend;
+  // Whoever holds the backend could copy it at any time; when we are the last, nobody can.
+  if (const long others = backend.use_count() - 1; others != 0) {
+    const std::string census = backend->census();
+    return fail(Error{Code::plugin,
+                      fmt::format("plugin \"{}\" is in use by {} object(s){}", name, others,
+                                  census.empty() ? "" : ", among them " + census),
+                      {},
+                      "destroy them first"});
+  }
+  Library library = std::move(found->second.library);
+  backend.reset();
+  opened_.erase(found);
+  if (auto gone = unload_library(std::move(library)); !gone)
+    return fail(in(fmt::format("plugin \"{}\"", name), std::move(gone).error()));
+  return {};
+}
+
+// The bytes that are loaded: of the open file, or of a copy that stays what its digest says.
+Result<PluginFile> Registry::file_of(const Candidate& candidate) const {
+  QUOIN_TRY(PluginFile file, PluginFile::open(candidate.path));
+  if (!listed_) return file;
+  QUOIN_TRY(PluginFile copy, file.sealed());
+  QUOIN_CHECK(check_listed(copy, listed_));
+  return copy;
+}
+
+Status Registry::trial(const PluginFile& file) const {
   if (!probe_) return {};
-  if (!probe_->helper.empty()) return probe(candidate.path, *host_, *probe_);
-  const std::string text = "quoin-probe is not installed: " + candidate.path + " is opened without a trial process";
+  if (!probe_->helper.empty()) return probe(file, *host_, *probe_);
+  const std::string text = "quoin-probe is not installed: " + file.path() + " is opened without a trial process";
   host_->log(host_->self, QUOIN_LOG_WARN, {text.data(), text.size()});
   return {};
 }
@@ -96,20 +143,33 @@ Status Registry::trial(const Candidate& candidate) const {
 void Registry::try_out() {
   for (Candidate& candidate : candidates_) {
     if (!candidate.ignored.empty()) continue;
-    if (auto status = trial(candidate); !status) {
-      candidate.ignored = status.error().text();
-      candidate.code = status.error().code;
-    }
+    const auto status = file_of(candidate).and_then([&](const PluginFile& file) { return trial(file); });
+    if (status) continue;
+    candidate.ignored = status.error().text();
+    candidate.code = status.error().code;
   }
 }
 
-Result<std::shared_ptr<Backend>> Registry::load(const Candidate& candidate) const {
-  QUOIN_CHECK(trial(candidate));
-  QUOIN_TRY(Library library, load_library(candidate.path, *host_));
+Result<Registry::Opened> Registry::load(const Candidate& candidate) const {
+  QUOIN_TRY(PluginFile file, file_of(candidate));
+  QUOIN_TRY(const Manifest manifest, read_manifest(file));
+  QUOIN_CHECK(check_manifest(manifest, *host_));
+  if (manifest.name != candidate.manifest.name)
+    return fail(Code::plugin, "it was plugin \"{}\" when it was found, now it is \"{}\"", candidate.manifest.name,
+                manifest.name);
+  QUOIN_CHECK(trial(file));
+  Opened opened;
+  QUOIN_TRY(opened.library, load_library(std::move(file), *host_));
+  const quoin_plugin* table = opened.library.table;
   // Versions first: the rest of the table may only be read when they fit.
-  QUOIN_CHECK(check_table(library.table, *host_));
-  QUOIN_CHECK(compare_with_table(candidate.manifest, *library.table));
-  return Backend::open(library.table, std::move(library.keep), *host_);
+  QUOIN_CHECK(check_table(table, *host_));
+  QUOIN_CHECK(compare_with_table(manifest, *table));
+  quoin_array params{};
+  if (params_) {
+    QUOIN_TRY(params, params_(*table));
+  }
+  QUOIN_TRY(opened.backend, Backend::open(table, opened.library.keep, *host_, params));
+  return opened;
 }
 
 // Why no candidate of this name can be opened: its own reason if there is one, else what there is instead.

@@ -109,8 +109,7 @@ TEST(ReadManifest, FilesThatAreNoPluginsSaySo) {
                               "\x7f"
                               "ELF"),
                  "truncated");
-  expect_refused(PluginFolder::variant_file("libquoin_test_elsewhere"),
-                 "not a Quoin plugin");
+  expect_refused(PluginFolder::variant_file("libquoin_test_elsewhere"), "not a Quoin plugin");
   std::filesystem::create_directory(folder.path() + "/dir.so");
   expect_refused(folder.path() + "/dir.so", "not a regular file");
   ASSERT_EQ(mkfifo((folder.path() + "/pipe.so").c_str(), 0600), 0);

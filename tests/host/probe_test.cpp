@@ -17,8 +17,12 @@ class ProbeTest : public ::testing::Test {
   ProbeOptions options(std::chrono::milliseconds timeout = std::chrono::seconds(20)) {
     return {default_probe().helper, cache_.path(), timeout};
   }
+  Status try_one(const std::string& path, const ProbeOptions& options) {
+    QUOIN_TRY(const PluginFile file, PluginFile::open(path));
+    return probe(file, services_.table(), options);
+  }
   std::string refusal(const std::string& variant, std::chrono::milliseconds timeout = std::chrono::seconds(20)) {
-    const Status status = probe(folder_.add(variant), services_.table(), options(timeout));
+    const Status status = try_one(folder_.add(variant), options(timeout));
     return status ? "accepted" : status.error().text();
   }
   size_t remembered() {
@@ -34,20 +38,20 @@ TEST_F(ProbeTest, FindsItsHelperInTheBuildTree) { EXPECT_THAT(default_probe().he
 
 TEST_F(ProbeTest, AcceptsAGoodPluginAndRemembersIt) {
   const std::string path = folder_.add("good");
-  ASSERT_TRUE(probe(path, services_.table(), options()).has_value());
+  ASSERT_TRUE(try_one(path, options()).has_value());
   EXPECT_EQ(remembered(), 1u);
   // Not started again: a helper that does not exist is not missed.
   ProbeOptions without_helper = options();
   without_helper.helper = "/nonexistent";
-  EXPECT_TRUE(probe(path, services_.table(), without_helper).has_value());
+  EXPECT_TRUE(try_one(path, without_helper).has_value());
 }
 
 TEST_F(ProbeTest, RemembersContentNotNames) {
-  ASSERT_TRUE(probe(folder_.add("good"), services_.table(), options()).has_value());
+  ASSERT_TRUE(try_one(folder_.add("good"), options()).has_value());
   const std::string path = folder_.path() + "/good.so";
   std::filesystem::copy_file(PluginFolder::variant_file("load_crashes"), path,
                              std::filesystem::copy_options::overwrite_existing);
-  EXPECT_FALSE(probe(path, services_.table(), options()).has_value());
+  EXPECT_FALSE(try_one(path, options()).has_value());
   EXPECT_EQ(remembered(), 1u);
 }
 
@@ -75,7 +79,7 @@ TEST_F(ProbeTest, PassesOnWhatThePluginSays) {
 TEST_F(ProbeTest, SaysWhenTheHelperCannotBeStarted) {
   ProbeOptions broken = options();
   broken.helper = "/nonexistent/quoin-probe";
-  const Status status = probe(folder_.add("good"), services_.table(), broken);
+  const Status status = try_one(folder_.add("good"), broken);
   ASSERT_FALSE(status.has_value());
   EXPECT_EQ(status.error().code, Code::io);
   EXPECT_THAT(status.error().text(), HasSubstr("/nonexistent/quoin-probe cannot be started"));
