@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,7 +138,7 @@ Child::Heard Child::listen(std::string& report, Clock::time_point deadline) {
 }
 
 int Child::finish(Clock::time_point deadline) {
-  const Descriptor watch(pidfd_open(id_, 0));
+  const Descriptor watch(static_cast<int>(syscall(SYS_pidfd_open, id_, 0)));
   if (watch.get() < 0 || !ready(watch.get(), deadline)) kill(id_, SIGKILL);
   // The group is killed while the child is not yet reaped: until then its number cannot belong to others.
   siginfo_t info{};
