@@ -7,6 +7,8 @@
 
 namespace sound {
 
+const volatile char kFault[64] = "the fault of this plugin: none";
+
 // -- options
 
 Sound::Sound(const quoin_host& h, sdk::Params params) : host(h), grain_(params.integer("grain", kGrain)) {
@@ -25,7 +27,9 @@ void Sound::set_option(const quoin_param& option) {
   }
   const int64_t value = sdk::Params({&option, 1, sizeof option}).integer("grain", 0);
   if (!is("option_unchecked") && (value < 1 || value > 65536))
-    throw sdk::Failure(QUOIN_INVALID, is("empty_message") ? "" : is("invalid_utf8") ? "grain \xff\xfe" : "option grain is outside 1 to 65536");
+    throw sdk::Failure(QUOIN_INVALID, is("empty_message")  ? ""
+                                      : is("invalid_utf8") ? "grain \xff\xfe"
+                                                           : "option grain is outside 1 to 65536");
   if (!is("option_forgets")) grain_ = value;
 }
 
@@ -54,7 +58,8 @@ void Sound::annotate(const sdk::QuantRequest& request, sdk::Annotator& annotator
     for (uint32_t i = 0; i < request.graph.num_nodes(); ++i) annotator.skip(i, "");
     return;
   }
-  if (is("order_dependent") && request.graph.num_nodes() > 2 && request.graph.node(0).op() == "aten.relu.default") return;
+  if (is("order_dependent") && request.graph.num_nodes() > 2 && request.graph.node(0).op() == "aten.relu.default")
+    return;
   rules().annotate(request, annotator);
 }
 
@@ -95,9 +100,7 @@ Sound::Delegate::Delegate(Sound& sound, const sdk::Load& load) : sound_(sound) {
   sdk::Reader reader(load.blob);
   header_ = reader.get<Header>();
   if (header_.magic != kMagic && !is("random_blob")) throw sdk::Failure(QUOIN_CORRUPT, "this is no blob of relu");
-  if (is("hangs_on_blob"))
-    for (volatile int64_t i = 0; i != header_.count; ++i) {
-    }
+  if (is("hangs_on_blob")) std::this_thread::sleep_for(std::chrono::milliseconds(header_.count));
   if (header_.count < 0 || header_.count > int64_t{1} << 40 || header_.zero_point < -128 || header_.zero_point > 127)
     throw sdk::Failure(QUOIN_CORRUPT, "a tensor of impossible size or zero point");
   if (reader.rest() != 0) throw sdk::Failure(QUOIN_CORRUPT, "bytes behind the blob's end");
@@ -113,7 +116,8 @@ Sound::Delegate::~Delegate() {
 }
 
 void Sound::Delegate::check(const sdk::Array<quoin_tensor>& inputs, const sdk::Array<quoin_tensor>& outputs) const {
-  if (inputs.size() != 1 || outputs.size() != 1) throw sdk::Failure(QUOIN_INVALID, "expected one tensor in and one out");
+  if (inputs.size() != 1 || outputs.size() != 1)
+    throw sdk::Failure(QUOIN_INVALID, "expected one tensor in and one out");
   const quoin_tensor x = inputs[0], y = outputs[0];
   if (x.dtype != QUOIN_S8 || y.dtype != QUOIN_S8 || x.rank != y.rank)
     throw sdk::Failure(QUOIN_INVALID, "expected int8 tensors of equal rank");
@@ -136,8 +140,9 @@ void Sound::Delegate::answer(const sdk::Run& run, uint64_t begin, uint64_t end, 
   auto* x = static_cast<int8_t*>(in.data);
   auto* y = static_cast<int8_t*>(out.data);
   auto* scratch = static_cast<int8_t*>(run.raw.scratch);
+  const int8_t left_over = is("scratch_read") && begin != end ? scratch[begin] : int8_t{0};
   for (uint64_t i = begin; i < end; ++i) scratch[i] = table_[x[i] + 128];
-  if (is("scratch_read")) scratch[begin] = static_cast<int8_t>(scratch[begin] + (scratch[end - 1] == 0 ? 0 : 1));
+  if (left_over % 2 != 0) scratch[begin] = left_over;
   if (is("depends_on_workers") && worker != 0) scratch[begin] = 77;
   if (is("writes_input")) x[begin] = 0;
   std::memcpy(y + begin, scratch + begin, end - begin);
@@ -175,6 +180,10 @@ void Sound::Delegate::run(const sdk::Run& run) {
 
 namespace {
 
+quoin_status prepare(const quoin_host*, const quoin_graph*, uint32_t, void**, quoin_memory_need*, quoin_error*) {
+  return QUOIN_OK;
+}
+
 quoin_status relu_f32(const quoin_host*, void*, const quoin_run* raw, quoin_error* error) {
   return sdk::guard(error, [&] {
     const sdk::Run run(raw);
@@ -187,7 +196,7 @@ quoin_status relu_f32(const quoin_host*, void*, const quoin_run* raw, quoin_erro
 
 constexpr quoin_dtype kFloats[] = {QUOIN_F32, QUOIN_F32};
 constexpr quoin_kernel kKernels[] = {
-    {"aten.relu.default", 1, 0, kFloats, 2, 1, 0, "relu_f32", nullptr, nullptr, relu_f32, nullptr}};
+    {"aten.relu.default", 1, 0, kFloats, 2, 1, 0, "relu_f32", nullptr, prepare, relu_f32, nullptr}};
 
 }  // namespace
 

@@ -1,18 +1,17 @@
-// A small backend that keeps every rule of the contract, unless FAULT names the one it is to break: relu on int8, by a table
-// of 256 answers. Whatever the conformance kit says of a fault, it says because of one changed line.
+// A small backend that keeps every rule of the contract, unless FAULT names the one it is to break: relu on int8, by a
+// table of 256 answers. Whatever the conformance kit says of a fault, it says because of one changed line.
 #pragma once
 
 #include <quoin/rules.hpp>
 
 #include <string_view>
 
+#include "fault.hpp"
 #include "process_faults.hpp"
 
 namespace sound {
 
 namespace sdk = quoin::sdk;
-
-constexpr bool is(std::string_view fault) { return fault == FAULT; }
 
 inline quoin_qspec int8(const sdk::Match&, const sdk::Params&) {
   quoin_qspec spec{};
@@ -47,7 +46,7 @@ constexpr sdk::Rule kRules[] = {{.name = "relu",
                                  .constraint = "operand and result share one scale, shapes are static",
                                  .check = check_relu}};
 
-inline constexpr int64_t kGrain = is("default_out_of_range") ? 0 : 4096;
+inline const int64_t kGrain = is("default_out_of_range") ? 0 : 4096;
 inline constexpr uint32_t kMagic = 0x52454c55;
 
 struct Header {  // all there is in a blob
@@ -61,7 +60,7 @@ class Sound : public sdk::RuleBackend<Sound> {
   static constexpr quoin_preset presets[] = {{sdk::str("int8"), sdk::str("relu on 8 bits"), {}}};
   static constexpr uint32_t blob_format = 1;
   static constexpr bool reentrant = true;
-  static constexpr quoin_param_spec options[] = {
+  static inline const quoin_param_spec options[] = {
       sdk::param_spec("grain", QUOIN_SCOPE_BACKEND, kGrain, "elements that one piece of work has", 1, 65536)};
 
   Sound(const quoin_host& h, sdk::Params params);
