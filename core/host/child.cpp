@@ -137,9 +137,10 @@ Child::Heard Child::listen(std::string& report, Clock::time_point deadline) {
   }
 }
 
-int Child::finish(Clock::time_point deadline) {
+std::optional<int> Child::finish(Clock::time_point deadline) {
   const Descriptor watch(static_cast<int>(syscall(SYS_pidfd_open, id_, 0)));
-  if (watch.get() < 0 || !ready(watch.get(), deadline)) kill(id_, SIGKILL);
+  const bool ended = watch.get() >= 0 && ready(watch.get(), deadline);
+  if (!ended) kill(id_, SIGKILL);
   // The group is killed while the child is not yet reaped: until then its number cannot belong to others.
   siginfo_t info{};
   while (waitid(P_PID, static_cast<id_t>(id_), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
@@ -149,7 +150,7 @@ int Child::finish(Clock::time_point deadline) {
   while (waitpid(id_, &status, 0) < 0 && errno == EINTR) {
   }
   id_ = -1;
-  return status;
+  return ended ? std::optional(status) : std::nullopt;
 }
 
 std::string ending(int wait_status) {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,9 @@ class Child {
 
   enum class Heard { bytes, end, nothing };  // end: nobody holds the pipe any more; nothing: not before the deadline
   Heard listen(std::string& report, Clock::time_point deadline);  // appends
-  // Waits for the child to end, kills it at the deadline, and the rest of its group in any case.
-  // Returns the status of waitpid(2).
-  int finish(Clock::time_point deadline);
+  // Waits for the child to end, kills it at the deadline, and the rest of its group in any case. The status of
+  // waitpid(2); nothing: it did not end in time. Once only.
+  std::optional<int> finish(Clock::time_point deadline);
 
  private:
   Child(pid_t id, int report) : id_(id), report_(report) {}

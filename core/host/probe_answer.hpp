@@ -5,12 +5,13 @@
 #include <string>
 
 #include "base/text.hpp"
+#include "host/child.hpp"
 
 namespace quoin::host {
 
-inline constexpr int kAnswerDescriptor = 3;
-inline constexpr int kPluginDescriptor = 4;       // the plugin file, open
-inline constexpr char kAnswerSeparator = '\x1f';  // cannot occur: texts of plugins are made printable
+inline constexpr int kAnswerDescriptor = Child::kReport;
+inline constexpr int kPluginDescriptor = Child::kFirstLent;  // the plugin file, open
+inline constexpr char kAnswerSeparator = '\x1f';             // cannot occur: texts of plugins are made printable
 
 inline std::string write_answer(const Status& status) {
   if (status) return "ok";
