@@ -1,7 +1,8 @@
-"""Compares quoin/abi.h with sdk/abi.lock.yaml: every struct field's type, offset and size, every constant's value.
+"""Compares quoin/abi.h with sdk/abi.lock.yaml: every struct field's type, offset and size, every constant's value; and the
+lock with that of every released tag (v*).
 
-What the lock of a released minor version holds must never change; new lines may only be added. Run with --update after an
-intended change, and read the difference.
+What the lock of a release holds never changes within a major version; new fields and constants raise the minor. Run with
+--update after an intended change, and read the difference.
 """
 
 import os
@@ -92,6 +93,101 @@ def current() -> str:
         return subprocess.run([binary], check=True, capture_output=True, text=True).stdout
 
 
+# Embedded by value in other structs: they cannot grow.
+BY_VALUE = {"quoin_str", "quoin_bytes", "quoin_array", "quoin_place"}
+
+
+def entries(lock: str) -> dict[str, str]:
+    """"struct.field" or the constant's name -> what the lock says of it."""
+    found, struct = {}, ""
+    for line in lock.splitlines():
+        if match := re.fullmatch(r"  (\w+): # \d+ bytes", line):
+            struct = match[1]
+        elif match := re.fullmatch(r"    (\w+): (\{.*\})", line):
+            found[f"{struct}.{match[1]}"] = match[2]
+        elif match := re.fullmatch(r"  (\w+): (-?\d+)", line):
+            found[match[1]] = match[2]
+    return found
+
+
+def faults(tag: str, released: str, now: str) -> list[str]:
+    """How the lock `now` breaks what the release promised; empty for another major version."""
+    old, new = entries(released), entries(now)
+    if old["QUOIN_ABI_MAJOR"] != new["QUOIN_ABI_MAJOR"]:
+        return []
+    minor = "QUOIN_ABI_MINOR"
+    out = [f"{tag} had {name}: {old[name]}, now {new.get(name, 'nothing')}"
+           for name in old if name != minor and new.get(name) != old[name]]
+    added = [name for name in new if name not in old]
+    out += [f"{name} is new since {tag}, but its struct is embedded by value" for name in added
+            if name.split(".")[0] in BY_VALUE]
+    if added and int(new[minor]) <= int(old[minor]):
+        out.append(f"{added[0]} is new since {tag}: raise {minor}, which is {new[minor]}")
+    return out
+
+
+def released_locks(root: Path) -> dict[str, str]:
+    """Tag -> its lock. Raises SkipTest where nothing can be compared."""
+    def git(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    try:
+        tags = git("tag", "--list", "v*")
+    except FileNotFoundError:
+        raise unittest.SkipTest("git is not installed") from None
+    if tags.returncode != 0:
+        raise unittest.SkipTest("not a git checkout: " + tags.stderr.strip())
+    locks = {tag: git("show", f"{tag}:sdk/abi.lock.yaml") for tag in tags.stdout.split()}
+    found = {tag: shown.stdout for tag, shown in locks.items() if shown.returncode == 0}
+    if not found:
+        raise unittest.SkipTest("no released tag (v*) with an abi.lock.yaml in this checkout")
+    return found
+
+
+class Releases(unittest.TestCase):
+    def test_every_release_is_kept(self):
+        now = LOCK.read_text()
+        for tag, lock in released_locks(ROOT).items():
+            self.assertEqual(faults(tag, lock, now), [])
+
+    def changed(self, old: str, new: str) -> list[str]:
+        lock = LOCK.read_text()
+        self.assertIn(old, lock)
+        return faults("v1", lock, lock.replace(old, new))
+
+    def test_the_same_lock_is_kept(self):
+        self.assertEqual(self.changed("abi:", "abi:"), [])
+
+    def test_a_field_that_moved_is_found(self):
+        self.assertIn("v1 had quoin_run.scratch_size", self.changed(
+            "    scratch_size: {offset: 48", "    scratch_size: {offset: 56")[0])
+
+    def test_a_constant_that_changed_is_found(self):
+        self.assertIn("v1 had QUOIN_CORRUPT: 6, now 7", self.changed("  QUOIN_CORRUPT: 6", "  QUOIN_CORRUPT: 7"))
+
+    def test_growth_without_a_new_minor_is_found(self):
+        ext = "    ext: {offset: 120, size: 8, type: 'const quoin_ext*'}\n"
+        more = ext + "    more: {offset: 128, size: 8, type: 'uint64_t'}\n"
+        self.assertIn("raise QUOIN_ABI_MINOR", self.changed(ext, more)[0])
+        lock = LOCK.read_text()
+        grown = lock.replace(ext, more).replace("  QUOIN_ABI_MINOR: 0", "  QUOIN_ABI_MINOR: 1")
+        self.assertEqual(faults("v1", lock, grown), [])
+
+    def test_growth_of_what_is_embedded_is_found(self):
+        data = "  quoin_bytes: # 16 bytes\n"
+        self.assertIn("embedded by value", "".join(self.changed(
+            data, data + "    more: {offset: 16, size: 8, type: 'uint64_t'}\n")))
+
+    def test_locks_are_read_from_tags(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "sdk").mkdir()
+            (Path(folder) / "sdk/abi.lock.yaml").write_text("the lock\n")
+            identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+            for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "release"], ["tag", "v1.0.0"]):
+                if subprocess.run(["git", "-C", folder, *command], check=False, capture_output=True).returncode != 0:
+                    self.skipTest("git cannot commit here")
+            self.assertEqual(released_locks(Path(folder)), {"v1.0.0": "the lock\n"})
+
+
 class AbiLock(unittest.TestCase):
     def test_header_equals_lock(self):
         self.assertEqual(LOCK.read_text().splitlines(), current().splitlines(),
@@ -109,4 +205,4 @@ if __name__ == "__main__":
     if "--update" in sys.argv:
         LOCK.write_text(current())
     else:
-        tap.run(AbiLock)
+        tap.run(AbiLock, Releases)
