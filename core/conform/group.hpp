@@ -17,12 +17,13 @@ namespace quoin::conform {
 
 enum class Profile { quick, full };  // full: more shapes, every byte of a blob, every allocation
 
-// How a case ended. `detail`: of a failure, what was found and what was expected; of a skip, why it does not apply.
+// How a case ended. `detail`: of a failure, what was found and what was expected; of a skip, why it does not apply; of
+// a pass, what was measured (for reports; may be empty).
 struct Verdict {
   enum Kind { pass, fail, skip } kind = pass;
   std::string detail;
 };
-inline Verdict passed() { return {}; }
+inline Verdict passed(std::string measured = {}) { return {Verdict::pass, std::move(measured)}; }
 inline Verdict failed(std::string detail) { return {Verdict::fail, std::move(detail)}; }
 inline Verdict skipped(std::string why) { return {Verdict::skip, std::move(why)}; }
 

@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <map>
+
+#include "base/text.hpp"
+#include "conform/conform.hpp"
+
+namespace quoin::conform {
+namespace {
+
+constexpr std::string_view kAccuracy = "accuracy";  // whose cases are called FORM/OPERATOR
+
+// In a table cell: one line, no markup.
+std::string cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r' || c == '\t')
+      out += ' ';
+    else if (std::string_view("|\\`*_<>[]#").find(c) != std::string_view::npos)
+      out += std::string("\\") + c;
+    else
+      out += c;
+  }
+  return out;
+}
+
+std::string row(const std::vector<std::string>& cells) { return "| " + join(cells, " | ") + " |\n"; }
+
+std::string head(const std::vector<std::string>& cells) {
+  return row(cells) + row(std::vector<std::string>(cells.size(), "---"));
+}
+
+std::string about(const Report& report) {
+  std::string out = fmt::format("# Conformance of {} {}\n\n", cell(report.name), cell(report.version));
+  out += report.conforms() ? "**Conforms.**\n\n" : "**Does not conform.**\n\n";
+  out += head({"", ""});
+  if (!report.vendor.empty()) out += row({"vendor", cell(report.vendor)});
+  out += row({"SHA-256", "`" + report.sha256 + "`"});
+  out += row({"kit", fmt::format("Quoin {}, profile {}, seed {}", QUOIN_VERSION, report.profile, report.seed)});
+  out += row({"instruction sets", cell(report.isa)});
+  return out + row({"time", fmt::format("{:.1f} s", report.seconds)});
+}
+
+std::string by_group(const Report& report) {
+  std::string out = "\n## Groups\n\n" + head({"group", "what it proves", "passed", "failed", "skipped", "tagged"});
+  for (const Group* group : report.groups()) {
+    const auto count = [&](Outcome outcome) { return report.count(outcome, group->name); };
+    out += row({group->name, cell(group->title), fmt::to_string(count(Outcome::pass)),
+                fmt::to_string(count(Outcome::fail) + count(Outcome::xpass)), fmt::to_string(count(Outcome::skip)),
+                fmt::to_string(count(Outcome::unsupported) + count(Outcome::xfail))});
+  }
+  return out;
+}
+
+std::string accuracy_cell(const CaseResult& result) {
+  const std::string name(outcome_name(result.outcome));
+  if (result.outcome == Outcome::pass && !result.detail.empty()) return cell(result.detail);
+  return result.outcome == Outcome::skip ? "–" : name;
+}
+
+// One row per operator, one column per form.
+std::string accuracy(const Report& report) {
+  std::vector<std::string> forms;
+  std::map<std::string, std::map<std::string, std::string>> cells;  // operator, form
+  for (const CaseResult& result : report.cases) {
+    const size_t slash = result.name.find('/');
+    if (result.group != kAccuracy || slash == std::string::npos) continue;
+    const std::string form = result.name.substr(0, slash);
+    if (std::ranges::find(forms, form) == forms.end()) forms.push_back(form);
+    cells[result.name.substr(slash + 1)][form] = accuracy_cell(result);
+  }
+  if (cells.empty()) return {};
+  std::vector<std::string> header = {"operator"};
+  for (const std::string& form : forms) header.push_back(cell(form));
+  std::string out = "\n## Accuracy\n\nLargest difference from the portable reference.\n\n" + head(header);
+  for (const auto& [op, found] : cells) {
+    std::vector<std::string> line = {cell(op)};
+    for (const std::string& form : forms) line.push_back(found.contains(form) ? found.at(form) : "");
+    out += row(line);
+  }
+  return out;
+}
+
+// The cases with one of these outcomes; nothing when there are none.
+std::string listing(const Report& report, const std::string& title, const std::vector<Outcome>& outcomes,
+                    const std::string& column, std::string (*why)(const CaseResult&)) {
+  std::string rows;
+  for (const CaseResult& result : report.cases)
+    if (std::ranges::find(outcomes, result.outcome) != outcomes.end())
+      rows += row({cell(result.group + "/" + result.name), std::string(outcome_name(result.outcome)), why(result)});
+  return rows.empty() ? "" : "\n## " + title + "\n\n" + head({"case", "outcome", column}) + rows;
+}
+
+}  // namespace
+
+std::string markdown(const Report& report) {
+  const auto detail = [](const CaseResult& result) { return cell(result.detail); };
+  const auto tag = [](const CaseResult& result) { return cell(result.tag); };
+  return about(report) + by_group(report) + accuracy(report) +
+         listing(report, "Failures", {Outcome::fail, Outcome::xpass}, "what was found", detail) +
+         listing(report, "Known and tagged", {Outcome::unsupported, Outcome::xfail}, "reason or issue", tag) +
+         listing(report, "Skipped", {Outcome::skip}, "why it does not apply", detail);
+}
+
+}  // namespace quoin::conform
