@@ -36,6 +36,8 @@ std::string_view code_name(Code code) {
       return "limit exceeded";
     case Code::cancelled:
       return "cancelled";
+    case Code::nonconforming:
+      return "nonconforming";
   }
   return "error";
 }

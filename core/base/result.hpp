@@ -28,6 +28,7 @@ enum class Code : int {
   strict = 14,           // --strict: a warning became an error
   limit = 15,            // a size limit or the memory was exceeded
   cancelled = 16,        // stopped by the user
+  nonconforming = 17,    // `quoin plugin check`: the plugin breaks the contract
 };
 std::string_view code_name(Code code);
 

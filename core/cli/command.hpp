@@ -19,6 +19,7 @@ struct Invocation {
   po::variables_map options;
   Diagnostics diagnostics;
   bool json = false, quiet = false;
+  bool answered = false;  // the JSON document was printed; an error adds no second one
   bool has(const std::string& name) const { return options.count(name) != 0; }
   std::string text(const std::string& name) const {
     return has(name) ? options[name].as<std::string>() : std::string();

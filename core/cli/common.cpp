@@ -69,13 +69,16 @@ Status check_strict(const Invocation& call) { return call.has("strict") ? call.d
 Status check_outputs(const Invocation& call, const std::string& model) {
   const std::vector<std::pair<std::string, std::string>> files = {{"the model", model},
                                                                   {"the recipe", call.text("recipe")},
+                                                                  {"--config", call.text("config")},
                                                                   {"--output", call.text("output")},
                                                                   {"--report", call.text("report")},
+                                                                  {"--junit", call.text("junit")},
                                                                   {"--dot", call.text("dot")},
                                                                   {"--svg", call.text("svg")}};
   const auto normal = [](const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); };
+  constexpr size_t kRead = 3;  // so many of them are only read
   for (size_t i = 0; i < files.size(); ++i)
-    for (size_t j = std::max<size_t>(i + 1, 2); j < files.size(); ++j) {
+    for (size_t j = std::max(i + 1, kRead); j < files.size(); ++j) {
       const auto& [name, path] = files[i];
       const auto& [other_name, other] = files[j];
       if (!path.empty() && !other.empty() && normal(path) == normal(other))

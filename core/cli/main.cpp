@@ -117,7 +117,7 @@ int main_checked(const std::vector<std::string>& arguments) {
         false);
   Invocation call;
   const Status status = execute(*verb, {arguments.begin() + 1, arguments.end()}, call);
-  return status ? 0 : report(status.error(), call.json);
+  return status ? 0 : report(status.error(), call.json && !call.answered);
 }
 
 }  // namespace
