@@ -1,10 +1,13 @@
 #include <quoin/rules.hpp>
 
+#include <algorithm>
+#include <cstring>
 #include <iostream>
 
 #include "base/text.hpp"
 #include "cli/common.hpp"
 #include "cli/plugin_action.hpp"
+#include "cli/plugin_page.hpp"
 #include "cli/terminal.hpp"
 #include "ops/abi_read.hpp"
 
@@ -46,12 +49,18 @@ Json params_json(quoin_array params) {
   return out;
 }
 
-Json rules_json(const quoin_plugin& plugin) {
-  Json out = Json::array();
+// What the plugin publishes of itself; all empty when it publishes nothing. Copied as far as both headers know it.
+quoin_rules published(const quoin_plugin& plugin) {
+  quoin_rules rules{};
   const quoin_ext* ext = plugin.ext;
   while (ext != nullptr && std::string_view(ext->name) != QUOIN_RULES_EXT) ext = ext->next;
-  if (ext == nullptr || ext->struct_size < sizeof(quoin_rules)) return out;
-  for (const quoin_rule& rule : elements<quoin_rule>(reinterpret_cast<const quoin_rules*>(ext)->rules)) {
+  if (ext != nullptr) std::memcpy(&rules, ext, std::min<size_t>(ext->struct_size, sizeof rules));
+  return rules;
+}
+
+Json rules_json(const quoin_rules& published) {
+  Json out = Json::array();
+  for (const quoin_rule& rule : elements<quoin_rule>(published.rules)) {
     Json presets = Json::array();
     for (const quoin_str& preset : elements<quoin_str>(rule.presets)) presets.push_back(text(preset));
     out.push_back({{"rule", text(rule.name)},
@@ -64,7 +73,30 @@ Json rules_json(const quoin_plugin& plugin) {
   return out;
 }
 
+Json texts_json(quoin_array texts) {
+  Json out = Json::array();
+  for (const quoin_str& item : elements<quoin_str>(texts)) out.push_back(text(item));
+  return out;
+}
+
+// Where in a recipe an option is given, by the phases that take it.
+Json scopes_json(uint32_t scope) {
+  Json out = Json::array();
+  if ((scope & (QUOIN_SCOPE_BACKEND | QUOIN_SCOPE_LOAD)) != 0) out.push_back("plugins.options");
+  if ((scope & QUOIN_SCOPE_COMPILE) != 0) out.push_back("lower.params");
+  return out;
+}
+
+Json options_json(quoin_array options) {
+  Json out = params_json(options);
+  const auto specs = elements<quoin_param_spec>(options);
+  size_t i = 0;
+  for (const quoin_param_spec& spec : specs) out[i++]["scopes"] = scopes_json(spec.scope);
+  return out;
+}
+
 Json describe_json(const quoin_plugin& plugin) {
+  const quoin_rules about = published(plugin);
   Json presets = Json::array(), kernels = Json::array();
   if (plugin.quantizer != nullptr)
     for (const quoin_preset& preset : elements<quoin_preset>(plugin.quantizer->presets))
@@ -79,10 +111,13 @@ Json describe_json(const quoin_plugin& plugin) {
           {"quantizer", plugin.quantizer != nullptr},
           {"compiler", plugin.compiler != nullptr},
           {"executor", plugin.executor != nullptr},
-          {"options", params_json(plugin.options)},
+          {"summary", text(about.summary)},
+          {"options", options_json(plugin.options)},
           {"presets", presets},
-          {"rules", rules_json(plugin)},
-          {"kernels", kernels}};
+          {"rules", rules_json(about)},
+          {"kernels", kernels},
+          {"numerics", text(about.numerics)},
+          {"limits", texts_json(about.limits)}};
 }
 
 void print_params(const Json& params, const std::string& indent) {
@@ -95,9 +130,17 @@ void print_params(const Json& params, const std::string& indent) {
   }
 }
 
+// A paragraph under a heading, where there is one.
+void print_text(const std::string& heading, const std::string& paragraph) {
+  if (paragraph.empty()) return;
+  std::cout << "\n" << heading << (heading.empty() ? "" : "\n");
+  for (const std::string& line : split(paragraph, '\n')) std::cout << join(wrap(line, 100), "\n") << "\n";
+}
+
 void print_description(const Json& d) {
   std::cout << fmt::format("{} {} (ABI {})\n", d["name"].get<std::string>(), d["version"].get<std::string>(),
                            d["abi"].get<std::string>());
+  print_text("", d["summary"]);
   if (!d["options"].empty()) std::cout << "\noptions\n";
   print_params(d["options"], "  ");
   for (const Json& preset : d["presets"]) {
@@ -122,6 +165,9 @@ void print_description(const Json& d) {
     for (const Json& kernel : d["kernels"]) table.row({kernel["name"], kernel["op"], kernel["isa"]});
     std::cout << "\n" << table.text();
   }
+  print_text("numerics", d["numerics"]);
+  if (!d["limits"].empty()) std::cout << "\nknown limits\n";
+  for (const Json& limit : d["limits"]) std::cout << "- " << join(wrap(limit.get<std::string>(), 98), "\n  ") << "\n";
 }
 
 Status run(Invocation& call) {
@@ -131,15 +177,21 @@ Status run(Invocation& call) {
   const Json description = describe_json(backend->table());
   if (call.json)
     print(description);
+  else if (call.has("markdown"))
+    std::cout << plugin_page(description);
   else
     print_description(description);
   return {};
 }
 
+void add_options(po::options_description& options) {
+  options.add_options()("markdown", "describe: write the reference part of the plugin's page in docs/backends");
+}
+
 }  // namespace
 
 PluginAction plugin_describe_action() {
-  return {"describe", "NAME", "", "presets, options, rules and kernels of one plugin", nullptr, run};
+  return {"describe", "NAME", "[--markdown]", "presets, options, rules and kernels of one plugin", add_options, run};
 }
 
 }  // namespace quoin::cli

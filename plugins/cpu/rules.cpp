@@ -99,10 +99,39 @@ constexpr Rule kRules[] = {
     {"function", "gelu|tanh|sigmoid|silu|hardswish|exp", {}, sdk::kFloat, "", check_values},
 };
 
+constexpr quoin_str kLimits[] = {
+    sdk::str("Activations are s8 per tensor or f32; no 16-bit and no 4-bit kernels."),
+    sdk::str(
+        "Convolutions: two dimensions, `[N, C, H, W]`; no transposed convolution. Under `int8-dynamic` they stay in "
+        "float."),
+    sdk::str("At most 65000 products per output of an integer layer, so that the sum fits into int32."),
+    sdk::str("A cat of more than eight tensors stays in float."),
+    sdk::str("Embedding, reductions other than the mean, comparisons and masks run on the portable kernels."),
+    sdk::str("No AMX."),
+};
+
+constexpr sdk::About kAbout = {
+    .summary =
+        "Integers and floats on x86-64: scalar code, AVX2, AVX-VNNI, AVX-512 or AVX-512 VNNI, chosen when a program "
+        "is loaded.",
+    .numerics =
+        "Activations are s8: affine with one scale per tensor (`int8-static`), or with one per row, chosen while "
+        "running "
+        "(`int8-dynamic`). Weights are s8, symmetric, -127 to 127, per output channel or per tensor. The bias is s32 "
+        "with "
+        "scale of operand × scale of weight, under `int8-dynamic` f32. No scale is below 2^-12; scales chosen while "
+        "running "
+        "not below 2^-23.\n\n"
+        "Convolution or linear, batch norm and the clamp behind them are one step, observed behind the clamp. Sums are "
+        "s32; results are rounded half to even. Every instruction set gives the integers that the portable kernels "
+        "define. "
+        "Float kernels sum in an order that depends on the instruction set, so their last bits differ.",
+    .limits = kLimits};
+
 }  // namespace
 
 const sdk::RuleTable& rules() {
-  static const sdk::RuleTable table("cpu", kRules);
+  static const sdk::RuleTable table("cpu", kRules, kAbout);
   return table;
 }
 

@@ -67,13 +67,26 @@ constexpr Step kSteps[] = {
 
 std::span<const Step> steps() { return kSteps; }
 
+constexpr quoin_str kLimits[] = {
+    sdk::str("It runs nothing: name a plugin that compiles under `lower.order`, or leave the program to the portable "
+             "kernels."),
+    sdk::str("3-dimensional convolutions, GRU and LSTM cannot be imported."),
+};
+
+constexpr sdk::About kAbout = {
+    .summary = "A quantizer alone: the specs of ExecuTorch's XNNPACKQuantizer.",
+    .numerics =
+        "Activations are s8, affine, one scale per tensor; weights are s8, symmetric, per tensor or per output "
+        "channel. Biases stay in float until the layer becomes an integer one. No scale is below 2^-12.",
+    .limits = kLimits};
+
 const sdk::RuleTable& rules() {
   static const std::vector<sdk::Rule> listed = [] {
     std::vector<sdk::Rule> out;
     for (const Step& step : kSteps) out.push_back(step.rule);
     return out;
   }();
-  static const sdk::RuleTable table("xnnpack", listed);
+  static const sdk::RuleTable table("xnnpack", listed, kAbout);
   return table;
 }
 

@@ -29,20 +29,6 @@ def readme() -> str:
         return file.read()
 
 
-def tables_of(path: str) -> Dict[str, List[List[str]]]:
-    """The rows of the table below each heading, without the header; cells without code marks."""
-    tables: Dict[str, List[List[str]]] = {}
-    heading = ""
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("## "):
-                heading = line[3:].strip()
-            elif line.startswith("|"):
-                cells = [cell.replace("\\|", "|").replace("`", "").strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
-                tables.setdefault(heading, []).append(cells)
-    return {name: rows[2:] for name, rows in tables.items()}
-
-
 class Docs(CommandTest):
     def prepare(self) -> None:
         for name in ("digits.pt2", "digits.onnx"):
@@ -94,24 +80,6 @@ class Docs(CommandTest):
                 text = file.read()
             for path in re.findall(r"`((?:core|sdk|plugins|configs|tests|docs)/[\w./-]+)`", text):
                 self.assertTrue(os.path.exists(os.path.join(ROOT, path)), f"{page}: {path}")
-
-    def test_the_cpu_page_says_what_the_plugin_says(self):
-        described = self.json_of("plugin", "describe", "cpu")
-        tables = tables_of(os.path.join(ROOT, "docs", "backends", "cpu.md"))
-        self.assertEqual(tables["Presets"], [[p["name"], p["doc"]] for p in described["presets"]])
-        parameters = []
-        for preset in described["presets"]:
-            for p in preset["params"]:
-                limits = ", ".join(p.get("choices", ["true", "false"]))
-                if "range" in p:
-                    limits = "{} to {}".format(*p["range"])
-                default = p["default"] if isinstance(p["default"], str) else json.dumps(p["default"])
-                parameters.append([preset["name"], p["name"], p["type"], default, limits, p["doc"]])
-        self.assertEqual(tables["Parameters"], parameters)
-        runs = lambda rule: ", ".join(form for form in ("integer", "float") if rule[form])
-        self.assertEqual(tables["Rules"], [[r["rule"], r["pattern"], ", ".join(r["presets"]), runs(r), r["constraint"]]
-                                           for r in described["rules"]])
-        self.assertEqual(described["options"], [], "the page says that the compiler has none")
 
     def test_recipe_keys_in_the_readme_are_documented(self):
         with open(os.path.join(ROOT, "docs", "recipe.md"), encoding="utf-8") as file:
