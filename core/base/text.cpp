@@ -62,4 +62,12 @@ std::vector<std::string> split(std::string_view text, char separator) {
   return parts;
 }
 
+std::optional<std::string> hex_digits(std::string_view text, size_t digits) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+  const bool hex = out.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return hex && out.size() == digits ? std::optional(std::move(out)) : std::nullopt;
+}
+
 }  // namespace quoin

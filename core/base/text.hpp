@@ -1,6 +1,7 @@
 // Small text helpers shared by messages: "did you mean", lists.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@ std::string nearest(std::string_view name, std::span<const std::string> candidat
 // `did you mean "x"?`, or "" when nothing is near.
 std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
 std::string join(std::span<const std::string> parts, std::string_view separator);
+// `text` in lower case if it is made of exactly `digits` hex digits.
+std::optional<std::string> hex_digits(std::string_view text, size_t digits);
 std::vector<std::string> split(std::string_view text, char separator);
 
 }  // namespace quoin

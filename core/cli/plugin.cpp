@@ -6,6 +6,8 @@
 namespace quoin::cli {
 namespace {
 
+constexpr size_t kDigestDigits = 64;
+
 std::vector<std::string> action_names() {
   std::vector<std::string> names;
   for (const PluginAction& action : plugin_actions()) names.push_back(action.name);
@@ -29,7 +31,9 @@ void add_options(po::options_description& options) {
   const std::string names = join(action_names(), "|");
   options.add_options()("action", po::value<std::string>()->value_name(names.c_str()), "what to do")(
       "operand", po::value<std::string>()->value_name("NAME"), "what the action is about")(
-      "plugin", po::value<std::vector<std::string>>()->value_name("FOLDER"), "search this folder first; repeatable");
+      "plugin", po::value<std::vector<std::string>>()->value_name("FOLDER"), "search this folder first; repeatable")(
+      "sha256", po::value<std::vector<std::string>>()->value_name("DIGEST"),
+      "load only files with this SHA-256; repeatable");
   for (const PluginAction& action : plugin_actions()) {
     const po::options_description own = options_of(action);
     for (const auto& option : own.options()) options.add(option);
@@ -58,6 +62,14 @@ Status check_operand(const Invocation& call, const PluginAction& action) {
   return fail(Error{Code::usage, what, "quoin plugin " + action.name, "quoin plugin " + usage_of(action)});
 }
 
+Status check_digests(const Invocation& call) {
+  for (const std::string& given : call.list("sha256"))
+    if (!hex_digits(given, kDigestDigits))
+      return fail(Error{Code::usage, fmt::format("\"{}\" is no SHA-256 digest of {} hex digits", given, kDigestDigits),
+                        "--sha256", "`quoin plugin list --json` prints that of every plugin"});
+  return {};
+}
+
 Status run(Invocation& call) {
   const std::string name = call.has("action") ? call.text("action") : plugin_actions().front().name;
   const auto action = std::ranges::find(plugin_actions(), name, &PluginAction::name);
@@ -66,6 +78,7 @@ Status run(Invocation& call) {
                       did_you_mean(name, action_names())});
   QUOIN_CHECK(check_operand(call, *action));
   QUOIN_CHECK(check_options(call, *action));
+  QUOIN_CHECK(check_digests(call));
   return action->run(call);
 }
 
@@ -78,6 +91,9 @@ host::Services::Options service_options(uint64_t isa) {
 host::SearchOptions search_options(const Invocation& call) {
   host::SearchOptions options;
   options.folders = call.list("plugin");
+  if (!call.has("sha256")) return options;
+  options.listed.emplace();
+  for (const std::string& given : call.list("sha256")) options.listed->insert(*hex_digits(given, kDigestDigits));
   return options;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/common.hpp"
 #include "cli/plugin_action.hpp"
 #include "cli/terminal.hpp"
+#include "host/digest.hpp"
 
 namespace quoin::cli {
 namespace {
@@ -13,7 +14,13 @@ void add_options(po::options_description& options) {
   options.add_options()("all", "list ignored files too, with the reason");
 }
 
-Json list_json(const host::Registry& registry, bool all) {
+// Of files only: a folder that cannot be searched has none.
+Json digest(const host::Candidate& candidate) {
+  const auto digest = host::PluginFile::open(candidate.path).and_then(host::sha256);
+  return digest ? Json(*digest) : Json(nullptr);
+}
+
+Json list_json(const host::Registry& registry, bool all, bool digests) {
   Json out = Json::array();
   for (const host::Candidate& candidate : registry.candidates()) {
     if (!candidate.ignored.empty() && !all) continue;
@@ -25,6 +32,7 @@ Json list_json(const host::Registry& registry, bool all) {
                    {"source", candidate.source},
                    {"usable", candidate.ignored.empty()},
                    {"reason", candidate.ignored}});
+    if (digests) out.back()["sha256"] = digest(candidate);
   }
   return out;
 }
@@ -34,7 +42,7 @@ Status run(Invocation& call) {
   PluginSearch search(call, isa);
   host::Registry& registry = search.registry;
   registry.try_out();
-  const Json rows = list_json(registry, call.has("all"));
+  const Json rows = list_json(registry, call.has("all"), call.json);
   if (call.json) {
     print(rows);
     return {};

@@ -48,16 +48,33 @@ Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe,
   host::SearchOptions search;
   search.folders = plugin_folders;
   search.folders.insert(search.folders.end(), recipe.plugins.search.begin(), recipe.plugins.search.end());
+  if (recipe.plugins.policy == "listed")
+    search.listed.emplace(recipe.plugins.sha256.begin(), recipe.plugins.sha256.end());
+  context->options = std::make_unique<PluginOptions>(recipe.plugins.options);
+  search.params = [options = context->options.get()](const quoin_plugin& table) {
+    return options->list(table, QUOIN_SCOPE_BACKEND);
+  };
   context->registry = host::Registry::discover(search, *context->services);
 
   std::vector<std::string> names = named_plugins(recipe);
   if (names.empty() && open_all) names = context->registry.names();
   for (const std::string& name : names) {
     QUOIN_TRY(auto backend, context->registry.open(name));
-    context->kernels.add(name, backend->table().kernels);
+    if (const quoin_array kernels = backend->table().kernels; kernels.count != 0)
+      context->kernels.add(name, kernels, diagnostics, std::make_shared<host::Use>(backend, host::Use::kernels));
     context->backends.push_back(std::move(backend));
   }
+  // Options of a plugin that nothing names are checked, too.
+  for (const auto& [name, given] : recipe.plugins.options)
+    if (auto backend = context->registry.open(name); !backend)
+      return fail(backend.error().code == Code::recipe ? backend.error() : in(given.place.text, backend.error()));
   return context;
+}
+
+Status unload_plugin(Context& context, const std::string& name) {
+  context.kernels.remove(name);
+  std::erase_if(context.backends, [&](const auto& backend) { return backend->name() == name; });
+  return context.registry.unload(name);
 }
 
 }  // namespace quoin::flow

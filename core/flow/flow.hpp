@@ -8,6 +8,7 @@
 
 #include "base/diagnostics.hpp"
 #include "data/dataset.hpp"
+#include "flow/plugin_options.hpp"
 #include "host/registry.hpp"
 #include "host/services.hpp"
 #include "import/import.hpp"
@@ -21,6 +22,7 @@ namespace quoin::flow {
 // Services, plugins and kernels of one process. Create once; must outlive everything made with it.
 struct Context {
   std::unique_ptr<host::Services> services;
+  std::unique_ptr<PluginOptions> options;
   host::Registry registry;
   kernels::KernelSet kernels;                            // of every opened plugin, then the portable set
   std::vector<std::shared_ptr<host::Backend>> backends;  // in recipe order
@@ -29,10 +31,14 @@ struct Context {
 };
 // Opens the plugins that the recipe names; a recipe that names none opens all usable ones if `open_all` (running a
 // model without a recipe). What plugins log lands in `diagnostics`, which must outlive the context.
-// Errors: usage (QUOIN_ISA_MAX), recipe (lower.isa), plugin, plugin_abi.
+// Errors: usage (QUOIN_ISA_MAX), recipe (lower.isa, plugins.options), plugin, plugin_abi.
 Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe,
                                               const std::vector<std::string>& plugin_folders, bool open_all,
                                               Diagnostics& diagnostics);
+
+// Takes a plugin out of the context, closes it and unloads its library (host::Registry::unload). After an error that
+// names what still uses it, destroy that and call again: the context makes nothing new with it meanwhile.
+Status unload_plugin(Context& context, const std::string& name);
 
 struct StageTime {
   std::string stage;

@@ -7,6 +7,7 @@
 #include "ops/abi_view.hpp"
 #include "passes/passes.hpp"
 #include "quantize/in_model.hpp"
+#include "recipe/params.hpp"
 
 namespace quoin::flow {
 namespace {
@@ -105,9 +106,7 @@ Result<lower::Lowered> lower_graph(ir::Graph& graph, const recipe::Recipe& recip
                                    Diagnostics& diagnostics) {
   QUOIN_TRY(lower::Options options, lower_options(recipe, context));
   for (const auto& backend : options.order) QUOIN_CHECK(quantize::run_passes(graph, *backend, context.passes));
-  Attrs attrs;
-  for (const auto& [key, value] : recipe.lower.params)
-    attrs.emplace(key, std::visit([](const auto& scalar) { return Attr(scalar); }, value));
+  const Attrs attrs = recipe::to_attrs(recipe.lower.params);
   QUOIN_CHECK(check_params(attrs, options.order));
   AbiParams params;
   for (const auto& [key, value] : attrs) options.params.push_back(params.param(key, value));
@@ -120,8 +119,7 @@ Result<ir::Graph> quantize_graph(const ir::Graph& graph, const recipe::Recipe& r
   watch.start("prepare");
   QUOIN_TRY(quantize::Prepared prepared, quantize::prepare(graph, out.annotations, observer_defaults(recipe)));
   watch.start("calibrate");
-  QUOIN_TRY(const CalibrationStage stage,
-            calibrate_by_recipe(graph, prepared, recipe, context, progress, diagnostics));
+  QUOIN_TRY(const CalibrationStage stage, calibrate_by_recipe(graph, prepared, recipe, context, progress, diagnostics));
   out.samples = stage.samples;
   out.calibration = stage.from;
   watch.start("convert");

@@ -13,6 +13,9 @@ Result<runtime::Executable> open_model(const std::string& path, const recipe::Re
   QUOIN_TRY(program::Model model, is_program ? program::read(path) : lower_float(path, recipe, context, diagnostics));
   runtime::Options options;
   options.backend = [&context](const std::string& name) { return context.registry.open(name); };
+  options.params = [&context](const host::Backend& backend) {
+    return context.options->list(backend.table(), QUOIN_SCOPE_LOAD);
+  };
   options.fallback = recipe.plugins.fallback;
   options.kernels = &context.kernels;
   return runtime::Executable::load(std::move(model), options, context.services->table(), diagnostics);

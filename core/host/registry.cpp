@@ -96,9 +96,15 @@ Result<std::shared_ptr<Backend>> Registry::open(const std::string& name) {
   const auto candidate = std::find_if(candidates_.begin(), candidates_.end(),
                                       [&](const Candidate& c) { return c.ignored.empty() && c.manifest.name == name; });
   if (candidate == candidates_.end()) return fail(not_usable(name));
-  auto opened = load(*candidate);
-  if (!opened) return fail(in(candidate->path, std::move(opened).error()));
-  return opened_.emplace(name, std::move(*opened)).first->second.backend;
+  auto library = load(*candidate);
+  if (!library) return fail(in(candidate->path, std::move(library).error()));
+  quoin_array params{};
+  if (params_) {  // its errors are about what the caller gave, not about the file
+    QUOIN_TRY(params, params_(*library->table));
+  }
+  auto backend = Backend::open(library->table, library->keep, *host_, params);
+  if (!backend) return fail(in(candidate->path, std::move(backend).error()));
+  return opened_.emplace(name, Opened{*std::move(library), *std::move(backend)}).first->second.backend;
 }
 
 Status Registry::unload(const std::string& name) {
@@ -150,7 +156,7 @@ void Registry::try_out() {
   }
 }
 
-Result<Registry::Opened> Registry::load(const Candidate& candidate) const {
+Result<Library> Registry::load(const Candidate& candidate) const {
   QUOIN_TRY(PluginFile file, file_of(candidate));
   QUOIN_TRY(const Manifest manifest, read_manifest(file));
   QUOIN_CHECK(check_manifest(manifest, *host_));
@@ -158,18 +164,11 @@ Result<Registry::Opened> Registry::load(const Candidate& candidate) const {
     return fail(Code::plugin, "it was plugin \"{}\" when it was found, now it is \"{}\"", candidate.manifest.name,
                 manifest.name);
   QUOIN_CHECK(trial(file));
-  Opened opened;
-  QUOIN_TRY(opened.library, load_library(std::move(file), *host_));
-  const quoin_plugin* table = opened.library.table;
+  QUOIN_TRY(Library library, load_library(std::move(file), *host_));
   // Versions first: the rest of the table may only be read when they fit.
-  QUOIN_CHECK(check_table(table, *host_));
-  QUOIN_CHECK(compare_with_table(manifest, *table));
-  quoin_array params{};
-  if (params_) {
-    QUOIN_TRY(params, params_(*table));
-  }
-  QUOIN_TRY(opened.backend, Backend::open(table, opened.library.keep, *host_, params));
-  return opened;
+  QUOIN_CHECK(check_table(library.table, *host_));
+  QUOIN_CHECK(compare_with_table(manifest, *library.table));
+  return library;
 }
 
 // Why no candidate of this name can be opened: its own reason if there is one, else what there is instead.

@@ -70,7 +70,7 @@ class Registry {
   Result<PluginFile> file_of(const Candidate& candidate) const;
   Error not_usable(const std::string& name) const;
   Status trial(const PluginFile& file) const;
-  Result<Opened> load(const Candidate& candidate) const;
+  Result<Library> load(const Candidate& candidate) const;
 
   std::vector<Candidate> candidates_;
   std::vector<std::string> searched_;  // folders, for messages

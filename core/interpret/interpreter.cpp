@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/guard.hpp"
 #include "interpret/pool.hpp"
 #include "ir/snapshot.hpp"
 #include "ops/abi_read.hpp"
@@ -14,37 +15,38 @@ using ir::kNone;
 using ir::NodeId;
 using ir::ValueId;
 
-// Owns what a kernel prepared.
+// A kernel of the portable set or a plugin, and what it prepared. Nothing that it throws gets out.
 class Prepared {
  public:
-  Prepared(const quoin_kernel* kernel, const quoin_host* host) : kernel_(kernel), host_(host) {}
+  Prepared(kernels::Choice choice, const quoin_host* host) : choice_(std::move(choice)), host_(host) {}
   Prepared(Prepared&& other) noexcept
-      : kernel_(std::exchange(other.kernel_, nullptr)),
-        host_(other.host_),
-        state_(std::exchange(other.state_, nullptr)) {}
+      : choice_(std::move(other.choice_)), host_(other.host_), state_(std::exchange(other.state_, nullptr)) {}
   Prepared& operator=(Prepared&&) = delete;
   ~Prepared() {
-    if (kernel_ != nullptr && state_ != nullptr && kernel_->release != nullptr) kernel_->release(host_, state_);
+    if (state_ == nullptr || choice_.kernel->release == nullptr) return;
+    if (const auto breach = escaped([&] { choice_.kernel->release(host_, state_); })) log(*breach);
   }
-  const quoin_kernel* kernel() const { return kernel_; }
-  void* state() const { return state_; }
-  void** slot() { return &state_; }
+  bool renames() const { return choice_.kernel == nullptr; }  // the step only renames bytes
+  Status prepare(const quoin_graph* graph, uint32_t node, quoin_memory_need& need) {
+    return call([&](quoin_error* error) { return choice_.kernel->prepare(host_, graph, node, &state_, &need, error); });
+  }
+  Status run(const quoin_run& run) const {
+    return call([&](quoin_error* error) { return choice_.kernel->run(host_, state_, &run, error); });
+  }
 
  private:
-  const quoin_kernel* kernel_;  // null: the step only renames bytes
-  const quoin_host* host_;
-  void* state_ = nullptr;
-};
-
-struct Step {
-  NodeId node;
-  Prepared prepared;
-  std::vector<ValueId> dead;  // values that nothing reads after this step
-};
-
-Error kernel_error(const ir::Graph& graph, NodeId node, const quoin_kernel& kernel, quoin_status status,
-                   const quoin_error& error) {
-  const auto code = [&] {
+  template <class F>
+  Status call(F&& function) const {
+    quoin_error error{};
+    error.struct_size = sizeof error;
+    quoin_status status = QUOIN_OK;
+    if (const auto breach = escaped([&] { status = function(&error); }))
+      return fail(Code::plugin, "{} let an exception escape: {}", name(), *breach);
+    if (status == QUOIN_OK) return {};
+    const std::string_view text(error.message, std::min<size_t>(error.message_size, sizeof error.message));
+    return fail(code(status), "{} failed: {}", name(), text.empty() ? "no reason given" : text);
+  }
+  Code code(quoin_status status) const {
     switch (status) {
       case QUOIN_INVALID:
         return Code::input;
@@ -55,21 +57,30 @@ Error kernel_error(const ir::Graph& graph, NodeId node, const quoin_kernel& kern
       case QUOIN_CANCELLED:
         return Code::cancelled;
       default:
-        return Code::internal;
+        return choice_.provider == kernels::kPortable ? Code::internal : Code::plugin;
     }
-  }();
-  const std::string_view text(error.message, std::min<size_t>(error.message_size, sizeof error.message));
-  return Error{code,
-               fmt::format("kernel {} failed: {}", kernel.name, text.empty() ? "no reason given" : text),
-               graph.describe(node),
-               {}};
-}
+  }
+  std::string name() const {
+    const bool own = choice_.provider == kernels::kPortable;
+    return fmt::format("kernel {}{}{}", choice_.kernel->name, own ? "" : " of plugin ", own ? "" : choice_.provider);
+  }
+  void log(const std::string& breach) const noexcept {
+    static_cast<void>(escaped([&] {
+      const std::string line = fmt::format("{} let an exception escape while it cleaned up: {}", name(), breach);
+      host_->log(host_->self, QUOIN_LOG_ERROR, {line.data(), line.size()});
+    }));
+  }
 
-quoin_error empty_error() {
-  quoin_error error{};
-  error.struct_size = sizeof error;
-  return error;
-}
+  kernels::Choice choice_;  // no kernel: see renames()
+  const quoin_host* host_;
+  void* state_ = nullptr;
+};
+
+struct Step {
+  NodeId node;
+  Prepared prepared;
+  std::vector<ValueId> dead;  // values that nothing reads after this step
+};
 
 }  // namespace
 
@@ -120,17 +131,16 @@ bool Interpreter::State::is_view(NodeId id) const {
 
 Status Interpreter::State::prepare_step(const kernels::KernelSet& kernels, uint32_t index, NodeId id) {
   if (is_view(id)) {
-    steps.push_back({id, Prepared(nullptr, host), {}});
+    steps.push_back({id, Prepared({}, host), {}});
     return {};
   }
   auto choice = kernels.select(snapshot.view(), index, host->isa);
   if (!choice) return fail(in(graph->describe(id), std::move(choice).error()));
-  Prepared prepared(choice->kernel, host);
+  Prepared prepared(*std::move(choice), host);
   quoin_memory_need need{};
   need.struct_size = sizeof need;
-  quoin_error error = empty_error();
-  const quoin_status status = choice->kernel->prepare(host, snapshot.view(), index, prepared.slot(), &need, &error);
-  if (status != QUOIN_OK) return fail(kernel_error(*graph, id, *choice->kernel, status, error));
+  if (auto status = prepared.prepare(snapshot.view(), index, need); !status)
+    return fail(in(graph->describe(id), std::move(status).error()));
   scratch_size = std::max(scratch_size, need.scratch);
   scratch_alignment = std::max<uint64_t>(scratch_alignment, need.alignment);
   steps.push_back({id, std::move(prepared), {}});
@@ -186,8 +196,7 @@ quoin_tensor Interpreter::State::describe(ValueId id) {
 
 Status Interpreter::State::run_step(const Step& step, std::byte* scratch) {
   const ir::Node& node = graph->node(step.node);
-  const quoin_kernel* kernel = step.prepared.kernel();
-  if (kernel == nullptr) {
+  if (step.prepared.renames()) {
     values[node.outputs[0]] = values[node.inputs[0]].reshaped(graph->value(node.outputs[0]).type.shape);
     return {};
   }
@@ -204,9 +213,8 @@ Status Interpreter::State::run_step(const Step& step, std::byte* scratch) {
   call.outputs = {outputs.data(), static_cast<uint32_t>(outputs.size()), sizeof(quoin_tensor)};
   call.scratch = scratch;
   call.scratch_size = scratch_size;
-  quoin_error error = empty_error();
-  const quoin_status status = kernel->run(host, step.prepared.state(), &call, &error);
-  if (status != QUOIN_OK) return fail(kernel_error(*graph, step.node, *kernel, status, error));
+  if (auto status = step.prepared.run(call); !status)
+    return fail(in(graph->describe(step.node), std::move(status).error()));
   return {};
 }
 

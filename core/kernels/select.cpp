@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/guard.hpp"
 #include "base/text.hpp"
 #include "kernels/node_view.hpp"
+#include "ops/abi_read.hpp"
 
 namespace quoin::kernels {
 namespace {
-
-constexpr const char* kPortable = "portable";
 
 // A kernel that fits a node, with what decides between it and others.
 struct Fit {
@@ -39,20 +39,62 @@ std::string signature_conflict(const quoin_kernel& kernel, const quoin_graph& gr
   return {};
 }
 
+// What keeps a kernel from being used at all, or "".
+std::string defect(const quoin_kernel& kernel) {
+  if (kernel.op == nullptr) return "it names no operator";
+  if (kernel.name == nullptr) return "it has no name";
+  if (kernel.prepare == nullptr) return "it has no prepare function";
+  if (kernel.run == nullptr) return "it has no run function";
+  if (kernel.signature == nullptr && kernel.signature_size != 0)
+    return fmt::format("its signature has {} types at no address", kernel.signature_size);
+  return {};
+}
+
+// The cost, or why the kernel does not take the node.
+Result<int32_t> ask(const quoin_kernel& kernel, const quoin_graph* graph, uint32_t node) {
+  int32_t cost = 0;
+  if (kernel.accepts == nullptr) return cost;
+  if (const auto breach = escaped([&] { cost = kernel.accepts(graph, node); }))
+    return fail(Code::plugin, "let an exception escape from accepts(): {}", *breach);
+  if (cost < 0) return fail(Code::unsupported, "does not accept these shapes, types or attributes");
+  return cost;
+}
+
 }  // namespace
 
 KernelSet::KernelSet() {
-  add(kPortable, {portable().data(), static_cast<uint32_t>(portable().size()), sizeof(quoin_kernel)});
+  for (const quoin_kernel& kernel : portable()) insert(kPortable, kernel, nullptr);
 }
 
-void KernelSet::add(const std::string& provider, quoin_array kernels) {
-  for (uint32_t i = 0; i < kernels.count; ++i) {
-    const auto kernel = element<quoin_kernel>(kernels, i);
-    if (kernel.op == nullptr || kernel.name == nullptr || kernel.prepare == nullptr || kernel.run == nullptr) continue;
-    const auto portable_set =
-        std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.provider == kPortable; });
-    entries_.insert(provider == kPortable ? entries_.end() : portable_set, Entry{provider, kernel});
+// The portable set comes last.
+void KernelSet::insert(const std::string& provider, const quoin_kernel& kernel, std::shared_ptr<const void> keep) {
+  struct Kept {
+    quoin_kernel kernel;
+    std::shared_ptr<const void> keep;
+  };
+  const auto kept = std::make_shared<const Kept>(Kept{kernel, std::move(keep)});
+  const auto portable_set =
+      std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.provider == kPortable; });
+  entries_.insert(provider == kPortable ? entries_.end() : portable_set, {provider, {kept, &kept->kernel}});
+}
+
+void KernelSet::add(const std::string& provider, quoin_array kernels, Diagnostics& diagnostics,
+                    std::shared_ptr<const void> keep) {
+  const std::vector<quoin_kernel> rows = elements<quoin_kernel>(kernels);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string wrong = defect(rows[i]);
+    if (wrong.empty())
+      insert(provider, rows[i], keep);
+    else
+      diagnostics.warn("plugin " + provider,
+                       fmt::format("kernel {}{} is left out: {}", i,
+                                   rows[i].name == nullptr ? "" : fmt::format(" ({})", rows[i].name), wrong),
+                       "report it to the plugin's author");
   }
+}
+
+void KernelSet::remove(const std::string& provider) {
+  std::erase_if(entries_, [&](const Entry& entry) { return entry.provider == provider; });
 }
 
 Result<Choice> KernelSet::select(const quoin_graph* graph, uint32_t index, uint64_t isa) const {
@@ -62,7 +104,7 @@ Result<Choice> KernelSet::select(const quoin_graph* graph, uint32_t index, uint6
   std::vector<Fit> fits;
   Choice choice;
   for (size_t i = 0; i < entries_.size(); ++i) {
-    const quoin_kernel& kernel = entries_[i].kernel;
+    const quoin_kernel& kernel = *entries_[i].kernel;
     if (op_of(node) != kernel.op) continue;
     const auto pass = [&](std::string_view reason) {
       choice.passed_over.push_back(fmt::format("{}: {}", kernel.name, reason));
@@ -75,10 +117,10 @@ Result<Choice> KernelSet::select(const quoin_graph* graph, uint32_t index, uint6
       pass("isa not available");
     } else if (const std::string conflict = signature_conflict(kernel, *graph, node); !conflict.empty()) {
       pass(conflict);
-    } else if (const int32_t cost = kernel.accepts == nullptr ? 0 : kernel.accepts(graph, index); cost < 0) {
-      pass("does not accept these shapes, types or attributes");
+    } else if (const auto cost = ask(kernel, graph, index); !cost) {
+      pass(cost.error().what);
     } else {
-      fits.push_back({i, cost, forced != forced_.end() && forced->second == kernel.name});
+      fits.push_back({i, *cost, forced != forced_.end() && forced->second == kernel.name});
     }
   }
   if (fits.empty())
@@ -92,19 +134,19 @@ Result<Choice> KernelSet::select(const quoin_graph* graph, uint32_t index, uint6
     if (a.forced != b.forced) return a.forced;
     const bool left_last = left.provider == kPortable, right_last = right.provider == kPortable;
     if (left_last != right_last) return right_last;
-    if (left.kernel.priority != right.kernel.priority) return left.kernel.priority > right.kernel.priority;
+    if (left.kernel->priority != right.kernel->priority) return left.kernel->priority > right.kernel->priority;
     if (a.cost != b.cost) return a.cost < b.cost;
     if (left.provider != right.provider) return a.entry < b.entry;  // entries lie in provider order
-    return std::strcmp(left.kernel.name, right.kernel.name) < 0;
+    return std::strcmp(left.kernel->name, right.kernel->name) < 0;
   };
   const Fit best = *std::min_element(fits.begin(), fits.end(), better);
   for (const Fit& fit : fits)
     if (fit.entry != best.entry)
       choice.passed_over.push_back(
-          fmt::format("{}: {} is preferred", entries_[fit.entry].kernel.name, entries_[best.entry].kernel.name));
+          fmt::format("{}: {} is preferred", entries_[fit.entry].kernel->name, entries_[best.entry].kernel->name));
   if (forced != forced_.end() && !best.forced)
     choice.passed_over.push_back(fmt::format("{}: forced by the recipe, but it cannot run this node", forced->second));
-  choice.kernel = &entries_[best.entry].kernel;
+  choice.kernel = entries_[best.entry].kernel;
   choice.provider = entries_[best.entry].provider;
   return choice;
 }

@@ -2,7 +2,7 @@
 
 #include "ops/abi_read.hpp"
 #include "quantize/observer.hpp"
-#include "quantize/preset.hpp"
+#include "recipe/params.hpp"
 
 namespace quoin::quantize {
 namespace {
@@ -49,7 +49,7 @@ Status read_observer(const quoin_qspec& given, Spec& spec) {
   if (given.observer_params.count > kMaxObserverParams)
     return fail(Code::plugin, "{} observer parameters, of at most {}", given.observer_params.count, kMaxObserverParams);
   for (const quoin_param& param : elements<quoin_param>(given.observer_params)) {
-    QUOIN_TRY(auto scalar, scalar_from(param));
+    QUOIN_TRY(auto scalar, recipe::scalar_from(param));
     spec.observer_params.emplace(text(param.name), std::move(scalar));
   }
   return {};

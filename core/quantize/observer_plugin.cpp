@@ -5,7 +5,7 @@
 #include "ops/abi_read.hpp"
 #include "ops/abi_view.hpp"
 #include "quantize/observers.hpp"
-#include "quantize/preset.hpp"
+#include "recipe/params.hpp"
 
 namespace quoin::quantize {
 namespace {
@@ -40,16 +40,15 @@ quoin_qspec abi_spec(const Spec& spec, quoin_array params) {
 
 class PluginObserver final : public Observer {
  public:
-  PluginObserver(const Spec& spec, const quoin_observer& table) : spec_(spec), table_(table) {}
+  PluginObserver(const Spec& spec, const quoin_observer& table)
+      : spec_(spec), use_(spec.backend, host::Use::observer), table_(table) {}
   ~PluginObserver() override {
-    if (state_ != nullptr) (void)host::call(plugin(), [&](quoin_error*) { return table_.destroy(state_), QUOIN_OK; });
+    if (state_ != nullptr) host::call_last(plugin(), use_.backend().host(), [&] { table_.destroy(state_); });
   }
   PluginObserver(const PluginObserver&) = delete;
 
   Status create(const recipe::Params& params) {
-    Attrs attrs;
-    for (const auto& [key, value] : params)
-      attrs.emplace(key, std::visit([](const auto& scalar) { return Attr(scalar); }, value));
+    const Attrs attrs = recipe::to_attrs(params);
     AbiParams list;
     const quoin_qspec given = abi_spec(spec_, list.list(attrs));
     QUOIN_CHECK(ask(
@@ -154,6 +153,7 @@ class PluginObserver final : public Observer {
   }
 
   const Spec spec_;
+  const host::Use use_;
   const quoin_observer table_;
   quoin_observer_state* state_ = nullptr;
   int64_t scales_ = 0;  // 0: nothing was observed
@@ -181,7 +181,7 @@ Result<std::unique_ptr<Observer>> make_plugin_observer(const Spec& spec) {
     const std::string label = "observer " + spec.observer;
     if (table.create == nullptr || table.observe == nullptr || table.qparams == nullptr || table.destroy == nullptr)
       return fail(Code::plugin, "plugin {}: {} lacks create, observe, qparams or destroy", spec.backend->name(), label);
-    QUOIN_TRY(const recipe::Params params, complete_params(label, table.params, spec.observer_params));
+    QUOIN_TRY(const recipe::Params params, recipe::complete_params(label, table.params, spec.observer_params));
     auto observer = std::make_unique<PluginObserver>(spec, table);
     QUOIN_CHECK(observer->create(params));
     return observer;

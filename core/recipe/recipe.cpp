@@ -85,6 +85,13 @@ class Reader {
   std::string folder_;
 };
 
+// Digests that nothing compares would look like protection.
+Status check_policy(const Recipe& recipe, const Node& root) {
+  if (recipe.plugins.policy == "listed" || recipe.plugins.sha256.empty()) return {};
+  return fail(Error{Code::recipe, "plugins.sha256 lists files, but plugins.policy is any",
+                    root.find("plugins")->find("sha256")->place.text, "set plugins.policy: listed"});
+}
+
 Node scalar_node(const std::string& text) {
   Node node;
   node.kind = Node::Kind::scalar;
@@ -129,6 +136,7 @@ Result<Recipe> parse(const std::string& text, const std::string& path, const std
   recipe.path = path;
   Reader reader(recipe, std::filesystem::path(path).parent_path().string());
   QUOIN_CHECK(reader.section(root, ""));
+  QUOIN_CHECK(check_policy(recipe, root));
   recipe.quantize.calibrate.data.preprocess = recipe.model.preprocess;
   recipe.resolved = to_yaml(canonical(&root, ""));
   return recipe;

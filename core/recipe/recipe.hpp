@@ -58,6 +58,12 @@ struct Calibrate {
   std::string state;  // file with the result to use; "": calibrate
 };
 
+struct PluginOptions {  // one line of plugins.options
+  Params values;
+  std::map<std::string, Place> places;  // of each value
+  Place place;
+};
+
 struct Recipe {
   std::string path;  // the recipe file; "" when built in code
   struct {
@@ -67,7 +73,10 @@ struct Recipe {
   } model;
   struct {
     std::vector<std::string> search;
-    std::string fallback = "warn";  // allow | warn | error: nodes that no plugin takes
+    std::string fallback = "warn";                 // allow | warn | error: nodes that no plugin takes
+    std::string policy = "any";                    // any | listed
+    std::vector<std::string> sha256;               // policy listed: digests of the files that may be loaded, lower-case
+    std::map<std::string, PluginOptions> options;  // by plugin
   } plugins;
   struct {
     std::vector<Pass> passes;           // graph passes before those that the quantizers ask for

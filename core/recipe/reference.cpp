@@ -27,6 +27,7 @@ Json type_of(const Key& key) {
   Json integer = {{"type", "integer"}}, number = {{"type", "number"}};
   add_range(key, integer);
   add_range(key, number);
+  const Json params = {{"type", "object"}, {"additionalProperties", {{"type", {"boolean", "number", "string"}}}}};
   switch (key.kind) {
     case Kind::text:
     case Kind::pattern:
@@ -50,7 +51,11 @@ Json type_of(const Key& key) {
     case Kind::counts:
       return {{"type", "object"}, {"additionalProperties", {{"type", "integer"}, {"minimum", 1}}}};
     case Kind::params:
-      return {{"type", "object"}, {"additionalProperties", {{"type", {"boolean", "number", "string"}}}}};
+      return params;
+    case Kind::nested:
+      return {{"type", "object"}, {"additionalProperties", params}};
+    case Kind::digests:
+      return {{"type", "array"}, {"items", {{"type", "string"}, {"pattern", "^[0-9a-fA-F]{64}$"}}}};
     case Kind::items:
       return {{"type", "array"}, {"items", schema_of(key.path + "[]")}};
   }

@@ -77,6 +77,28 @@ std::vector<Key> plugin_rows() {
        "stop.",
        [](Target& t, V v, N) { t.recipe.plugins.fallback = as<std::string>(v); },
        {"allow", "warn", "error"}},
+      {"plugins.policy",
+       Kind::text,
+       "any",
+       "Which plugin files may be loaded: any that pass the checks, or only those whose content is listed in "
+       "plugins.sha256.",
+       [](Target& t, V v, N) { t.recipe.plugins.policy = as<std::string>(v); },
+       {"any", "listed"}},
+      {"plugins.sha256", Kind::digests, "[]",
+       "Content of the plugin files that policy: listed allows; `quoin plugin list --json` prints it.",
+       [](Target& t, V v, N) { t.recipe.plugins.sha256 = as<std::vector<std::string>>(v); }},
+      {"plugins.options", Kind::nested, "{}",
+       "Options of plugins, by name of the plugin: {npu: {device: 1}}. `quoin plugin describe` lists those that a "
+       "plugin "
+       "takes when it is opened and when it loads a program.",
+       [](Target& t, V v, N n) {
+         auto values = as<std::map<std::string, Params>>(v);
+         for (const Node& plugin : n.children) {
+           PluginOptions& options = t.recipe.plugins.options[plugin.key];
+           options = {std::move(values[plugin.key]), {}, plugin.key_place};
+           for (const Node& option : plugin.children) options.places[option.key] = option.place;
+         }
+       }},
   };
 }
 
@@ -185,13 +207,15 @@ std::vector<Key> quantize_rows() {
            0,
            1e9},
           {"quantize.calibrate.observer", Kind::text, "",
-           "How ranges are found: minmax, moving_average, histogram, mse, percentile, entropy or one of the plugin's own; "
+           "How ranges are found: minmax, moving_average, histogram, mse, percentile, entropy or one of the plugin's "
+           "own; "
            "default: what the preset asks for.",
            [](Target& t, V v, N) { t.recipe.quantize.calibrate.observer = as<std::string>(v); }},
           {"quantize.calibrate.observer_params", Kind::params, "{}", "Parameters of the observer.",
            [](Target& t, V v, N) { t.recipe.quantize.calibrate.observer_params = as<Params>(v); }},
           {"quantize.calibrate.cache", Kind::path, "",
-           "File that keeps what calibration found. While model, specs and data stay the same, the next run takes it from "
+           "File that keeps what calibration found. While model, specs and data stay the same, the next run takes it "
+           "from "
            "there instead of calibrating again.",
            [](Target& t, V v, N) { t.recipe.quantize.calibrate.cache = as<std::string>(v); }},
           {"quantize.calibrate.state", Kind::path, "",

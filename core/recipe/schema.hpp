@@ -28,11 +28,14 @@ enum class Kind {
   paths,    // list of paths
   counts,   // map of name: integer >= 1
   params,   // map of name: scalar
+  nested,   // map of name: map of name: scalar
+  digests,  // list of SHA-256 digests
   items,    // list of maps; their keys are the rows under "<path>[]."
 };
 
-using Value = std::variant<std::monostate, bool, int64_t, double, std::string, std::vector<std::string>,
-                           std::vector<double>, std::array<int64_t, 2>, std::map<std::string, int64_t>, Params>;
+using Value =
+    std::variant<std::monostate, bool, int64_t, double, std::string, std::vector<std::string>, std::vector<double>,
+                 std::array<int64_t, 2>, std::map<std::string, int64_t>, Params, std::map<std::string, Params>>;
 
 // The recipe under construction, and the list items being filled.
 struct Target {

@@ -178,6 +178,32 @@ Result<Params> check_params(const Key& key, const Node& node) {
   return out;
 }
 
+Result<std::map<std::string, Params>> check_nested(const Key& key, const Node& node) {
+  if (node.kind != Node::Kind::map) return wrong(key, node, kind_name(key.kind));
+  std::map<std::string, Params> out;
+  for (const Node& child : node.children) {
+    Key each = key;
+    each.path += "." + child.key;
+    QUOIN_TRY(out[child.key], check_params(each, child));
+  }
+  return out;
+}
+
+// A digest of digits only is a number to YAML; its text counts.
+Result<std::vector<std::string>> check_digests(const Key& key, const Node& node) {
+  constexpr size_t kDigits = 64;
+  if (node.kind != Node::Kind::list) return wrong(key, node, kind_name(key.kind), "write [" + node.text + "]");
+  std::vector<std::string> out;
+  for (const Node& child : node.children) {
+    auto digest = child.kind == Node::Kind::scalar ? hex_digits(child.text, kDigits) : std::nullopt;
+    if (!digest)
+      return wrong(key, child, fmt::format("a SHA-256 digest of {} hex digits", kDigits),
+                   "`quoin plugin list --json` prints that of every plugin");
+    out.push_back(*std::move(digest));
+  }
+  return out;
+}
+
 // Against the recipe's folder, then every parent folder with a README.md (repository roots), whichever has the file.
 // When none has, the recipe's folder: the later "not found" names that.
 std::string resolve(const std::string& path, const std::string& folder) {
@@ -228,6 +254,10 @@ std::string kind_name(Kind kind) {
       return "a map of name: whole number";
     case Kind::params:
       return "a map of name: value";
+    case Kind::nested:
+      return "a map of name: {name: value}";
+    case Kind::digests:
+      return "a list of SHA-256 digests";
     case Kind::items:
       return "a list of maps";
   }
@@ -265,6 +295,10 @@ Result<Value> check_value(const Key& key, const Node& node, const std::string& f
       return check_counts(key, node).map([](std::map<std::string, int64_t> v) { return Value(std::move(v)); });
     case Kind::params:
       return check_params(key, node).map([](Params v) { return Value(std::move(v)); });
+    case Kind::nested:
+      return check_nested(key, node).map([](std::map<std::string, Params> v) { return Value(std::move(v)); });
+    case Kind::digests:
+      return check_digests(key, node).map([](std::vector<std::string> v) { return Value(std::move(v)); });
     case Kind::items:
       break;
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "host/call.hpp"
 #include "program/lifetime.hpp"
 
 namespace quoin::runtime {
@@ -103,8 +102,8 @@ Status Binder::add_kernel(const Frame& frame, size_t index) {
     return {};
   if (options_.kernels == nullptr) return fail(Code::internal, "no kernels were given to run it");
   const uint32_t id = frame.view.node(index);
-  QUOIN_TRY(const kernels::Choice choice, options_.kernels->select(frame.view.graph(), id, host_.isa));
-  step.kernel.emplace(*choice.kernel, choice.provider, host_);
+  QUOIN_TRY(kernels::Choice choice, options_.kernels->select(frame.view.graph(), id, host_.isa));
+  step.kernel.emplace(std::move(choice), host_);
   quoin_memory_need memory{};
   memory.struct_size = sizeof memory;
   QUOIN_CHECK(step.kernel->prepare(frame.view.graph(), id, memory));

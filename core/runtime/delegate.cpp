@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "host/call.hpp"
 #include "host/services.hpp"
 
 namespace quoin::runtime {
@@ -44,7 +43,7 @@ std::string describe(const program::Delegate& delegate, uint32_t index) {
 
 Status LoadedDelegate::run(const quoin_run& run) const {
   auto called =
-      host::call(name_, [&](quoin_error* error) { return backend_->table().executor->run(handle_, &run, error); });
+      host::call(name_, [&](quoin_error* error) { return backend().table().executor->run(handle_, &run, error); });
   if (called.ok()) return {};
   return fail(std::move(called.error));
 }
@@ -62,10 +61,14 @@ Result<LoadAttempt> load_delegate(const program::Delegate& delegate, const Optio
   }
   out.reason = mismatch(delegate, **backend, host);
   if (!out.reason.empty()) return out;
+  quoin_array params{};
+  if (options.params) {
+    QUOIN_TRY(params, options.params(**backend));
+  }
   const quoin_load_request request{sizeof request,
                                    delegate.blob_format,
                                    {delegate.blob.data(), delegate.blob.size()},
-                                   {},
+                                   params,
                                    const_cast<program::Delegate*>(&delegate),
                                    find_named};
   quoin_delegate* handle = nullptr;

@@ -28,6 +28,8 @@ struct Event {
 struct Options {
   // Finds the backend of a delegate; may be empty when the program has none.
   std::function<Result<std::shared_ptr<host::Backend>>(const std::string& name)> backend;
+  // The parameters that init() of a delegate gets, a list of quoin_param; may be empty.
+  std::function<Result<quoin_array>(const host::Backend&)> params;
   std::string fallback = "warn";  // allow | warn | error: delegate that cannot run -> its original sub-graph
   const kernels::KernelSet* kernels = nullptr;
 };

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "host/backend.hpp"
+#include "host/call.hpp"
+#include "kernels/select.hpp"
 #include "program/model.hpp"
 
 namespace quoin::runtime {
@@ -13,16 +14,17 @@ namespace quoin::runtime {
 // A kernel bound to a node. Releases its state.
 class PreparedKernel {
  public:
-  PreparedKernel(const quoin_kernel& kernel, std::string provider, const quoin_host& host)
-      : kernel_(&kernel), provider_(std::move(provider)), host_(&host) {}
+  PreparedKernel(kernels::Choice choice, const quoin_host& host)
+      : kernel_(std::move(choice.kernel)), provider_(std::move(choice.provider)), host_(&host) {}
   PreparedKernel(PreparedKernel&& other) noexcept
-      : kernel_(other.kernel_),
+      : kernel_(std::move(other.kernel_)),
         provider_(std::move(other.provider_)),
         host_(other.host_),
         state_(std::exchange(other.state_, nullptr)) {}
   PreparedKernel& operator=(PreparedKernel&&) = delete;
   ~PreparedKernel() {
-    if (state_ != nullptr && kernel_->release != nullptr) kernel_->release(host_, state_);
+    if (state_ == nullptr || kernel_->release == nullptr) return;
+    host::call_last(provider_, *host_, [&] { kernel_->release(host_, state_); });
   }
   // Errors: the kernel's own. Writes what memory a run needs.
   Status prepare(const quoin_graph* graph, uint32_t node, quoin_memory_need& need);
@@ -30,7 +32,7 @@ class PreparedKernel {
   const char* name() const { return kernel_->name; }
 
  private:
-  const quoin_kernel* kernel_;
+  std::shared_ptr<const quoin_kernel> kernel_;
   std::string provider_;
   const quoin_host* host_;
   void* state_ = nullptr;
@@ -40,23 +42,22 @@ class PreparedKernel {
 class LoadedDelegate {
  public:
   LoadedDelegate(std::shared_ptr<host::Backend> backend, quoin_delegate* handle)
-      : backend_(std::move(backend)), name_(backend_->name()), handle_(handle) {}
+      : name_(backend->name()), use_(std::move(backend), host::Use::delegate), handle_(handle) {}
   LoadedDelegate(LoadedDelegate&& other) noexcept
-      : backend_(std::move(other.backend_)),
-        name_(std::move(other.name_)),
-        handle_(std::exchange(other.handle_, nullptr)) {}
+      : name_(std::move(other.name_)), use_(std::move(other.use_)), handle_(std::exchange(other.handle_, nullptr)) {}
   LoadedDelegate& operator=(LoadedDelegate&&) = delete;
   ~LoadedDelegate() {
-    if (handle_ != nullptr) backend_->table().executor->destroy(handle_);
+    if (handle_ == nullptr) return;
+    host::call_last(name_, backend().host(), [&] { backend().table().executor->destroy(handle_); });
   }
   Status run(const quoin_run& run) const;
-  const host::Backend& backend() const { return *backend_; }
+  const host::Backend& backend() const { return use_.backend(); }
   const std::string& name() const { return name_; }
   quoin_delegate* handle() const { return handle_; }
 
  private:
-  std::shared_ptr<host::Backend> backend_;
   std::string name_;
+  host::Use use_;
   quoin_delegate* handle_;
 };
 

@@ -41,7 +41,8 @@ class SelectTest : public testing::Test {
   }
   void add(const std::string& provider, std::vector<quoin_kernel> kernels) {
     tables.push_back(std::move(kernels));
-    set.add(provider, {tables.back().data(), static_cast<uint32_t>(tables.back().size()), sizeof(quoin_kernel)});
+    set.add(provider, {tables.back().data(), static_cast<uint32_t>(tables.back().size()), sizeof(quoin_kernel)},
+            diagnostics);
   }
   Result<Choice> select(uint64_t isa = 0) {
     const auto snapshot = ir::Snapshot::of(graph);
@@ -53,6 +54,7 @@ class SelectTest : public testing::Test {
   }
   ir::Graph graph;
   std::deque<std::vector<quoin_kernel>> tables;
+  Diagnostics diagnostics;
   KernelSet set;
 };
 
@@ -153,7 +155,7 @@ TEST_F(SelectTest, ReadsShorterKernelStructsOfOlderPlugins) {
   static Old old;
   const quoin_kernel full = kernel("old", 1);
   std::memcpy(&old, &full, sizeof old);
-  set.add("old", {&old, 1, sizeof old});
+  set.add("old", {&old, 1, sizeof old}, diagnostics);
   const auto choice = select();
   ASSERT_TRUE(choice);
   EXPECT_STREQ(choice->kernel->name, "old");
