@@ -131,12 +131,13 @@ class Asker {
   Result<const std::vector<ir::Graph>*> graphs() {
     if (!graphs_.empty()) return &graphs_;
     QUOIN_TRY(const auto backend, bench_.backend());
+    std::vector<ir::Graph> made;
     const auto keep = [&](ir::Graph graph) -> Status {
       const passes::Registry registry;
       for (const quoin_str pass : elements<quoin_str>(backend->table().quantizer->passes))
         QUOIN_CHECK(registry.run(text(pass), graph));
       graph.erase_dead();
-      graphs_.push_back(graph.compact());
+      made.push_back(graph.compact());
       return {};
     };
     const uint64_t seed = bench_.subject().seed(), networks = bench_.is_full() ? 300 : 25;
@@ -145,6 +146,7 @@ class Asker {
       QUOIN_TRY(ir::Graph graph, build(point, seed));
       QUOIN_CHECK(keep(std::move(graph)));
     }
+    graphs_ = std::move(made);
     return &graphs_;
   }
 

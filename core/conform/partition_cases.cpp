@@ -92,10 +92,11 @@ class Graphs {
     if (!graphs_.empty()) return &graphs_;
     QUOIN_TRY(const auto backend, bench_->backend());
     const uint64_t seed = bench_->subject().seed(), networks = bench_->is_full() ? 200 : 20;
+    std::vector<ir::Graph> made;
     const auto keep = [&](const std::string& name, ir::Graph graph) -> Status {
       auto formed = form(how_, std::move(graph), backend, bench_->host(), seed);
       if (!formed) return fail(in(name, formed.error()));
-      graphs_.push_back(std::move(formed->graph));
+      made.push_back(std::move(formed->graph));
       return {};
     };
     for (uint64_t i = 0; i < networks; ++i) QUOIN_CHECK(keep(fmt::format("network/{}", i), network(seed * 1000 + i)));
@@ -104,6 +105,7 @@ class Graphs {
       QUOIN_TRY(ir::Graph graph, build(point, seed));
       QUOIN_CHECK(keep(point.name(), std::move(graph)));
     }
+    graphs_ = std::move(made);
     return &graphs_;
   }
 
