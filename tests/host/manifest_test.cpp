@@ -31,7 +31,7 @@ TEST(ReadManifest, ReadsWhatThePluginDeclares) {
   EXPECT_EQ(m->vendor, "tests");
   EXPECT_EQ(m->abi_major, 1u);
   EXPECT_EQ(m->abi_minor_required, 0u);
-  EXPECT_THAT(m->roles, ::testing::ElementsAre("executor"));
+  EXPECT_THAT(m->roles, ::testing::ElementsAre("executor", "kernels"));
   EXPECT_TRUE(m->isa_required.empty());
 }
 
