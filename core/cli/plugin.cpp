@@ -101,7 +101,8 @@ host::SearchOptions search_options(const Invocation& call) {
 
 // The first is what `quoin plugin` alone does.
 std::span<const PluginAction> plugin_actions() {
-  static const std::vector<PluginAction> table = {plugin_list_action(), plugin_describe_action(), plugin_new_action()};
+  static const std::vector<PluginAction> table = {plugin_list_action(), plugin_describe_action(), plugin_check_action(),
+                                                  plugin_new_action()};
   return table;
 }
 

@@ -20,6 +20,7 @@ std::span<const PluginAction> plugin_actions();
 
 PluginAction plugin_list_action();
 PluginAction plugin_describe_action();
+PluginAction plugin_check_action();
 PluginAction plugin_new_action();
 
 // The plugins of the --plugin folders and the usual places, with the services they run on.

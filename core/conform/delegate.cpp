@@ -95,11 +95,18 @@ std::string Buffers::fault() const {
 
 // -- Delegate
 
+quoin_load_request load_request(const program::Delegate& compiled, std::span<const std::byte> blob) {
+  return {sizeof(quoin_load_request),
+          compiled.blob_format,
+          {blob.data(), blob.size()},
+          {},
+          const_cast<program::Delegate*>(&compiled),
+          find_named};
+}
+
 Delegate::Delegate(const host::Backend& backend, const program::Delegate& compiled, std::span<const std::byte> blob)
     : backend_(backend), executor_(*backend.table().executor) {
-  const quoin_load_request request{
-      sizeof request, compiled.blob_format, {blob.data(), blob.size()}, {}, const_cast<program::Delegate*>(&compiled),
-      find_named};
+  const quoin_load_request request = load_request(compiled, blob);
   init_ =
       ask(backend_, [&](quoin_error* error) { return executor_.init(backend_.handle(), &request, &handle_, error); });
   if (init_.ok() && handle_ == nullptr) init_ = {QUOIN_INTERNAL, "init() says OK and gives no delegate"};

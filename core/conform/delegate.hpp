@@ -45,6 +45,9 @@ class Buffers {
   std::vector<quoin_tensor> tensors_;
 };
 
+// What init() is asked: `blob` may be another than the compiled one. Both must outlive the request.
+quoin_load_request load_request(const program::Delegate& compiled, std::span<const std::byte> blob);
+
 // Calls destroy at its end. The backend and the bytes of the blob must outlive it.
 class Delegate {
  public:

@@ -182,7 +182,9 @@ Result<ElfDynamic> ElfFile::dynamic() const {
   for (const Elf64_Dyn& entry : entries) {
     if (entry.d_tag == DT_STRTAB) names_at = entry.d_un.d_ptr;
     if (entry.d_tag == DT_STRSZ) names_size = entry.d_un.d_val;
-    if (entry.d_tag == DT_FLAGS) out.flags = entry.d_un.d_val;
+    if (entry.d_tag == DT_FLAGS) out.flags |= entry.d_un.d_val;
+    if (entry.d_tag == DT_TEXTREL) out.flags |= DF_TEXTREL;
+    if (entry.d_tag == DT_BIND_NOW) out.flags |= DF_BIND_NOW;
     if (entry.d_tag == DT_FLAGS_1) out.flags_1 = entry.d_un.d_val;
   }
   if (names_size == 0) return out;

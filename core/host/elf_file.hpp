@@ -19,7 +19,7 @@ struct NoteKind {
 struct ElfDynamic {
   std::vector<std::string> needed;  // names of the libraries it depends on
   std::vector<std::string> search;  // DT_RUNPATH or DT_RPATH: colon-separated folders, may hold $ORIGIN
-  uint64_t flags = 0, flags_1 = 0;  // DF_*, DF_1_*
+  uint64_t flags = 0, flags_1 = 0;  // DF_* (also of the older entries DT_TEXTREL and DT_BIND_NOW), DF_1_*
 };
 
 struct ElfSymbol {  // of the dynamic symbol table
@@ -40,6 +40,7 @@ class ElfFile {
   // Errors (plugin): garbled, or longer than any linker makes it.
   Result<ElfDynamic> dynamic() const;
   Result<std::vector<ElfSymbol>> symbols() const;
+  const std::vector<Elf64_Phdr>& segments() const { return segments_; }  // they lie within the file
 
  private:
   ElfFile(int descriptor, uint64_t size) : descriptor_(descriptor), size_(size) {}
