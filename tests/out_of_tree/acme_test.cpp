@@ -1,4 +1,4 @@
-// Opens the plugin that was built outside the tree and takes one linear layer through all its roles by the plain C ABI.
+// Opens the template's plugin, built outside the tree, and takes one linear layer through all its roles by the plain C ABI.
 // QUOIN_ACME_FOLDER names the folder with the plugin.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,6 +15,8 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+
+constexpr size_t kMaxBlob = 1024;  // of the layer here
 
 quoin_str str(std::string_view text) { return {text.data(), text.size()}; }
 std::string text(quoin_str s) { return {s.data, static_cast<size_t>(s.size)}; }
@@ -138,8 +140,8 @@ class Acme : public ::testing::Test {
 TEST_F(Acme, ManifestTellsItsRoles) {
   ASSERT_EQ(registry_.candidates().size(), 1u);
   const Manifest& m = registry_.candidates()[0].manifest;
-  EXPECT_EQ(m.version, "1.0.0");
-  EXPECT_EQ(m.vendor, "Acme Corporation");
+  EXPECT_EQ(m.version, "0.1.0");
+  EXPECT_EQ(m.vendor, "Acme");
   EXPECT_THAT(m.roles, ElementsAre("quantizer", "compiler", "executor"));
 }
 
@@ -171,7 +173,7 @@ TEST_F(Acme, AnnotatesALinearLayer) {
   ASSERT_EQ(backend_->table().quantizer->annotate(backend_->handle(), &request, &annotator, &error_), QUOIN_OK)
       << message();
   EXPECT_THAT(record.places, ElementsAre("in0 dtype 5 scheme 0", "in1 dtype 5 scheme 1", "out0 dtype 5 scheme 0"));
-  EXPECT_THAT(record.rules, ElementsAre("linear x1"));
+  EXPECT_THAT(record.rules, ElementsAre("layer x1"));
 }
 
 TEST_F(Acme, ClaimsTypedLayersAndDeclinesFloatOnes) {
@@ -195,13 +197,13 @@ TEST_F(Acme, ClaimsTypedLayersAndDeclinesFloatOnes) {
     ASSERT_EQ(backend_->table().compiler->partition(backend_->handle(), &request, &claims, &error_), QUOIN_OK)
         << message();
     EXPECT_THAT(decisions,
-                ElementsAre(typed ? "claim 0 x1 acme.linear" : "decline 0: rule linear: is not computed on floats"));
+                ElementsAre(typed ? "claim 0 x1 layer.0" : "decline 0: rule layer: is not computed on floats"));
   }
 }
 
 TEST_F(Acme, RunsWhatItCompiled) {
   const std::string blob = compile();
-  alignas(64) std::array<char, 256> aligned{};
+  alignas(64) std::array<char, kMaxBlob> aligned{};
   ASSERT_LE(blob.size(), aligned.size());
   std::memcpy(aligned.data(), blob.data(), blob.size());
   quoin_delegate* delegate = nullptr;
@@ -232,7 +234,8 @@ TEST_F(Acme, RunsWhatItCompiled) {
 
 TEST_F(Acme, RefusesEveryTruncatedBlob) {
   const std::string blob = compile();
-  alignas(64) std::array<char, 256> aligned{};
+  alignas(64) std::array<char, kMaxBlob> aligned{};
+  ASSERT_LE(blob.size(), aligned.size());
   std::memcpy(aligned.data(), blob.data(), blob.size());
   for (size_t size = 0; size < blob.size(); ++size) {
     quoin_delegate* delegate = nullptr;

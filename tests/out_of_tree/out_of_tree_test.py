@@ -1,23 +1,26 @@
-"""Builds tests/out_of_tree/acme against an installed SDK, as a stranger would, and uses the plugin. Prints TAP.
+"""Writes, builds, tests and uses a plugin as a stranger would, with nothing but an installation. Prints TAP.
 
-Usage: out_of_tree_test.py SOURCE_ROOT BUILD_ROOT ACME_TEST
+Usage: out_of_tree_test.py BUILD_ROOT ACME_TEST
 """
 
 import glob
 import json
 import os
-import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
+import time
 from typing import List, Optional
 
 import command
+from stage import Stage, fault_of, files_below, install
 
 SYMBOL = "quoin_plugin_entry_v1"
-FLAGS = ["-std=c++20", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,-z,defs", "-Wall",
-         "-Wextra", "-Wpedantic", "-Werror"]
+SDK_PARTS = ("/include/quoin/", "/share/quoin/quoin_plugin.map", "/share/quoin/template/", "/share/quoin/quickstart/", "/quoin-sdk.pc")
+NEEDED = ("libstdc++.so.6", "libgcc_s.so.1", "libc.so.6", "libm.so.6")  # of a plugin, at most
+MAX_LINES = 100    # of plugin code in the template
+MAX_SECONDS = 120  # from an empty folder to a plugin that passed its tests
+STRICT = ["-Dwarning_level=3", "-Dwerror=true", "-Dcpp_args=-Wconversion -Wshadow -Wno-sign-conversion"]
 
 
 class Tap:
@@ -25,72 +28,67 @@ class Tap:
         self.count = 0
         self.failed = 0
 
-    def report(self, name: str, fault: Optional[str] = None, skip: Optional[str] = None) -> None:
+    def report(self, name: str, fault: Optional[str] = None, skip: Optional[str] = None) -> bool:
         self.count += 1
         self.failed += fault is not None
-        print(f"{'ok' if fault is None else 'not ok'} {self.count} {name}" + (f" # SKIP {skip}" if skip else ""))
+        print(f"{'ok' if fault is None else 'not ok'} {self.count} {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
         for line in (fault or "").splitlines():
-            print(f"# {line}")
+            print(f"# {line}", flush=True)
+        return fault is None and skip is None
 
 
-def run(command: List[str], cwd: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-
-
-def fault_of(done: "subprocess.CompletedProcess[str]") -> Optional[str]:
-    return None if done.returncode == 0 else f"{shlex.join(done.args)}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
-
-
-def install_sdk(tap: Tap, build: str, work: str) -> str:
-    """Installs only what is tagged as the SDK; returns the folder that stands for the root of the file system."""
-    stage = os.path.join(work, "stage")
-    meson = shlex.split(os.environ.get("MESONINTROSPECT", "meson introspect"))[:-1]
-    done = run([*meson, "install", "-C", build, "--no-rebuild", "--tags", "devel", "--destdir", stage], work)
-    files = [os.path.relpath(path, stage) for path in glob.glob(f"{stage}/**/*", recursive=True) if os.path.isfile(path)]
-    ours = ("/include/quoin/", "/share/quoin/quoin_plugin.map", "/quoin-sdk.pc")
-    strangers = [file for file in files if not any(part in file for part in ours)]
-    fault = fault_of(done)
-    if fault is None and (strangers or not any(f.endswith("/quoin/abi.h") for f in files)):
-        fault = f"expected headers, version script and quoin-sdk.pc only, found {files}"
+def sdk_alone(tap: Tap, build: str, work: str) -> None:
+    root = os.path.join(work, "sdk")
+    fault = install(build, root, "devel")
+    files = files_below(root)
+    strangers = [file for file in files if not any(part in file for part in SDK_PARTS)]
+    missing = [part for part in SDK_PARTS if not any(part in file for file in files)]
+    if fault is None and (strangers or missing):
+        fault = f"files that are not of the SDK: {strangers}\nmissing: {missing}"
     tap.report("the SDK installs alone", fault)
-    return stage
 
 
-def sdk_flags(stage: str) -> List[str]:
-    folders = {os.path.dirname(path) for path in glob.glob(f"{stage}/**/quoin-sdk.pc", recursive=True)}
-    environment = {"PKG_CONFIG_PATH": ":".join(folders), "PKG_CONFIG_SYSROOT_DIR": stage}
-    flags = run(["pkg-config", "--cflags", "quoin-sdk"], stage, **environment).stdout
-    script = run(["pkg-config", "--variable=version_script", "quoin-sdk"], stage, **environment).stdout.strip()
-    # The stage stands for the root; whether pkg-config puts it in front of variables too depends on its version.
-    script = script if script.startswith(stage) else stage + script
-    return [*shlex.split(flags), f"-Wl,--version-script={script}"]
-
-
-def build_plugin(tap: Tap, compiler: str, source: str, flags: List[str], work: str) -> Optional[str]:
-    """Compiles far away from the source tree; returns the folder with the plugin."""
-    name = f"{compiler} builds the plugin from the installed SDK"
-    if shutil.which(compiler) is None:
-        tap.report(name, skip=f"{compiler} is not installed")
+def installed(tap: Tap, build: str, work: str) -> Optional[Stage]:
+    """Everything that is shipped; None where that cannot be used."""
+    root = os.path.join(work, "stage")
+    fault = install(build, root, "runtime,devel")
+    if not tap.report("command, plugins and SDK install into a folder", fault):
         return None
-    folder = os.path.join(work, compiler, "plugins")
+    stage = Stage(root)
+    if not stage.quoin:
+        tap.report("a plugin is written", skip="the quoin command is not built (option tools)")
+        return None
+    return stage if tap.report("the installation is usable where it lies", stage.fault()) else None
+
+
+def start(tap: Tap, stage: Stage, folder: str, name: str) -> str:
     os.makedirs(folder)
-    copy = shutil.copy(source, os.path.join(work, compiler))
-    plugin = os.path.join(folder, "quoin-acme.so")
-    fault = fault_of(run([compiler, *FLAGS, *flags, copy, "-o", plugin], os.path.dirname(copy)))
-    tap.report(name, fault)
-    return folder if fault is None else None
+    tap.report(f"{name}: quoin plugin new writes a project", stage.script(f"quoin plugin new {name}", folder))
+    return os.path.join(folder, name)
 
 
-def check_exports(tap: Tap, plugin: str, work: str) -> None:
-    done = run(["nm", "-D", "--defined-only", plugin], work)
+def check_size(tap: Tap, project: str) -> None:
+    lines = 0
+    for path in glob.glob(os.path.join(project, "src", "*")):
+        with open(path, encoding="utf-8") as file:
+            lines += len(file.readlines())
+    tap.report(f"the plugin has less than {MAX_LINES} lines", None if 0 < lines < MAX_LINES else f"it has {lines}")
+
+
+def check_file(tap: Tap, stage: Stage, label: str, plugin: str) -> None:
+    done = stage.run(["nm", "-D", "--defined-only", plugin], stage.root)
     symbols = [line.split()[-1] for line in done.stdout.splitlines()]
-    tap.report("the plugin exports its entry alone", None if symbols == [SYMBOL] else f"exported: {symbols}")
+    tap.report(f"{label}: the plugin exports its entry alone", None if symbols == [SYMBOL] else f"exported: {symbols}")
+    dynamic = stage.run(["readelf", "-dlW", plugin], stage.root).stdout
+    needed = [line.split("[")[1].rstrip("]") for line in dynamic.splitlines() if "(NEEDED)" in line]
+    fault = None if set(needed) <= set(NEEDED) and "GNU_RELRO" in dynamic and "BIND_NOW" in dynamic else dynamic
+    tap.report(f"{label}: it needs the C++ runtime alone, and is bound at once", fault)
 
 
-def host_cases(tap: Tap, label: str, acme_test: str, folder: str, work: str) -> None:
+def host_cases(tap: Tap, stage: Stage, label: str, acme_test: str, folder: str) -> None:
     """Every test case of the host's side becomes one of ours."""
-    result = os.path.join(work, "result.json")
-    done = run([acme_test, f"--gtest_output=json:{result}"], work, QUOIN_ACME_FOLDER=folder)
+    result = os.path.join(stage.root, "result.json")
+    done = stage.run([acme_test, f"--gtest_output=json:{result}"], stage.root, QUOIN_ACME_FOLDER=folder)
     if not os.path.exists(result):
         tap.report(f"{label}: the host survives the plugin", fault_of(done) or "no result was written")
         return
@@ -102,33 +100,74 @@ def host_cases(tap: Tap, label: str, acme_test: str, folder: str, work: str) -> 
         tap.report(f"{label}: {case['classname']}.{case['name']}", faults or None)
 
 
-def command_cases(tap: Tap, source: str, build: str, folder: str, work: str) -> None:
-    quoin = os.path.join(build, "core", "cli", "quoin")
-    if not os.path.exists(quoin):
-        tap.report("the command uses the plugin", skip="the quoin command is not built (option tools)")
+def with_meson(tap: Tap, stage: Stage, work: str) -> str:
+    """From an empty folder to a tested plugin, as the guide says it. Returns the project."""
+    begin = time.monotonic()
+    project = start(tap, stage, os.path.join(work, "meson"), "acme")
+    tap.report("acme: Meson builds it and its tests pass",
+               stage.script("meson setup build && ninja -C build && meson test -C build --print-errorlogs", project))
+    seconds = time.monotonic() - begin
+    tap.report(f"acme: all that took {seconds:.1f} s", None if seconds < MAX_SECONDS else f"at most {MAX_SECONDS} s are allowed")
+    check_size(tap, project)
+    return project
+
+
+def with_cmake(tap: Tap, stage: Stage, work: str) -> None:
+    """With a name that is no identifier."""
+    name = "3d-npu.v2"
+    if shutil.which("cmake") is None:
+        tap.report(f"{name}: CMake builds it and its tests pass", skip="cmake is not installed")
         return
-    for name, fault in command.steps(quoin, source, folder, work):
-        tap.report(name, fault)
+    project = start(tap, stage, os.path.join(work, "cmake"), name)
+    lines = "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
+    if tap.report(f"{name}: CMake builds it and its tests pass", stage.script(lines, project)):
+        check_file(tap, stage, name, os.path.join(project, "build", f"quoin-{name}.so"))
+        for title, fault in command.steps(stage, project, name):
+            tap.report(title, fault)
+
+
+def with_compiler(tap: Tap, stage: Stage, compiler: str, project: str, acme_test: str) -> None:
+    title = f"{compiler} builds the plugin without a warning"
+    if shutil.which(compiler) is None:
+        tap.report(title, skip=f"{compiler} is not installed")
+        return
+    build = f"build-{compiler}"
+    fault = fault_of(stage.run(["meson", "setup", build, *STRICT], project, CXX=compiler)) or stage.script(f"ninja -C {build}", project)
+    if not tap.report(title, fault):
+        return
+    folder = os.path.join(stage.root, compiler)
+    os.makedirs(folder)
+    plugin = shutil.copy(os.path.join(project, build, "quoin-acme.so"), folder)
+    check_file(tap, stage, compiler, plugin)
+    host_cases(tap, stage, compiler, acme_test, folder)
+    tap.report(f"{compiler}: the plugin can be stripped", fault_of(stage.run(["strip", "--strip-all", plugin], project)))
+    host_cases(tap, stage, f"{compiler}, stripped", acme_test, folder)
+
+
+def installs(tap: Tap, stage: Stage, project: str) -> None:
+    """Last, because from then on every quoin of the stage finds it."""
+    fault = stage.script("meson install -C build", project)
+    done = stage.run([stage.quoin, "plugin", "list", "--json"], project)
+    rows: List[dict] = json.loads(done.stdout) if done.returncode == 0 else []
+    if fault is None and not any(row["name"] == "acme" and row["source"] == "installed" for row in rows):
+        fault = f"acme is not among {rows}"
+    tap.report("the plugin installs to where quoin looks", fault)
 
 
 def main() -> int:
-    source, build, acme_test = sys.argv[1:4]
+    build, acme_test = sys.argv[1:3]
     tap = Tap()
     with tempfile.TemporaryDirectory() as work:
-        flags = sdk_flags(install_sdk(tap, build, work))
-        acme = os.path.join(source, "tests", "out_of_tree", "acme", "acme.cpp")
-        for compiler in ("g++", "clang++"):
-            folder = build_plugin(tap, compiler, acme, flags, work)
-            if folder is None:
-                continue
-            plugin = os.path.join(folder, "quoin-acme.so")
-            check_exports(tap, plugin, work)
-            host_cases(tap, compiler, acme_test, folder, work)
-            fault = fault_of(run(["strip", "--strip-all", plugin], work))
-            tap.report(f"{compiler}: the plugin can be stripped", fault)
-            host_cases(tap, f"{compiler}, stripped", acme_test, folder, work)
-            if compiler == "g++":
-                command_cases(tap, source, build, folder, work)
+        sdk_alone(tap, build, work)
+        stage = installed(tap, build, work)
+        if stage is not None:
+            project = with_meson(tap, stage, work)
+            for title, fault in command.steps(stage, project, "acme"):
+                tap.report(title, fault)
+            for compiler in ("g++", "clang++"):
+                with_compiler(tap, stage, compiler, project, acme_test)
+            with_cmake(tap, stage, work)
+            installs(tap, stage, project)
     print(f"1..{tap.count}")
     return 1 if tap.failed else 0
 

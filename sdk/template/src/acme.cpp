@@ -35,7 +35,7 @@ class AcmeBackend : public sdk::RuleBackend<AcmeBackend> {
 
   class Delegate {
    public:
-    Delegate(AcmeBackend& acme, const sdk::Load& load) : host_(acme.host), layer_(sdk::load_layer(load.blob)) {}
+    Delegate(AcmeBackend& backend, const sdk::Load& load) : host_(backend.host), layer_(sdk::load_layer(load.blob)) {}
     void run(const sdk::Run& run) const {
       const quoin_tensor x = run.inputs[0], y = run.outputs[0];
       if (x.size != static_cast<uint64_t>(layer_.input_size()) || y.size != static_cast<uint64_t>(layer_.output_size()))
