@@ -50,7 +50,7 @@ void set_geometry(Instruction& i, const ConvShape& s) {
   i.y_stride = s.out_channels;
   i.batch = s.images;
   i.rows = s.pixels();
-  if (!s.direct()) return;
+  if (!s.direct() || s.depthwise()) return;
   i.flags |= kDirect;
   i.rows *= i.batch;
   i.batch = 1;

@@ -43,6 +43,8 @@ void check_copy(const Instruction& i, const Checker& c) {
     x_last = c.add(x_last, c.mul(i.dims[d] - 1, i.x_strides[d]));
     y_last = c.add(y_last, c.mul(i.dims[d] - 1, i.y_strides[d]));
   }
+  // Operands may repeat, results may not: without it the dims, and with them the time, would have no bound.
+  c.require(count <= c.add(y_last, 1), "elements of the result lie on each other");
   c.reads<T>(i.x, count == 0 ? 0 : x_last + 1, 0);
   c.writes<T>(i.y, count == 0 ? 0 : y_last + 1);
 }

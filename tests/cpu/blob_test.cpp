@@ -90,6 +90,29 @@ TEST_F(BlobTest, RandomInstructionFieldsAreRefusedOrHarmless) {
   }
 }
 
+// Dims whose strides are zero would multiply the time of a run, and touch no memory that a check could miss.
+TEST_F(BlobTest, CopiesOntoThemselvesAreRefused) {
+  Net moves(random, false);
+  const auto x = moves.input({2, 3, 5});
+  moves.returns({moves.op("aten.permute.default", {x}, {{"dims", Ints{2, 0, 1}}})});
+  const Blob good = plugin.compile(moves.graph);
+  const std::vector<Tensor> x_values = random_inputs(moves.graph, random);
+  std::vector<Tensor> y_values{Tensor(DType::f32, {5, 2, 3})};
+  size_t refused = 0;
+  for (size_t at = 0; at + sizeof(int64_t) <= good.size(); at += sizeof(int64_t)) {
+    Blob changed = good;
+    int64_t number = 0;
+    std::memcpy(&number, changed.data() + at, sizeof number);
+    if (number != 1) continue;
+    number = int64_t{1} << 36;  // a dim of 1, whose strides are 0
+    std::memcpy(changed.data() + at, &number, sizeof number);
+    Loaded loaded(host, plugin, changed);
+    if (loaded.status() == QUOIN_OK) loaded.run(x_values, y_values);  // a field that copies do not read
+    refused += loaded.message().find("lie on each other") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_GT(refused, 0u);
+}
+
 TEST_F(BlobTest, OtherShapesAreUnsupported) {
   Loaded loaded(host, plugin, blob);
   inputs[0] = Tensor(DType::f32, {1, 3, 9, 8});

@@ -29,6 +29,12 @@ TEST_P(Real, Convolutions) {
   expect_close({z});
 }
 
+TEST_P(Real, DepthwiseConvOfOneTapOverManyImages) {
+  const int64_t channels = net.pick(2, 40);
+  const auto x = net.input({net.pick(2, 6), channels, net.pick(1, 6), net.pick(1, 6)});
+  expect_close({net.conv2d(x, {.out = channels, .groups = channels})});
+}
+
 TEST_P(Real, PoolsAndHead) {
   auto x = net.conv2d(net.input({2, 4, 8, 8}), {.out = net.pick(3, 40)});
   const auto max = net.op("aten.max_pool2d.default", {x}, {{"kernel_size", Ints{2, 2}}});

@@ -44,6 +44,12 @@ TEST_P(Typed, DepthwiseConvBehindPadding) {
   expect_equal(net.clamp(x));
 }
 
+TEST_P(Typed, DepthwiseConvOfOneTapOverManyImages) {
+  const int64_t channels = net.pick(2, 70);
+  const auto x = net.input({net.pick(2, 6), channels, net.pick(1, 6), net.pick(1, 6)});
+  expect_equal(net.conv2d(x, {.out = channels, .groups = channels}));
+}
+
 TEST_P(Typed, PaddingThatSomebodyElseReads) {
   auto x = net.input({1, 3, 6, 7});
   x = net.same("aten.pad.default", {x},
