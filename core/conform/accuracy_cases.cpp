@@ -182,7 +182,7 @@ void add_grid(const std::shared_ptr<GridMaterial>& materials, const std::shared_
 
 void add_networks(const std::shared_ptr<GridMaterial>& materials, const std::shared_ptr<Tiers>& tiers, const Form& how,
                   std::vector<Case>& out) {
-  const uint64_t count = materials->bench().is_full() ? 60 : 8;
+  const uint64_t count = materials->bench().is_full() ? 400 : 20;
   for (uint64_t i = 0; i < count; ++i)
     out.push_back({fmt::format("{}/network/{}", how.name, i), [materials, tiers, how, i] {
                      Workbench& bench = materials->bench();

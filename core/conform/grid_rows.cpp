@@ -225,7 +225,7 @@ std::span<const Family> families() {
        convolution<2>},
       {"depthwise",
        "aten.conv2d.default",
-       {"1x8x9x9 o8 k3 p1 g8", "1x4x8x8 o8 k3 s2 p1 g4", "1x3x5x5 o3 k1 g3 nobias", "2x17x6x6 o17 k5 p2 g17"},
+       {"1x8x9x9 o8 k3 p1 g8", "1x4x8x8 o8 k3 s2 p1 g4", "2x3x5x5 o3 k1 g3 nobias", "2x17x6x6 o17 k5 p2 g17"},
        {"1x64x28x28 o64 k3 p1 g64", "1x33x14x14 o33 k3 s2 p1 g33", "1x32x17x17 o32 k5 p2 g32 d2"},
        convolution<2>},
       {"conv1d",

@@ -9,9 +9,9 @@
 #include <iostream>
 
 #include "base/file.hpp"
+#include "conform/random_graph.hpp"
 #include "ir/parse.hpp"
 #include "ir/print.hpp"
-#include "random_graph.hpp"
 #include "stages.hpp"
 
 namespace quoin::property {
@@ -35,7 +35,7 @@ std::vector<uint32_t> seeds() {
 // The graph of the environment variable, or a random one.
 ir::Graph graph_for(Dice& dice) {
   const char* path = std::getenv("QUOIN_PROPERTY_GRAPH");
-  if (path == nullptr || *path == '\0') return random_graph(dice);
+  if (path == nullptr || *path == '\0') return conform::random_graph(dice);
   const std::string text = quantize::test::ok(read_text(path));
   return quantize::test::ok(ir::parse(text, {path, {}}));
 }
@@ -68,7 +68,8 @@ TEST(Property, EveryStageKeepsWhatItMust) {
 TEST(Property, TheSameSeedGivesTheSameGraph) {
   for (uint32_t seed = 0; seed < 20; ++seed) {
     Dice one(seed), other(seed);
-    EXPECT_EQ(ir::print(random_graph(one), ir::Detail::complete), ir::print(random_graph(other), ir::Detail::complete));
+    EXPECT_EQ(ir::print(conform::random_graph(one), ir::Detail::complete),
+              ir::print(conform::random_graph(other), ir::Detail::complete));
   }
 }
 

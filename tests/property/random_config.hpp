@@ -3,10 +3,12 @@
 #include <deque>
 
 #include "../quantize/fake_plugin.hpp"
-#include "dice.hpp"
+#include "conform/dice.hpp"
 #include "host/registry.hpp"
 
 namespace quoin::property {
+
+using conform::Dice;
 
 // What quantizes one random graph.
 struct Configuration {
