@@ -43,6 +43,24 @@ TEST_F(RegistryTest, OpensAGoodPluginOnce) {
   EXPECT_EQ(registry.open("good").value(), *backend);
 }
 
+TEST_F(RegistryTest, ParametersAreAskedForWithTheTableAndReachOpen) {
+  folder_.add("good");
+  const int64_t seven = 7;
+  const quoin_param level{{"level", 5}, QUOIN_PARAM_INT, 1, &seven};
+  std::string log, asked;
+  const Services services({1, 0, [&](int, std::string_view text) { log += text; }});
+  SearchOptions options{{folder_.path()}, false, false, probe_};
+  options.params = [&](const quoin_plugin& table) -> Result<quoin_array> {
+    asked = table.name;
+    return quoin_array{&level, 1, sizeof level};
+  };
+  ASSERT_TRUE(Registry::discover(options, services).open("good").has_value());
+  EXPECT_EQ(asked, "good");
+  EXPECT_EQ(log, "level 7");
+  options.params = [](const quoin_plugin&) -> Result<quoin_array> { return fail(Code::recipe, "no such option"); };
+  EXPECT_EQ(Registry::discover(options, services).open("good").error().text(), "no such option");
+}
+
 TEST_F(RegistryTest, BackendOutlivesTheRegistry) {
   folder_.add("good");
   std::shared_ptr<Backend> backend;

@@ -4,6 +4,8 @@
 
 #include <cstring>
 #include <deque>
+#include <set>
+#include <stdexcept>
 
 #include "ir/snapshot.hpp"
 
@@ -160,6 +162,51 @@ TEST_F(SelectTest, ReadsShorterKernelStructsOfOlderPlugins) {
   ASSERT_TRUE(choice);
   EXPECT_STREQ(choice->kernel->name, "old");
   EXPECT_EQ(choice->kernel->release, nullptr);
+}
+
+TEST_F(SelectTest, LeavesOutBrokenKernelsAndSaysWhich) {
+  quoin_kernel nameless = kernel("x"), without_op = kernel("no_op"), without_prepare = kernel("no_prepare"),
+               without_run = kernel("no_run"), without_types = kernel("no_types");
+  nameless.name = nullptr;
+  without_op.op = nullptr;
+  without_prepare.prepare = nullptr;
+  without_run.run = nullptr;
+  without_types.signature_size = 2;
+  add("npu", {nameless, without_op, kernel("good"), without_prepare, without_run, without_types});
+  EXPECT_EQ(chosen(), "good");
+  std::vector<std::string> notes;
+  for (const Note& note : diagnostics.notes()) notes.push_back(note.where + ": " + note.what);
+  EXPECT_EQ(notes, (std::vector<std::string>{
+                       "plugin npu: kernel 0 is left out: it has no name",
+                       "plugin npu: kernel 1 (no_op) is left out: it names no operator",
+                       "plugin npu: kernel 3 (no_prepare) is left out: it has no prepare function",
+                       "plugin npu: kernel 4 (no_run) is left out: it has no run function",
+                       "plugin npu: kernel 5 (no_types) is left out: its signature has 2 types at no address"}));
+}
+
+TEST_F(SelectTest, AKernelThatThrowsWhenAskedIsPassedOver) {
+  quoin_kernel throwing = kernel("throwing");
+  throwing.accepts = [](const quoin_graph*, uint32_t) -> int32_t { throw std::runtime_error("oops"); };
+  add("npu", {throwing});
+  const auto choice = select();
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->provider, "portable");
+  EXPECT_EQ(choice->passed_over.front(), "throwing: let an exception escape from accepts(): oops");
+}
+
+TEST_F(SelectTest, KeepsWhatItsKernelsNeedUntilNothingUsesThem) {
+  tables.push_back({kernel("kept")});
+  auto library = std::make_shared<int>(0);
+  set.add("npu", {tables.back().data(), 1, sizeof(quoin_kernel)}, diagnostics, library);
+  EXPECT_EQ(library.use_count(), 2);
+  {
+    const auto choice = select();
+    set.remove("npu");
+    EXPECT_STREQ(choice->kernel->name, "kept");
+    EXPECT_EQ(library.use_count(), 2) << "selected before it was removed";
+  }
+  EXPECT_EQ(library.use_count(), 1);
+  EXPECT_EQ(select()->provider, "portable");
 }
 
 TEST(PortableSet, HasAKernelForEveryOperator) {

@@ -230,6 +230,21 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"preset_in_a_filter", "quantize:\n  quantizers:\n    - {plugin: cpu, include: [{op: x, preset: y}]}\n",
               "r.yaml:3:39", "unknown key \"quantize.quantizers[].include[].preset\""},
         Fault{"one_pass_for_a_list", "quantize: {passes: decompose-silu}\n", "r.yaml:1:20", "write [decompose-silu]"},
+        Fault{"short_digest", "plugins: {policy: listed, sha256: [abc]}\n", "r.yaml:1:36",
+              "expected a SHA-256 digest of 64 hex digits, found the text abc"},
+        Fault{"digest_of_other_letters",
+              "plugins: {policy: listed, sha256: [gggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggg]}\n",
+              "r.yaml:1:36", "64 hex digits"},
+        Fault{"digest_without_list",
+              "plugins: {policy: listed, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}\n",
+              "r.yaml:1:35", "expected a list of SHA-256 digests"},
+        Fault{"digests_that_nothing_reads",
+              "plugins: {sha256: [aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]}\n", "r.yaml:1:19",
+              "plugins.policy is any; set plugins.policy: listed"},
+        Fault{"unknown_policy", "plugins: {policy: list}\n", "r.yaml:1:19", "did you mean \"listed\""},
+        Fault{"options_without_plugin", "plugins: {options: {device: 1}}\n", "r.yaml:1:29", "plugins.options.device"},
+        Fault{"list_as_plugin_option", "plugins: {options: {npu: {device: [1]}}}\n", "r.yaml:1:35",
+              "plugins.options.npu.device"},
         Fault{"duplicate_key", "run: {threads: 1}\nrun: {threads: 2}\n", "r.yaml:2:1", "twice"},
         Fault{"merge_key", "a: &a {x: 1}\nb: {<<: *a}\n", "r.yaml:2:5", "merge keys"},
         Fault{"list_as_key", "[a]: 1\n", "r.yaml:1:1", "plain word"},
@@ -411,6 +426,24 @@ void compare_generated(const fs::path& path, const std::string& text) {
   const auto stored = read_text(path.string());
   ASSERT_TRUE(stored) << stored.error().text();
   EXPECT_EQ(*stored, text) << path << " is out of date; run this test with QUOIN_UPDATE=1";
+}
+
+TEST(Recipe, policy_and_options_of_plugins_are_read) {
+  const std::string digits(64, '7'), upper = "ABCDEF" + std::string(58, '0');
+  const auto r = parse_text("plugins:\n  policy: listed\n  sha256: [" + digits + ", " + upper +
+                            "]\n  options:\n    npu: {device: 1,\n          fast: true}\n    cpu: {}\n");
+  ASSERT_TRUE(r) << r.error().text();
+  EXPECT_EQ(r->plugins.policy, "listed");
+  EXPECT_EQ(r->plugins.sha256, (std::vector<std::string>{digits, "abcdef" + std::string(58, '0')}));
+  ASSERT_EQ(r->plugins.options.size(), 2u);
+  const PluginOptions& npu = r->plugins.options.at("npu");
+  EXPECT_EQ(npu.values, (Params{{"device", int64_t{1}}, {"fast", true}}));
+  EXPECT_EQ(npu.places.at("fast").text, "r.yaml:6:17");
+  EXPECT_EQ(npu.place.text, "r.yaml:5:5");
+  const auto again = parse_text(r->resolved);
+  ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(again->plugins.sha256, r->plugins.sha256);
+  EXPECT_EQ(again->plugins.options.at("npu").values, npu.values);
 }
 
 TEST(Generated, reference_page_is_up_to_date) { compare_generated(kRoot / "docs/recipe.md", markdown_reference()); }

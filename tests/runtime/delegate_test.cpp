@@ -39,6 +39,26 @@ TEST_F(Running, DelegateGetsItsBlobAlignedAndItsNamedData) {
   expect_result(executable);
 }
 
+TEST_F(Running, DelegateGetsTheParametersOfItsPlugin) {
+  const int64_t device = 3;
+  const quoin_param param{{"device", 6}, QUOIN_PARAM_INT, 1, &device};
+  params = [&](const host::Backend& backend) -> Result<quoin_array> {
+    EXPECT_EQ(backend.name(), "fake");
+    return quoin_array{&param, 1, sizeof param};
+  };
+  fake.init = [&](const quoin_load_request& request, quoin_error*) -> quoin_status {
+    EXPECT_EQ(request.params.count, 1u);
+    EXPECT_EQ(request.params.data, &param);
+    return QUOIN_OK;
+  };
+  auto executable = load(delegated_model());
+  expect_result(executable);
+  params = [](const host::Backend&) -> Result<quoin_array> { return fail(Code::recipe, "r.yaml:3:4: no such option"); };
+  const auto refused = load(delegated_model());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::recipe);
+}
+
 TEST_F(Running, DelegateGetsTheScratchItPlanned) {
   fake.plan = [](quoin_array, quoin_array, quoin_memory_need& need, quoin_error*) {
     need.scratch = 1000;

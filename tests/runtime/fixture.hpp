@@ -43,6 +43,7 @@ class Running : public lower::Lowering {
     Options load_options;
     load_options.kernels = &kernels;
     load_options.fallback = fallback;
+    load_options.params = params;
     load_options.backend = [this](const std::string& name) -> Result<std::shared_ptr<host::Backend>> {
       if (name != "fake" || !plugin_present) return fail(Code::plugin, "no plugin named {}", name);
       return fake.open(services.table());
@@ -80,6 +81,7 @@ class Running : public lower::Lowering {
 
   bool plugin_present = true;
   std::string fallback = "warn";
+  std::function<Result<quoin_array>(const host::Backend&)> params;
   int delegate_runs = 0;
 };
 

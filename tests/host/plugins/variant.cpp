@@ -72,7 +72,7 @@ __attribute__((constructor)) void hang() {
 __attribute__((constructor)) void leave() { std::_Exit(0); }
 #endif
 
-quoin_status open_backend(const quoin_host* host, quoin_array, quoin_backend** out, quoin_error* error) {
+quoin_status open_backend(const quoin_host* host, quoin_array params, quoin_backend** out, quoin_error* error) {
 #if defined(VARIANT_OPEN_FAILS)
   return refuse(error, QUOIN_UNSUPPORTED, "the device of this plugin is switched off");
 #elif defined(VARIANT_OPEN_THROWS)
@@ -91,6 +91,12 @@ quoin_status open_backend(const quoin_host* host, quoin_array, quoin_backend** o
   ++quoin_test_unique;
 #endif
   static_cast<void>(error);
+  if (params.count == 1) {  // its only option, told to whoever listens
+    const auto* level = static_cast<const quoin_param*>(params.data);
+    char line[] = "level ?";
+    line[6] = static_cast<char>('0' + *static_cast<const int64_t*>(level->data));
+    host->log(host->self, QUOIN_LOG_INFO, {line, sizeof line - 1});
+  }
   *out = reinterpret_cast<quoin_backend*>(new Opened{host});
   return QUOIN_OK;
 }
