@@ -1,5 +1,6 @@
 #include "host/probe.hpp"
 
+#include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,7 +9,6 @@
 #include <filesystem>
 #include <optional>
 
-#include "base/file.hpp"
 #include "base/text.hpp"
 #include "host/child.hpp"
 #include "host/digest.hpp"
@@ -62,11 +62,13 @@ std::string cache_folder() {
   return {};
 }
 
-// Remembering is a convenience: where it fails, the next process probes again.
+// Remembering is a convenience: where it fails, the next process probes again. The name says it all, so the file is
+// empty and need not reach the disk.
 void remember(const std::string& mark) {
   std::error_code failed;
   fs::create_directories(fs::path(mark).parent_path(), failed);
-  if (!failed) (void)write_file(mark, {});
+  const int made = failed ? -1 : open(mark.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (made >= 0) close(made);
 }
 
 }  // namespace
