@@ -33,19 +33,6 @@ void for_each_ref(Instruction& i, const F& f) {
 
 }  // namespace
 
-std::optional<Clamp> clamp_of(const sdk::Node& node) {
-  const std::string_view op = node.op();
-  const sdk::Params a = node.attrs();
-  const auto number = [&](const char* name, float missing) { return static_cast<float>(a.number(name, missing)); };
-  const Clamp none;
-  if (op == "aten.relu.default") return Clamp{0, none.high};
-  if (op == "aten.relu6.default") return Clamp{0, 6};
-  if (op == "aten.hardtanh.default") return Clamp{number("min_val", -1), number("max_val", 1)};
-  if (op == "aten.clamp.default" || op == "aten.clamp_min.default" || op == "aten.clamp_max.default")
-    return Clamp{number("min", none.low), number("max", none.high)};
-  return std::nullopt;
-}
-
 Range u8_range(const sdk::QParams& q, const Clamp& clamp) {
   const auto bound = [&](float x) {
     return numerics::clamp_bound(x, q.scale[0], q.zero_point(), q.qmin, q.qmax) + 128;

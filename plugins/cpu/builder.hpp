@@ -5,7 +5,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
-#include <quoin/plugin.hpp>
+#include <quoin/layers.hpp>
 #include <set>
 #include <utility>
 #include <vector>
@@ -20,11 +20,7 @@ using Dims = std::vector<int64_t>;
 // Order of the bytes of a value: as the graph says, or (rank 4 only) with channels last.
 enum class Layout { plain, nhwc };
 
-struct Clamp {
-  float low = -__builtin_inff(), high = __builtin_inff();
-};
-// Bounds of relu, relu6, hardtanh, clamp, clamp_min and clamp_max nodes; nothing for other operators.
-std::optional<Clamp> clamp_of(const sdk::Node& node);
+using sdk::Clamp, sdk::clamp_of;
 
 // Integer bounds of a typed result in the u8 domain: its range cut by a fused clamp.
 struct Range {

@@ -20,8 +20,9 @@ class AcmeBackend : public sdk::RuleBackend<AcmeBackend> {
  public:
   static constexpr std::string_view vendor = "Acme";
   static constexpr quoin_preset presets[] = {{sdk::str("int8"), sdk::str("int8 convolutions and linear layers"), {}}};
-  static constexpr uint32_t blob_format = 1;  // + 1 whenever compile() writes something else
-  static constexpr bool reentrant = true;     // run() changes nothing in the delegate
+  static constexpr quoin_str passes[] = {sdk::str("fold-batch-norm")};  // before the rules are tried
+  static constexpr uint32_t blob_format = 1;                            // + 1 whenever compile() writes something else
+  static constexpr bool reentrant = true;                               // run() changes nothing in the delegate
 
   AcmeBackend(const quoin_host& h, sdk::Params) : host(h) {}
   static const sdk::RuleTable& rules() {
