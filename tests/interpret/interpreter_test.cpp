@@ -1,6 +1,9 @@
 #include "interpret/interpreter.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <stdexcept>
 
 #include <set>
 
@@ -227,6 +230,38 @@ TEST(Interpreter, ErrorsNameTheNodeAndTheKernel) {
                 "kernel portable_move:aten.embedding.default failed: index 9 is out of range for a dim of 3"),
             std::string::npos);
   EXPECT_TRUE(interpreter->run(std::vector{Tensor(DType::s64, {2})}));  // usable after an error
+}
+
+// A plugin's kernel for relu that fails in the way a test chooses.
+template <class Run>
+std::string failure(Run run) {
+  quoin_kernel kernel{};
+  kernel.op = "aten.relu.default";
+  kernel.op_version = 1;
+  kernel.name = "npu_relu";
+  kernel.prepare = [](const quoin_host*, const quoin_graph*, uint32_t, void**, quoin_memory_need*, quoin_error*) {
+    return quoin_status{QUOIN_OK};
+  };
+  kernel.run = run;
+  Builder b;
+  Diagnostics diagnostics;
+  b.kernels.add("npu", {&kernel, 1, sizeof kernel}, diagnostics);
+  b.graph.set_outputs({b.node("aten.relu.default", {b.input()})});
+  auto interpreter = b.make();
+  if (!interpreter) return interpreter.error().text();
+  const auto out = interpreter->run(std::vector{floats({2}, {1, 2})});
+  if (out) return "it ran";
+  EXPECT_EQ(out.error().code, Code::plugin);
+  return out.error().text();
+}
+
+TEST(Interpreter, FaultsOfAPluginsKernelNameThePlugin) {
+  EXPECT_THAT(failure([](const quoin_host*, void*, const quoin_run*, quoin_error*) -> quoin_status {
+                throw std::runtime_error("oops");
+              }),
+              ::testing::HasSubstr("kernel npu_relu of plugin npu let an exception escape: oops"));
+  EXPECT_THAT(failure([](const quoin_host*, void*, const quoin_run*, quoin_error*) { return quoin_status{4711}; }),
+              ::testing::HasSubstr("kernel npu_relu of plugin npu failed: no reason given"));
 }
 
 TEST(Interpreter, SaysWhyNoKernelFits) {
