@@ -15,7 +15,8 @@ namespace {
 
 using conform::Outcome;
 
-constexpr std::chrono::milliseconds kQuickCase{20000}, kFullCase{300000};  // after which a case hangs
+constexpr std::chrono::seconds kQuickCase{20}, kFullCase{300};     // after which a case hangs
+constexpr std::chrono::seconds kQuickGroup{60}, kFullGroup{3600};  // after which a group is given up
 constexpr size_t kMaxShown = 20;  // failures of one group on the terminal; the reports have all
 
 void add_options(po::options_description& options) {
@@ -53,7 +54,9 @@ Result<conform::Options> options_of(const Invocation& call) {
     return fail(Error{Code::usage, fmt::format("\"{}\" is not a profile; expected {}", profile, join(profiles, " or ")),
                       "--profile", did_you_mean(profile, profiles)});
   options.profile = profile == "full" ? conform::Profile::full : conform::Profile::quick;
-  options.case_timeout = profile == "full" ? kFullCase : kQuickCase;
+  const bool full = options.profile == conform::Profile::full;
+  options.case_timeout = full ? kFullCase : kQuickCase;
+  options.group_timeout = full ? kFullGroup : kQuickGroup;
   options.seed = call.options["seed"].as<uint64_t>();
   options.groups = call.list("group");
   if (call.has("config")) {

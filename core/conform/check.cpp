@@ -51,6 +51,7 @@ class Printed {
 // What one child left behind.
 struct Ended {
   bool complete = false;  // every case ended, and so did the process
+  bool late = false;      // the group's time was over
   bool started = false;   // the plugin was loaded and the cases made
   bool inside = false;    // it ended within case `next`
   uint64_t next = 0;      // the first case that has no result yet
@@ -66,11 +67,13 @@ class GroupRun {
 
   Status run() {
     uint64_t first = 0;
+    limit_ = Clock::now() + options_.group_timeout;
     for (size_t crashes = 0; crashes < kMaxCrashes; ++crashes) {
       QUOIN_TRY(const Ended ended, run_from(first));
       if (ended.complete) return {};
       add(ended.inside ? ended.name : ended.started ? "(end)" : "(start)", failed(ended.what), ended.seconds);
       const uint64_t next = ended.next + (ended.inside ? 1 : 0);
+      if (ended.late) return give_up(next, "the group's time was over");
       if (next == first) return give_up(next, "the group cannot be started");  // again would end the same way
       if (next >= count_) return {};
       first = next;
@@ -109,18 +112,22 @@ class GroupRun {
     ended.next = first;
     began_ = Clock::now();
     bool done = false, hung = false;
-    for (std::string rest; !done && !hung;) {
+    for (std::string rest; !done && !hung && !ended.late;) {
       const auto heard = child.listen(rest, std::min(Clock::now() + kHeartbeat, began_ + options_.case_timeout));
       if (heard == Child::Heard::end) break;
       done = take(rest, ended);
       hung = Clock::now() >= began_ + options_.case_timeout;
+      ended.late = !done && !hung && Clock::now() >= limit_;
       if (!go_on_(count_ == 0 ? 0 : static_cast<double>(ended.next) / static_cast<double>(count_)))
         return fail(Code::cancelled, "stopped by the user");
     }
     ended.seconds = since();
-    const auto status = child.finish(hung ? Clock::now() : Clock::now() + options_.case_timeout);
+    const auto status = child.finish(hung || ended.late ? Clock::now() : Clock::now() + options_.case_timeout);
     ended.complete = done && status == 0;
-    if (!ended.complete) ended.what = what_happened(status, printed.tail());
+    if (ended.late)
+      ended.what = fmt::format("the time of the whole group, {} ms, was over", options_.group_timeout.count());
+    else if (!ended.complete)
+      ended.what = what_happened(status, printed.tail());
     return ended;
   }
 
@@ -158,6 +165,7 @@ class GroupRun {
   std::vector<CaseResult>& results_;
   std::function<bool(double)> go_on_;  // gets the part that is done; false: the user wants to stop
   Clock::time_point began_;            // the case, or what comes before the first
+  Clock::time_point limit_;            // when the group's time is over
   uint64_t count_ = 0;                 // cases of the group
 };
 

@@ -34,6 +34,7 @@ struct Options {
   std::vector<std::string> groups;  // names; empty: all
   Expectations expectations;
   std::chrono::milliseconds case_timeout{20000};
+  std::chrono::milliseconds group_timeout{60000};  // what a group has not run by then is a failure
 };
 
 // What became of a case once the tags were heard: one that fails although `unsupported` or `xfail` names it does not

@@ -92,13 +92,6 @@ void add_streams(ProcessState& state) {
   }
 }
 
-void add_threads(ProcessState& state) {
-  std::error_code ignore;
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : fs::directory_iterator("/proc/self/task", ignore)) ++count;
-  state["threads"] = fmt::to_string(count);
-}
-
 void add_process(ProcessState& state) {
   std::error_code ignore;
   const char* locale = std::setlocale(LC_ALL, nullptr);
@@ -124,9 +117,15 @@ ProcessState process_state(const std::string& plugin) {
   add_umask(state);
   add_descriptors(state, plugin);
   add_streams(state);
-  add_threads(state);
+  state["threads"] = fmt::to_string(thread_count());
   add_process(state);
   return state;
+}
+
+size_t thread_count() {
+  std::error_code ignore;
+  const fs::directory_iterator tasks("/proc/self/task", ignore);
+  return static_cast<size_t>(std::distance(begin(tasks), end(tasks)));
 }
 
 std::string difference(const ProcessState& before, const ProcessState& after) {

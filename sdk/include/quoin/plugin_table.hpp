@@ -10,7 +10,10 @@ namespace detail {
 inline quoin_status report(quoin_error* error, quoin_status code, std::string_view text) noexcept {
   if (error != nullptr && error->struct_size >= QUOIN_END_OF(quoin_error, message)) {
     error->code = code;
-    error->message_size = static_cast<uint32_t>(std::min(text.size(), sizeof error->message));
+    size_t size = std::min(text.size(), sizeof error->message);
+    if (size < text.size())  // not inside of a UTF-8 character
+      while (size != 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
+    error->message_size = static_cast<uint32_t>(size);
     std::memcpy(error->message, text.data(), error->message_size);
   }
   return code;

@@ -23,7 +23,7 @@ void Sound::set_option(const quoin_param& option) {
   if (sdk::view(option.name) != "grain") {
     if (is("option_unknown_ok")) return;
     throw sdk::Failure(is("option_unknown_invalid") ? QUOIN_INVALID : QUOIN_NOT_FOUND,
-                       "there is no option " + std::string(sdk::view(option.name).substr(0, 64)));
+                       "there is no option " + std::string(sdk::view(option.name)));
   }
   const int64_t value = sdk::Params({&option, 1, sizeof option}).integer("grain", 0);
   if (!is("option_unchecked") && (value < 1 || value > 65536))
@@ -34,7 +34,7 @@ void Sound::set_option(const quoin_param& option) {
 }
 
 quoin_param Sound::get_option(std::string_view name) {
-  if (name != "grain") throw sdk::Failure(QUOIN_NOT_FOUND, "there is no option " + std::string(name.substr(0, 64)));
+  if (name != "grain") throw sdk::Failure(QUOIN_NOT_FOUND, "there is no option " + std::string(name));
   return {sdk::str("grain"), QUOIN_PARAM_INT, 1, &grain_};
 }
 
