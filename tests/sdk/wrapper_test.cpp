@@ -53,6 +53,21 @@ TEST(Params, GiveTypedValuesAndFallbacks) {
   EXPECT_THROW(params.integers("padding"), Failure);
 }
 
+// -- errors
+
+TEST(Guard, CutsALongMessageBetweenCharacters) {
+  quoin_error error{};
+  error.struct_size = sizeof error;
+  const std::string text = "x" + [] {
+    std::string euros;
+    for (int i = 0; i < 100; ++i) euros += "\u20ac";  // three bytes each
+    return euros;
+  }();
+  EXPECT_EQ(guard(&error, [&] { throw Failure(QUOIN_INVALID, text); }), QUOIN_INVALID);
+  EXPECT_EQ(error.message_size, 1u + 79 * 3);
+  EXPECT_EQ(std::string_view(error.message, error.message_size), std::string_view(text).substr(0, 1 + 79 * 3));
+}
+
 // -- reader and writer
 
 TEST(Reader, EveryTruncationIsCorrupt) {
