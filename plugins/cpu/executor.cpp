@@ -124,12 +124,14 @@ void Executor::run(const sdk::Run& run) const {
                         worker_bytes_,
                         data_,
                         pointers.first(inputs_.size()),
-                        pointers.subspan(inputs_.size(), outputs_.size())};
+                        pointers.subspan(inputs_.size(), outputs_.size()),
+                        run.raw.cancel};
   for (const Step& step : steps_) {
-    if (run.cancelled()) throw sdk::Failure(QUOIN_CANCELLED, "cancelled");
+    if (context.cancelled()) break;
     const sdk::Event event(run.raw.profiler, step.operation->name, step.instruction.debug_id);
     step.operation->run(step.instruction, context);
   }
+  if (context.cancelled()) throw sdk::Failure(QUOIN_CANCELLED, "cancelled");
 }
 
 }  // namespace quoin::cpu

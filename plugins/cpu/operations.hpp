@@ -67,6 +67,7 @@ class Context {
   uint64_t worker_bytes;
   const char* data;
   std::span<char*const> inputs, outputs;
+  const uint32_t* cancel;  // null: the run cannot be cancelled
 
   template <class T>
   T* at(const Ref& ref, int64_t offset = 0) const {
@@ -76,11 +77,22 @@ class Context {
   T* worker(uint32_t index) const {
     return reinterpret_cast<T*>(worker_memory + index * worker_bytes);
   }
-  // body(begin, end, worker), noexcept. Small counts run here and now.
+  bool cancelled() const { return cancel != nullptr && __atomic_load_n(cancel, __ATOMIC_RELAXED) != 0; }
+  // body(begin, end, worker), noexcept. Small counts run here and now. Pieces that have not begun when the run is
+  // cancelled are left out; whoever started the run sees the flag, too, and gives no result.
   template <class F>
   void parallel(int64_t count, int64_t grain, const F& body) const {
-    if (workers == 1 || count <= grain) return body(uint64_t{0}, static_cast<uint64_t>(count), 0u);
-    sdk::parallel_for(host, static_cast<uint64_t>(count), static_cast<uint64_t>(grain), body);
+    if (count <= grain || (workers == 1 && cancel == nullptr))
+      return body(uint64_t{0}, static_cast<uint64_t>(count), 0u);
+    const auto unless_cancelled = [&](uint64_t begin, uint64_t end, uint32_t worker) noexcept {
+      if (!cancelled()) body(begin, end, worker);
+    };
+    if (workers > 1)
+      return sdk::parallel_for(host, static_cast<uint64_t>(count), static_cast<uint64_t>(grain), unless_cancelled);
+    constexpr int64_t kLooks = 16;  // at the flag, per instruction: each piece may cost a packing of its own
+    const int64_t pieces = (count + grain - 1) / grain, step = (pieces + kLooks - 1) / kLooks * grain;
+    for (int64_t begin = 0; begin < count; begin += step)
+      unless_cancelled(static_cast<uint64_t>(begin), static_cast<uint64_t>(std::min(begin + step, count)), 0u);
   }
 
  private:

@@ -94,10 +94,10 @@ TEST_F(BlobTest, RandomInstructionFieldsAreRefusedOrHarmless) {
 TEST_F(BlobTest, CopiesOntoThemselvesAreRefused) {
   Net moves(random, false);
   const auto x = moves.input({2, 3, 5});
-  moves.returns({moves.op("aten.permute.default", {x}, {{"dims", Ints{2, 0, 1}}})});
+  moves.returns({moves.op("aten.permute.default", {x}, {{"dims", Ints{2, 1, 0}}})});
   const Blob good = plugin.compile(moves.graph);
   const std::vector<Tensor> x_values = random_inputs(moves.graph, random);
-  std::vector<Tensor> y_values{Tensor(DType::f32, {5, 2, 3})};
+  std::vector<Tensor> y_values{Tensor(DType::f32, {5, 3, 2})};
   size_t refused = 0;
   for (size_t at = 0; at + sizeof(int64_t) <= good.size(); at += sizeof(int64_t)) {
     Blob changed = good;
@@ -130,6 +130,27 @@ TEST_F(BlobTest, CancelStopsTheRun) {
   Loaded loaded(host, plugin, blob);
   const uint32_t cancel = 1;
   EXPECT_EQ(loaded.run(inputs, outputs, nullptr, &cancel), QUOIN_CANCELLED);
+}
+
+// The profiler sets the flag while the only instruction begins.
+TEST_F(BlobTest, CancelStopsWithinAnInstruction) {
+  Net wide(random, false);
+  const auto x = wide.input({1, 1 << 20});
+  wide.returns({wide.op("aten.exp.default", {x})});
+  Loaded loaded(host, plugin, plugin.compile(wide.graph));
+  const std::vector<Tensor> values = random_inputs(wide.graph, random);
+  std::vector<Tensor> results{Tensor(DType::f32, {1, 1 << 20})};
+  uint32_t cancel = 0;
+  quoin_profiler profiler{sizeof profiler, 0, &cancel, nullptr, nullptr, nullptr};
+  profiler.begin = [](void* self, quoin_str, uint64_t) -> uint64_t { return *static_cast<uint32_t*>(self) = 1; };
+  profiler.end = [](void*, uint64_t) {};
+  for (const uint32_t workers : {1u, 3u}) {
+    host.workers = workers;
+    cancel = 0;
+    std::fill_n(results[0].as<float>().begin(), 1 << 20, -1.0f);
+    EXPECT_EQ(loaded.run(values, results, &profiler, &cancel), QUOIN_CANCELLED);
+    EXPECT_EQ(results[0].as<float>().back(), -1.0f) << "the last piece ran in spite of the flag";
+  }
 }
 
 TEST_F(BlobTest, ProfilerSeesEveryInstructionOnce) {
