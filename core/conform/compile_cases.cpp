@@ -155,7 +155,7 @@ std::vector<Case> compile_cases(const Subject& subject) {
       return;
     }
     out.push_back({name, [bench, property] {
-                     return for_each_job(*bench, [&](const Job& job) { return property(*bench, job); });
+                     return for_each_job(bench->jobs(), [&](const Job& job) { return property(*bench, job); });
                    }});
   };
   add("deterministic", false, is_deterministic);

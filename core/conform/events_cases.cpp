@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "conform/compare.hpp"
-#include "conform/forked.hpp"
 #include "conform/rewire.hpp"
 #include "conform/workbench.hpp"
 
@@ -86,24 +85,23 @@ ir::Graph sums(uint64_t seed) {
 constexpr Chain kChains[] = {
     {"convolutions", convolutions, 128, 1024}, {"linear layers", layers, 1024, 65536}, {"sums", sums, 16384, 131072}};
 
-Shape grown(const Shape& dims, int64_t size) {
-  Shape out = dims;
-  if (out.size() == 4) out[2] = out[3] = size;
-  if (out.size() == 2) out[0] = size;
+std::vector<Shape> grown(const ir::Graph& graph, int64_t size) {
+  std::vector<Shape> out = input_shapes(graph);
+  for (Shape& dims : out) {
+    if (dims.size() == 4) dims[2] = dims[3] = size;
+    if (dims.size() == 2) dims[0] = size;
+  }
   return out;
 }
 
 // The claim with the most nodes, on inputs of zeros; quantized as the small graph was. Errors: as make_jobs.
-Result<std::optional<Job>> large_job(Workbench& bench, const Form& how, const Material& small, int64_t size) {
+Result<std::optional<Job>> large_job(Workbench& bench, const Material& small, int64_t size) {
   QUOIN_TRY(const auto backend, bench.backend());
   auto material = std::make_shared<Material>();
   material->name = fmt::format("{} at size {}", small.name, size);
-  QUOIN_TRY(material->graph, resized(small.graph, [&](const Shape& dims) { return grown(dims, size); }));
+  QUOIN_TRY(material->graph, resized(small.graph, grown(small.graph, size)));
   for (ir::ValueId id = 0; id < material->graph.value_capacity(); ++id)
-    if (const TensorType& type = material->graph.value(id).type; type.dtype != DType::f32 || !how.integer)
-      material->values.emplace(id, Tensor(type.dtype, type.shape));
-    else
-      material->values.emplace(id, Tensor(DType::f32, type.shape));
+    material->values.emplace(id, Tensor(material->graph.value(id).type.dtype, material->graph.value(id).type.shape));
   QUOIN_TRY(Jobs made, make_jobs(material, backend, bench.host().isa));
   if (made.jobs.empty()) return std::optional<Job>();
   return std::optional<Job>(
@@ -145,7 +143,7 @@ std::optional<Verdict> cancel_chain(Workbench& bench, const Form& how, const Cha
   if (how.integer && !(*small)->why_float.empty()) return std::nullopt;
   milliseconds took{};
   for (int64_t size = chain.first; size <= chain.last; size *= 2) {
-    const auto job = large_job(bench, how, **small, size);
+    const auto job = large_job(bench, **small, size);
     if (!job) return failed(job.error().text());
     if (!*job || (*job)->claim.nodes.size() < 4) return std::nullopt;
     Ready ready(**job);
@@ -266,10 +264,11 @@ std::vector<Case> events_cases(const Subject& subject) {
     return {{"executor", [] { return skipped("the plugin has no compiler and executor"); }}};
   const auto bench = std::make_shared<Workbench>(subject);
   const auto add = [&](const char* name, std::string (*property)(Workbench&, const Job&)) {
-    return Case{name, [=] { return for_each_job(*bench, [&](const Job& job) { return property(*bench, job); }); }};
+    return Case{name,
+                [=] { return for_each_job(bench->jobs(), [&](const Job& job) { return property(*bench, job); }); }};
   };
   std::vector<Case> out{
-      {"cancelled-before", [bench] { return for_each_job(*bench, stops_at_once); }},
+      {"cancelled-before", [bench] { return for_each_job(bench->jobs(), stops_at_once); }},
       add("profiler", profiles_truly),
       add("profiler-cancelled", ends_events_when_stopped),
   };

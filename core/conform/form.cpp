@@ -1,6 +1,7 @@
 #include "conform/form.hpp"
 
 #include "conform/grid.hpp"
+#include "conform/rewire.hpp"
 #include "ops/abi_read.hpp"
 #include "quantize/quantize.hpp"
 #include "quantize/quantizer_config.hpp"
@@ -107,6 +108,20 @@ Result<ir::Graph> quantized(const ir::Graph& graph, const quantize::Annotations&
   return quantize::to_typed(qdq, diagnostics);
 }
 
+// An empty tensor has no range that could be observed: larger inputs are calibrated in its place.
+Result<Formed> form_empty(const Form& how, const ir::Graph& graph, const std::shared_ptr<host::Backend>& backend,
+                          const quoin_host& host, uint64_t seed) {
+  const std::vector<Shape> empty = input_shapes(graph);
+  std::vector<Shape> full = empty;
+  for (Shape& shape : full) std::ranges::replace(shape, 0, 2);
+  QUOIN_TRY(ir::Graph larger, resized(graph, full));
+  QUOIN_TRY(Formed out, form(how, std::move(larger), backend, host, seed));
+  QUOIN_TRY(out.graph, resized(out.graph, empty));
+  return out;
+}
+
+bool is_empty(const Shape& shape) { return std::ranges::find(shape, 0) != shape.end(); }
+
 bool has_qparams(const ir::Graph& graph) {
   return std::ranges::any_of(graph.order(), [&](ir::NodeId id) {
     return std::ranges::any_of(graph.node(id).inputs,
@@ -133,16 +148,17 @@ Result<quantize::Annotations> annotate_int8(const ir::Graph& graph) {
   return out;
 }
 
-Result<Formed> form(const Form& form, ir::Graph graph, const std::shared_ptr<host::Backend>& backend,
+Result<Formed> form(const Form& how, ir::Graph graph, const std::shared_ptr<host::Backend>& backend,
                     const quoin_host& host, uint64_t seed) {
   graph.erase_dead();
-  if (!form.integer) {
+  if (!how.integer) {
     QUOIN_CHECK(quantize::run_passes(graph, *backend, passes::Registry()));
     graph.erase_dead();
     return Formed{graph.compact(), {}};
   }
+  if (std::ranges::any_of(input_shapes(graph), is_empty)) return form_empty(how, graph, backend, host, seed);
   std::string why_not;
-  QUOIN_TRY(const quantize::Annotations annotations, annotate(form, graph, backend, why_not));
+  QUOIN_TRY(const quantize::Annotations annotations, annotate(how, graph, backend, why_not));
   QUOIN_TRY(ir::Graph typed, quantized(graph, annotations, host, seed));
   typed.erase_dead();
   Formed out{typed.compact(), {}};

@@ -25,9 +25,10 @@ struct Formed {
   ir::Graph graph;
   std::string why_float;  // of an integer form: nothing was quantized, because
 };
-// Runs the passes that the plugin asks for, and for integer forms annotates, calibrates on two random samples
-// and converts. Errors: those of the quantization, above all of the plugin.
-Result<Formed> form(const Form& form, ir::Graph graph, const std::shared_ptr<host::Backend>& backend,
+// Runs the passes that the plugin asks for, and for integer forms annotates, calibrates on two random samples and
+// converts; graphs with empty inputs are calibrated on larger ones. Errors: those of the quantization, above all of the
+// plugin.
+Result<Formed> form(const Form& how, ir::Graph graph, const std::shared_ptr<host::Backend>& backend,
                     const quoin_host& host, uint64_t seed);
 
 // The kit's own int8 annotation. Errors: those of Annotations::set.

@@ -210,6 +210,19 @@ Values residual(GridBuilder& b, const Family& f, const Variant& v) {
 
 const std::vector<const char*> kElementwise{"1x8", "1", "3x5x7", "2x0x3"}, kMore{"1x3x17x19", "1x70001", "scalar"};
 
+// Two kinds of node in turn and a value that passes by: whoever takes only one of the kinds has claims that others lie
+// between.
+Values turns(GridBuilder& b, const Family& f, const Variant& v) {
+  const int64_t channels = v.dim(1);
+  const auto layer = [&](ir::ValueId x) {
+    return b.add("aten.conv2d.default", {x, b.constant({channels, channels, 1, 1}), b.constant({channels})});
+  };
+  const ValueId first = b.add(f.op, {b.input(v.shape())});
+  const ValueId second = b.add(f.op, {layer(first)});
+  const ValueId third = b.add(f.op, {layer(second)});
+  return {b.add("aten.add.Tensor", {third, first})};
+}
+
 }  // namespace
 
 // -- the table
@@ -325,6 +338,7 @@ std::span<const Family> families() {
       {"upsample_nearest2d", "aten.upsample_nearest2d.vec", {"1x2x4x4", "1x3x5x3"}, {"1x16x14x14"}, upsample},
       {"upsample_bilinear2d", "aten.upsample_bilinear2d.vec", {"1x2x4x4", "1x3x5x3 align"}, {"1x16x14x14"}, upsample},
       {"embedding", "aten.embedding.default", {"5", "2x3 o7 n16", "0"}, {"64 o1000 n128"}, embedding},
+      {"turns", "aten.relu.default", {"1x4x5x5"}, {"2x16x9x9"}, turns},
       {"residual", "aten.add.Tensor", {"1x4x6x6", "1x8x5x5"}, {"2x16x14x14"}, residual},
   };
   return table;

@@ -10,12 +10,12 @@ class Copier {
  public:
   explicit Copier(const ir::Graph& source) : source_(source) { out_.name = source.name; }
 
-  void inputs(const std::function<Shape(const Shape&)>& dims) {
-    for (const ir::ValueId id : source_.inputs()) {
-      const ir::Value& value = source_.value(id);
-      TensorType type = value.type;
-      if (dims) type.shape = dims(type.shape);
-      to_[id] = out_.add_input(value.name, std::move(type));
+  void inputs(const std::vector<Shape>& shapes) {
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      const ir::ValueId id = source_.inputs()[i];
+      TensorType type = source_.value(id).type;
+      type.shape = shapes[i];
+      to_[id] = out_.add_input(source_.value(id).name, std::move(type));
     }
   }
 
@@ -81,17 +81,23 @@ std::vector<ir::NodeId> random_order(const ir::Graph& graph, Dice& dice) {
 
 ir::Graph shuffled(const ir::Graph& graph, Dice& dice) {
   Copier copier(graph);
-  copier.inputs({});
+  copier.inputs(input_shapes(graph));
   for (const ir::NodeId id : random_order(graph, dice))
     if (!copier.node(id)) return graph;  // cannot be: every node was legal where it came from
   return copier.finish();
 }
 
-Result<ir::Graph> resized(const ir::Graph& graph, const std::function<Shape(const Shape&)>& dims) {
+Result<ir::Graph> resized(const ir::Graph& graph, const std::vector<Shape>& inputs) {
   Copier copier(graph);
-  copier.inputs(dims);
+  copier.inputs(inputs);
   for (const ir::NodeId id : graph.order()) QUOIN_CHECK(copier.node(id));
   return copier.finish();
+}
+
+std::vector<Shape> input_shapes(const ir::Graph& graph) {
+  std::vector<Shape> out;
+  for (const ir::ValueId id : graph.inputs()) out.push_back(graph.value(id).type.shape);
+  return out;
 }
 
 }  // namespace quoin::conform

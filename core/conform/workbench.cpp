@@ -17,8 +17,7 @@ std::vector<Tensor> pick(const std::map<ir::ValueId, Tensor>& values, const std:
   return out;
 }
 
-Verdict over_jobs(Workbench& bench, const std::function<std::string(const Job&)>& check, bool apart) {
-  const auto jobs = bench.jobs();
+Verdict over_jobs(const JobList& jobs, const std::function<std::string(const Job&)>& check, bool apart) {
   if (!jobs && jobs.error().code == Code::unsupported) return skipped(jobs.error().text());
   if (!jobs) return failed(jobs.error().text());
   for (const Job& job : **jobs) {
@@ -104,50 +103,72 @@ Result<std::shared_ptr<host::Backend>> Workbench::backend() {
   return *backend_;
 }
 
-// Networks first; operators one by one only while that is not enough.
-Status Workbench::collect(const Form& how, std::string& why_not) {
-  const size_t wanted = jobs_.size() + (is_full() ? 12 : 4);
+// Adds the claims of one graph, the two largest of them.
+Status Workbench::take(const Form& how, const std::string& name, ir::Graph graph, std::vector<Job>& jobs,
+                       std::string& why_not) {
   QUOIN_TRY(const auto backend, this->backend());
-  const auto take = [&](const std::string& name, ir::Graph graph) -> Status {
-    QUOIN_TRY(const auto material, make_material(how, name, std::move(graph), backend, host(), subject_.seed()));
-    if (how.integer && !material->why_float.empty()) return {};
-    QUOIN_TRY(Jobs made, make_jobs(material, backend, host().isa));
-    for (const auto& [node, reasons] : made.reasons)
-      if (!reasons.empty() && !is_conversion(material->graph, node)) why_not = reasons[0];
-    std::ranges::stable_sort(made.jobs, std::greater(), [](const Job& job) { return job.claim.nodes.size(); });
-    for (size_t i = 0; i < std::min<size_t>(made.jobs.size(), 2); ++i) jobs_.push_back(std::move(made.jobs[i]));
-    return {};
-  };
-  for (uint64_t i = 0; i < 3 && jobs_.size() < wanted; ++i)
-    QUOIN_CHECK(take(fmt::format("network/{}", i), network(subject_.seed() * 1000 + i)));
+  QUOIN_TRY(const auto material, make_material(how, name, std::move(graph), backend, host(), subject_.seed()));
+  if (how.integer && !material->why_float.empty()) return {};
+  QUOIN_TRY(Jobs made, make_jobs(material, backend, host().isa));
+  for (const auto& [node, reasons] : made.reasons)
+    if (!reasons.empty() && !is_conversion(material->graph, node)) why_not = reasons[0];
+  std::ranges::stable_sort(made.jobs, std::greater(), [](const Job& job) { return job.claim.nodes.size(); });
+  for (size_t i = 0; i < std::min<size_t>(made.jobs.size(), 2); ++i) jobs.push_back(std::move(made.jobs[i]));
+  return {};
+}
+
+// Networks first; operators one by one only while that is not enough.
+Status Workbench::collect(const Form& how, std::vector<Job>& jobs, std::string& why_not) {
+  const size_t wanted = jobs.size() + (is_full() ? 12 : 4);
+  for (uint64_t i = 0; i < 3 && jobs.size() < wanted; ++i)
+    QUOIN_CHECK(take(how, fmt::format("network/{}", i), network(subject_.seed() * 1000 + i), jobs, why_not));
   for (const Family& family : families()) {
-    if (jobs_.size() >= wanted) break;
+    if (jobs.size() >= wanted) break;
     const GridPoint point{&family, Variant(family.quick[0])};
     QUOIN_TRY(ir::Graph graph, build(point, subject_.seed()));
-    QUOIN_CHECK(take(point.name(), std::move(graph)));
+    QUOIN_CHECK(take(how, point.name(), std::move(graph), jobs, why_not));
   }
   return {};
 }
 
-Result<const std::vector<Job>*> Workbench::jobs() {
-  if (!collected_) {
-    std::string why_not = "gave no reason";
-    collected_ = [&]() -> Status {
-      QUOIN_TRY(const quoin_plugin* table, subject_.table());
-      for (const Form& how : forms(*table)) QUOIN_CHECK(collect(how, why_not));
-      if (!jobs_.empty()) return {};
-      return fail(Code::unsupported, "the plugin claims no node of the generated graphs: {}", why_not);
-    }();
+Status Workbench::collect_large(const Form& how, std::vector<Job>& jobs, std::string& why_not) {
+  constexpr std::pair<std::string_view, const char*> kLarge[] = {{"conv2d", "1x16x40x40 o32 k3 p1"},
+                                                                 {"depthwise", "1x32x40x40 o32 k3 p1 g32"},
+                                                                 {"linear", "300x128 o96"},
+                                                                 {"add", "4x65537"},
+                                                                 {"relu", "4x65537"},
+                                                                 {"mean", "64x32x20x20 a2 b3"},
+                                                                 {"transpose", "3x300x301"}};
+  for (const auto& [name, variant] : kLarge) {
+    const auto family = std::ranges::find(families(), name, [](const Family& f) { return std::string_view(f.name); });
+    const GridPoint point{&*family, Variant(variant)};
+    QUOIN_TRY(ir::Graph graph, build(point, subject_.seed()));
+    QUOIN_CHECK(take(how, point.name(), std::move(graph), jobs, why_not));
   }
-  if (!*collected_) return fail(collected_->error());
-  return &jobs_;
+  return {};
 }
 
-Verdict for_each_job(Workbench& bench, const std::function<std::string(const Job&)>& check) {
-  return over_jobs(bench, check, true);
+JobList Workbench::made(List& list, Collect add) {
+  const auto make = [&]() -> Status {
+    std::string why_not = "gave no reason";
+    QUOIN_TRY(const quoin_plugin* table, subject_.table());
+    for (const Form& how : forms(*table)) QUOIN_CHECK((this->*add)(how, list.jobs, why_not));
+    if (!list.jobs.empty()) return {};
+    return fail(Code::unsupported, "the plugin claims no node of the generated graphs: {}", why_not);
+  };
+  if (!list.made) list.made = make();
+  if (!*list.made) return fail(list.made->error());
+  return &list.jobs;
 }
-Verdict for_each_job_here(Workbench& bench, const std::function<std::string(const Job&)>& check) {
-  return over_jobs(bench, check, false);
+
+JobList Workbench::jobs() { return made(small_, &Workbench::collect); }
+JobList Workbench::large_jobs() { return made(large_, &Workbench::collect_large); }
+
+Verdict for_each_job(const JobList& jobs, const std::function<std::string(const Job&)>& check) {
+  return over_jobs(jobs, check, true);
+}
+Verdict for_each_job_here(const JobList& jobs, const std::function<std::string(const Job&)>& check) {
+  return over_jobs(jobs, check, false);
 }
 
 }  // namespace quoin::conform

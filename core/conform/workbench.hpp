@@ -65,19 +65,31 @@ class Workbench {
   // A few claims of every form, from networks and single operators. Errors: those of make_material and make_jobs;
   // unsupported, with the plugin's reason: it claims no node of them.
   Result<const std::vector<Job>*> jobs();
+  // One claim of every form and of each of a few operators on large tensors, which a plugin shares out among threads.
+  // Errors: as jobs().
+  Result<const std::vector<Job>*> large_jobs();
 
  private:
-  Status collect(const Form& how, std::string& why_not);
+  // A list that is made once.
+  struct List {
+    std::optional<Status> made;
+    std::vector<Job> jobs;
+  };
+  using Collect = Status (Workbench::*)(const Form&, std::vector<Job>&, std::string& why_not);
+  Result<const std::vector<Job>*> made(List& list, Collect add);
+  Status collect(const Form& how, std::vector<Job>& jobs, std::string& why_not);
+  Status collect_large(const Form& how, std::vector<Job>& jobs, std::string& why_not);
+  Status take(const Form& how, const std::string& name, ir::Graph graph, std::vector<Job>& jobs, std::string& why_not);
   const Subject& subject_;
   std::optional<Result<std::shared_ptr<host::Backend>>> backend_;
-  std::optional<Status> collected_;
-  std::vector<Job> jobs_;
+  List small_, large_;
 };
 
-// `check` on every job of the bench, each in a process apart: a crash is a failure that names the job. Skipped when the
-// plugin claims nothing.
-Verdict for_each_job(Workbench& bench, const std::function<std::string(const Job&)>& check);
+using JobList = Result<const std::vector<Job>*>;
+// `check` on every job, each in a process apart: a crash is a failure that names the job. `jobs` is what a workbench
+// answers; skipped when the plugin claims nothing.
+Verdict for_each_job(const JobList& jobs, const std::function<std::string(const Job&)>& check);
 // As above, in this process.
-Verdict for_each_job_here(Workbench& bench, const std::function<std::string(const Job&)>& check);
+Verdict for_each_job_here(const JobList& jobs, const std::function<std::string(const Job&)>& check);
 
 }  // namespace quoin::conform

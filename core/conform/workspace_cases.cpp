@@ -104,7 +104,7 @@ std::vector<Case> workspace_cases(const Subject& subject) {
                                                                             {"read-only", leaves_inputs},
                                                                             {"alignment", bears_any_alignment}};
   for (const auto& [name, property] : properties)
-    out.push_back({name, [bench, property = property] { return for_each_job(*bench, property); }});
+    out.push_back({name, [bench, property = property] { return for_each_job(bench->jobs(), property); }});
   return out;
 }
 
