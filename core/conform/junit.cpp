@@ -18,7 +18,8 @@ std::string escaped(std::string_view text) {
     text.remove_prefix(std::max<size_t>(character.size(), 1));
     if (!allowed(character))
       out += '?';
-    else if (character == "&" || character == "<" || character == ">" || character == "\"" || character[0] < ' ')
+    else if (character == "&" || character == "<" || character == ">" || character == "\"" ||
+             static_cast<unsigned char>(character[0]) < ' ')
       out += fmt::format("&#{};", static_cast<int>(character[0]));
     else
       out += character;
