@@ -104,7 +104,7 @@ TEST_F(BlobTest, CopiesOntoThemselvesAreRefused) {
     int64_t number = 0;
     std::memcpy(&number, changed.data() + at, sizeof number);
     if (number != 1) continue;
-    number = int64_t{1} << 36;  // a dim of 1, whose strides are 0
+    number = int64_t{1} << 30;  // a dim of 1, whose strides are 0
     std::memcpy(changed.data() + at, &number, sizeof number);
     Loaded loaded(host, plugin, changed);
     if (loaded.status() == QUOIN_OK) loaded.run(x_values, y_values);  // a field that copies do not read
