@@ -114,7 +114,7 @@ TEST(Check, RefusesWhatIsNoPlugin) {
   Options options = check_of("good", {});
   options.plugin = "/nowhere/plugin.so";
   EXPECT_EQ(check(options, nullptr, diagnostics).error().code, Code::not_found);
-  options.plugin = __FILE__;
+  options.plugin = QUOIN_CONFORM_HELPER;
   EXPECT_EQ(check(options, nullptr, diagnostics).error().code, Code::plugin);
 }
 

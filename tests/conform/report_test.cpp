@@ -73,17 +73,17 @@ TEST(Junit, EscapesWhatXmlDoesNotAllow) {
 }
 
 TEST(Markdown, IsAPageThatCanBePublished) {
-  const std::string page = markdown(
-      report_with({result("manifest", "a", Outcome::pass), result("accuracy", "int8/relu", Outcome::pass, "0 steps"),
-                   result("accuracy", "float/relu", Outcome::fail, "a|b\n*c*"),
-                   result("accuracy", "int8/gelu", Outcome::skip, "no"),
-                   result("blob", "x", Outcome::unsupported, "off", "the device has none")}));
+  const std::string page = markdown(report_with(
+      {result("manifest", "a", Outcome::pass), result("accuracy", "int8/relu/1x3", Outcome::pass),
+       result("accuracy", "float/relu/2", Outcome::fail, "a|b\n*c*"), result("accuracy", "float/relu/3", Outcome::pass),
+       result("accuracy", "int8/gelu", Outcome::skip, "no"),
+       result("blob", "x", Outcome::unsupported, "off", "the device has none")}));
   EXPECT_THAT(page, HasSubstr("# Conformance of acme 1.0\n\n**Does not conform.**"));
   EXPECT_THAT(page, HasSubstr("| SHA-256 | `" + std::string(64, 'a') + "` |"));
   EXPECT_THAT(page, HasSubstr("profile quick, seed 7"));
-  EXPECT_THAT(
-      page, HasSubstr("| operator | int8 | float |\n| --- | --- | --- |\n| gelu | – |  |\n| relu | 0 steps | fail |"));
-  EXPECT_THAT(page, HasSubstr("| accuracy/float/relu | fail | a\\|b \\*c\\* |"));
+  EXPECT_THAT(page, HasSubstr("| operator | int8 | float |\n| --- | --- | --- |\n| gelu | – | – |\n"
+                              "| relu | 1 passed | **1 failed**, 1 passed |"));
+  EXPECT_THAT(page, HasSubstr("| accuracy/float/relu/2 | fail | a\\|b \\*c\\* |"));
   EXPECT_THAT(page, HasSubstr("| blob/x | unsupported | the device has none |"));
 }
 
