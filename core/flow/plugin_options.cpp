@@ -40,8 +40,9 @@ Result<quoin_array> PluginOptions::list(const quoin_plugin& table, uint32_t scop
   Attrs attrs;
   for (const auto& [key, value] : options->second.values) {
     const std::string& place = options->second.places.at(key).text;
-    const auto spec = std::ranges::find_if(
-        specs, [&](const quoin_param_spec& s) { return (s.scope & kScopes) != 0 && text(s.name) == key; });
+    const auto spec = std::ranges::find_if(specs, [&, &name = key](const quoin_param_spec& s) {
+      return (s.scope & kScopes) != 0 && text(s.name) == name;
+    });
     if (spec == specs.end()) return fail(in(place, unknown(table.name, key, specs)));
     auto checked = recipe::check_param(*spec, value);
     if (!checked) return fail(in(fmt::format("{}: plugin {}", place, table.name), std::move(checked).error()));

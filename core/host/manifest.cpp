@@ -60,8 +60,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
   if (!object.is_object()) return fail(Code::plugin, "its manifest is not a JSON object");
   Manifest m;
   QUOIN_TRY(m.name, text_field(object, "name", true));
-  if (!is_plugin_name(m.name))
-    return fail(Code::plugin, "its manifest names it \"{}\"; {}", m.name, kPluginNameRule);
+  if (!is_plugin_name(m.name)) return fail(Code::plugin, "its manifest names it \"{}\"; {}", m.name, kPluginNameRule);
   QUOIN_TRY(m.version, text_field(object, "version", true));
   QUOIN_TRY(m.vendor, text_field(object, "vendor", false));
   const auto abi = object.find("abi");
