@@ -70,6 +70,21 @@ TEST_F(Flow, AProgramHasTheOutputNamesOfItsModel) {
     EXPECT_EQ(graph.values[graph.outputs[i]].name, executable->outputs()[i].name);
 }
 
+TEST_F(Flow, APluginIsUnloadedOnceItsDelegatesAreGoneAndComesBackOnRequest) {
+  {
+    const auto executable = open_model(model, recipe, *context, notes);
+    ASSERT_TRUE(executable) << executable.error().text();
+    const Status refused = unload_plugin(*context, "cpu");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().text().find("plugin \"cpu\" is in use by 1 object(s), among them 1 delegate"),
+              std::string::npos)
+        << refused.error().text();
+  }
+  const Status gone = unload_plugin(*context, "cpu");
+  ASSERT_TRUE(gone) << gone.error().text();
+  EXPECT_TRUE(context->registry.open("cpu"));
+}
+
 TEST_F(Flow, StoppingTheCalibrationIsCancelled) {
   Counter progress(3);
   const auto result = quantize(model, recipe, *context, &progress, notes);
