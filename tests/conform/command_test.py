@@ -1,6 +1,9 @@
 """quoin plugin check: exit codes, JSON, JUnit XML, Markdown, conform.yaml, names and files."""
 
 import os
+import re
+import shlex
+import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -76,6 +79,33 @@ class Check(CommandTest):
         arguments = ["plugin", "check", "cpu", "--group", "manifest", "--config", config]
         self.assertIn("manifest/roles is tagged unsupported, but it passes", quoin(*arguments).stderr)
         self.fails(STRICT, ["conform.yaml:2:5"], *arguments, "--strict")
+
+    def test_the_commands_of_the_page_do_what_it_says(self):
+        with open(os.path.join(ROOT, "docs", "conformance.md"), encoding="utf-8") as file:
+            page = file.read()
+        commands = re.findall(r"^    quoin (.*)$", page, re.MULTILINE)
+        self.assertGreaterEqual(len(commands), 4)
+        os.mkdir(self.path("build"))
+        shutil.copy(self.json_of("plugin", "check", "cpu", "--group", "exports")["path"], self.path("build/quoin-acme.so"))
+        self.write("conform.yaml", re.search(r"```yaml\n(tolerance.*?)```", page, re.DOTALL).group(1).encode())
+        before = os.getcwd()
+        os.chdir(self.path("."))
+        try:
+            for command in commands:
+                done = quoin(*shlex.split(command))
+                self.assertIn(done.returncode, (0, NONCONFORMING), command + done.stderr)
+                self.assertIn("cases passed", done.stdout)
+        finally:
+            os.chdir(before)
+        self.assertTrue(os.path.exists(self.path("CONFORMANCE.md")))
+
+    def test_the_page_has_a_row_for_every_group(self):
+        groups = self.json_of("plugin", "check", "xnnpack")["groups"]
+        with open(os.path.join(ROOT, "docs", "conformance.md"), encoding="utf-8") as file:
+            page = file.read()
+        self.assertEqual(len(groups), 16)
+        for group in groups:
+            self.assertIn(f"| {group['number']} | `{group['name']}` |", page)
 
     def test_wrong_use_is_refused_with_a_hint(self):
         self.fails(USAGE, ["FILE|NAME"], "plugin", "check")
