@@ -135,7 +135,7 @@ void Sound::Delegate::plan(sdk::Array<quoin_tensor> inputs, sdk::Array<quoin_ten
 }
 
 // Table look-ups into scratch, then to the result: what a device with memory of its own would do.
-void Sound::Delegate::answer(const sdk::Run& run, uint64_t begin, uint64_t end, uint32_t worker) const {
+void Sound::Delegate::answer(const sdk::Run& run, uint64_t begin, uint64_t end) const {
   const quoin_tensor in = run.inputs[0], out = run.outputs[0];
   auto* x = static_cast<int8_t*>(in.data);
   auto* y = static_cast<int8_t*>(out.data);
@@ -143,7 +143,7 @@ void Sound::Delegate::answer(const sdk::Run& run, uint64_t begin, uint64_t end, 
   const int8_t left_over = is("scratch_read") && begin != end ? scratch[begin] : int8_t{0};
   for (uint64_t i = begin; i < end; ++i) scratch[i] = table_[x[i] + 128];
   if (left_over % 2 != 0) scratch[begin] = left_over;
-  if (is("depends_on_workers") && worker != 0) scratch[begin] = 77;
+  if (is("depends_on_workers") && sound_.host.workers(sound_.host.self) > 1) scratch[begin] = 77;
   if (is("writes_input")) x[begin] = 0;
   std::memcpy(y + begin, scratch + begin, end - begin);
   if (end != out.size) return;
@@ -170,8 +170,8 @@ void Sound::Delegate::run(const sdk::Run& run) {
   }
   if (!is("ignores_cancel") && run.cancelled()) throw sdk::Failure(QUOIN_CANCELLED, "cancelled");
   sdk::parallel_for(sound_.host, static_cast<uint64_t>(header_.count), static_cast<uint64_t>(sound_.grain_),
-                    [&](uint64_t begin, uint64_t end, uint32_t worker) noexcept {
-                      if (is("ignores_cancel") || !run.cancelled()) answer(run, begin, end, worker);
+                    [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
+                      if (is("ignores_cancel") || !run.cancelled()) answer(run, begin, end);
                     });
   if (!is("ignores_cancel") && run.cancelled()) throw sdk::Failure(QUOIN_CANCELLED, "cancelled");
 }

@@ -15,6 +15,7 @@ namespace sdk = quoin::sdk;
 
 inline quoin_qspec int8(const sdk::Match&, const sdk::Params&) {
   quoin_qspec spec{};
+  spec.struct_size = sizeof spec;
   spec.kind = QUOIN_OBSERVED;
   spec.dtype = QUOIN_S8;
   spec.scheme = is("illegal_axis") ? QUOIN_PER_CHANNEL : QUOIN_PER_TENSOR;
@@ -83,7 +84,7 @@ class Sound : public sdk::RuleBackend<Sound> {
 
    private:
     void check(const sdk::Array<quoin_tensor>& inputs, const sdk::Array<quoin_tensor>& outputs) const;
-    void answer(const sdk::Run& run, uint64_t begin, uint64_t end, uint32_t worker) const;
+    void answer(const sdk::Run& run, uint64_t begin, uint64_t end) const;
     Sound& sound_;
     Header header_{};
     int8_t* table_ = nullptr;  // from the host; index q + 128
