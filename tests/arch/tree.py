@@ -54,7 +54,7 @@ THIRD_PARTY = {
 }
 # Headers of the C library, the kernel and the compiler that have a suffix; C++ headers have none.
 SYSTEM = re.compile(
-    r"(sys|linux)/\w+\.h|(assert|cpuid|dlfcn|elf|errno|fcntl|float|immintrin|arm_neon|limits|link|math|poll|pthread|sched|"
+    r"(sys|linux)/\w+\.h|(assert|cpuid|dlfcn|elf|errno|fcntl|float|immintrin|arm_neon|limits|link|malloc|math|poll|pthread|sched|"
     r"setjmp|signal|spawn|stdarg|stddef|stdint|stdio|stdlib|string|termios|time|unistd)\.h")
 
 MAX_LINES = 400
