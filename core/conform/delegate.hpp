@@ -22,7 +22,7 @@ std::string status_name(quoin_status status);
 class Buffers {
  public:
   enum Align { cache_line, element };  // to 64 bytes, or no more than the element type needs
-  // `results`: only dtypes and shapes count. Qparams are those of the graph's values.
+  // Types and qparams are those of the graph's values; `inputs` are copied in.
   Buffers(const ir::Graph& graph, const lower::Compiled& compiled, std::span<const Tensor> inputs, Align align);
   quoin_array inputs() const { return {tensors_.data(), inputs_, sizeof(quoin_tensor)}; }
   quoin_array outputs() const {
