@@ -117,7 +117,7 @@ void convolve_pixels(const Command& c, int64_t plane, const T* x, const typename
 
 template <class T>
 void convolve(const Command& c, int32_t rows, const T* band, const typename Kernels<T>::Weights& weights, T* y) {
-  constexpr int32_t kPixels = 4;
+  constexpr int32_t kPixels = 2;
   const int64_t width = band_width(c), plane = band_height(c, rows) * width * kLanes;
   for (int32_t row = 0; row < rows; ++row) {
     int32_t column = 0;
