@@ -8,8 +8,9 @@ namespace quoin::conform {
 
 // How close results must come. Without arithmetic on floats inside, integers may be off by the plugin's declared
 // tolerance and floats (results of a dequantization) by as many steps. A node that computes on floats rounds its own
-// way: floats within 1e-5 of the largest, and what is quantized behind it one step more.
-Tolerance tolerance_of(const ir::Graph& graph, std::span<const ir::NodeId> nodes, ir::ValueId output, int steps);
+// way: floats within 1e-5 of the largest number that the nodes read or make, and what is quantized behind it one step
+// more.
+Tolerance tolerance_of(const Material& material, std::span<const ir::NodeId> nodes, ir::ValueId output, int steps);
 
 // The instruction sets to test with: every tier at or below this machine's, and what the host allows.
 std::vector<uint64_t> isa_tiers(uint64_t machine);

@@ -32,6 +32,21 @@ double step_of(const ir::Graph& graph, std::span<const ir::NodeId> nodes) {
   return step;
 }
 
+// The largest finite number among the floats that the nodes read or make.
+double magnitude_of(const Material& material, std::span<const ir::NodeId> nodes) {
+  double largest = 0;
+  const auto look = [&](ir::ValueId id) {
+    if (id == ir::kNone || material.values.at(id).dtype() != DType::f32) return;
+    for (const float x : material.values.at(id).as<float>())
+      if (std::isfinite(x)) largest = std::max(largest, std::abs(double{x}));
+  };
+  for (const ir::NodeId id : nodes) {
+    std::ranges::for_each(material.graph.node(id).inputs, look);
+    std::ranges::for_each(material.graph.node(id).outputs, look);
+  }
+  return largest;
+}
+
 // -- one graph
 
 struct Results {
@@ -45,7 +60,7 @@ std::string compare(const Job& job, int steps, Results& out) {
   if (!results) return results.error().text();
   for (size_t i = 0; i < results->size(); ++i) {
     const ir::ValueId value = job.compiled.outputs[i];
-    const Tolerance tolerance = tolerance_of(job.graph(), job.claim.nodes, value, steps);
+    const Tolerance tolerance = tolerance_of(*job.material, job.claim.nodes, value, steps);
     if (std::string off = difference(job.expected[i], (*results)[i], tolerance); !off.empty())
       return fmt::format("output {} ({}): {}", i, job.graph().value(value).name, off);
     if (job.graph().value(value).type.qparams) out.integers.insert_or_assign(value, (*results)[i]);
@@ -200,11 +215,13 @@ void add_networks(const std::shared_ptr<GridMaterial>& materials, const std::sha
 
 }  // namespace
 
-Tolerance tolerance_of(const ir::Graph& graph, std::span<const ir::NodeId> nodes, ir::ValueId output, int steps) {
+Tolerance tolerance_of(const Material& material, std::span<const ir::NodeId> nodes, ir::ValueId output, int steps) {
+  const ir::Graph& graph = material.graph;
   const bool rounds = std::ranges::any_of(nodes, [&](ir::NodeId id) { return computes_on_floats(graph, id); });
   Tolerance out;
   out.steps = steps + (rounds ? 1 : 0);
   out.relative = rounds ? 1e-5 : 1e-6;
+  if (rounds) out.magnitude = magnitude_of(material, nodes);
   if (!graph.value(output).type.qparams) out.step = step_of(graph, nodes);
   return out;
 }

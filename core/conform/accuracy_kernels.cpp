@@ -29,7 +29,7 @@ std::string compare(const Material& material, const kernels::KernelSet& set, con
   if (!found) return found.error().text();
   for (const ir::NodeId id : material.graph.order())
     for (const ir::ValueId value : material.graph.node(id).outputs) {
-      const Tolerance tolerance = tolerance_of(material.graph, std::span(&id, 1), value, steps);
+      const Tolerance tolerance = tolerance_of(material, std::span(&id, 1), value, steps);
       if (std::string off = difference(material.values.at(value), found->at(value), tolerance); !off.empty())
         return fmt::format("{} ({}): {}", material.name, material.graph.describe(id), off);
     }

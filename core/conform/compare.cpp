@@ -39,7 +39,7 @@ std::string integers(const Tensor& expected, const Tensor& found, int steps) {
 
 std::string floats(const Tensor& expected, const Tensor& found, const Tolerance& tolerance) {
   const auto x = expected.as<float>(), y = found.as<float>();
-  double largest = 0;
+  double largest = tolerance.magnitude;
   for (const float value : x)
     if (std::isfinite(value)) largest = std::max(largest, std::abs(double{value}));
   const auto off = [&](size_t i) {

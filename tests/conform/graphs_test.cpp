@@ -165,7 +165,7 @@ Tensor floats(std::vector<float> values) {
 
 TEST(Difference, CountsStepsAndNamesTheWorst) {
   EXPECT_EQ(difference(bytes({1, 2, 3}), bytes({1, 2, 3}), {}), "");
-  EXPECT_EQ(difference(bytes({1, 2, 3}), bytes({2, 2, 3}), {1, 0, 0}), "");
+  EXPECT_EQ(difference(bytes({1, 2, 3}), bytes({2, 2, 3}), {1, 0, 0, 0}), "");
   EXPECT_EQ(difference(bytes({1, 2, 3}), bytes({2, 2, 6}), {}),
             "element 2 of [3]: 6, expected 3 (3 steps, allowed 0; 2 of 3 elements are off)");
 }
@@ -173,7 +173,8 @@ TEST(Difference, CountsStepsAndNamesTheWorst) {
 TEST(Difference, OfFloatsIsRelativeToTheLargest) {
   EXPECT_EQ(difference(floats({0, 100}), floats({5e-4f, 100}), {}), "");
   EXPECT_THAT(difference(floats({0, 100}), floats({2e-3f, 100}), {}), HasSubstr("element 0"));
-  EXPECT_EQ(difference(floats({0, 1}), floats({0.25f, 1}), {1, 0, 0.25}), "") << "one step of a dequantization";
+  EXPECT_EQ(difference(floats({0, 1}), floats({0.25f, 1}), {1, 0, 0.25, 0}), "") << "one step of a dequantization";
+  EXPECT_EQ(difference(floats({0, 0}), floats({5e-4f, 0}), {0, 1e-5, 0, 100}), "") << "what is left of 100 - 100";
   EXPECT_EQ(difference(floats({NAN, INFINITY}), floats({NAN, INFINITY}), {}), "");
   EXPECT_NE(difference(floats({1, 1}), floats({NAN, 1}), {}), "");
   EXPECT_NE(difference(floats({INFINITY}), floats({-INFINITY}), {}), "");
