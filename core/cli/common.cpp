@@ -2,10 +2,12 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <iostream>
 
+#include "base/text.hpp"
 #include "program/file.hpp"
 
 namespace quoin::cli {
@@ -45,11 +47,21 @@ void add_recipe_options(po::options_description& options) {
       "threads", po::value<int64_t>()->value_name("N"), "worker threads (0: all cores); overrides run.threads");
 }
 
-Result<recipe::Recipe> recipe_of(const Invocation& call, const std::string& program) {
+Result<recipe::Recipe> recipe_of(Invocation& call, const std::string& program) {
   QUOIN_TRY(const std::vector<recipe::Override> set, overrides(call));
   if (call.has("recipe")) return recipe::load(call.text("recipe"), set);
   QUOIN_TRY(const std::string stored, stored_recipe(program));
-  return recipe::parse(stored, "", set);
+  QUOIN_TRY(recipe::Recipe recipe, recipe::parse(stored, "", set));
+  // Whoever made the program decides nothing about the code that this machine loads.
+  std::vector<std::string>& folders = recipe.plugins.search;
+  const bool asked = std::ranges::any_of(set, [](const auto& item) { return item.key == "plugins.search"; });
+  if (!folders.empty() && !asked) {
+    call.diagnostics.warn(
+        program, "the recipe in the program names plugin folders, which are not searched: " + join(folders, ", "),
+        "name those you trust with --plugin");
+    folders.clear();
+  }
+  return recipe;
 }
 
 Result<std::unique_ptr<flow::Context>> context_of(Invocation& call, const recipe::Recipe& recipe) {

@@ -11,8 +11,9 @@ namespace quoin::cli {
 void add_recipe_options(po::options_description& options);  // -c, --set, --plugin, --threads
 
 // The recipe of -c with --set and --threads applied; without -c, the one stored in `program` if that is a program file,
-// else an empty one. Errors: recipe, not_found.
-Result<recipe::Recipe> recipe_of(const Invocation& call, const std::string& program);
+// else an empty one. A stored recipe does not say where code is loaded from: its plugins.search is left out, with a note.
+// Errors: recipe, not_found.
+Result<recipe::Recipe> recipe_of(Invocation& call, const std::string& program);
 Result<std::unique_ptr<flow::Context>> context_of(Invocation& call, const recipe::Recipe& recipe);
 // The MODEL argument, or model.path of the recipe. Errors: usage.
 Result<std::string> model_of(const Invocation& call, const recipe::Recipe& recipe);

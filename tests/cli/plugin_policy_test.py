@@ -54,6 +54,17 @@ class PluginPolicy(CommandTest):
         self.fails(PLUGIN, ["--set plugins.options", "\"gpu\" was not found"],
                    *self.quantize("--set", "plugins.options={gpu: {a: 1}}"))
 
+    def test_a_program_does_not_say_where_code_is_loaded_from(self):
+        os.mkdir(self.path("planted"))
+        folder = self.path("planted")
+        self.succeeds(*self.quantize("--set", f"plugins.search=[{folder}]"))
+        program = self.path("out.quoin")
+        done = quoin("eval", program, "--data", os.path.join(QUICKSTART, "test.safetensors"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"which are not searched: {folder}", done.stderr)
+        done = quoin("eval", program, "--data", os.path.join(QUICKSTART, "test.safetensors"), "--set", f"plugins.search=[{folder}]")
+        self.assertNotIn("which are not searched", done.stderr)
+
     def test_files_that_are_no_plugins_are_listed_with_the_reason(self):
         shutil.copy(DIGITS, self.path("model.so"))
         self.write("empty.so", b"")
