@@ -1,6 +1,6 @@
 """Writes, builds, tests and uses a plugin as a stranger would, with nothing but an installation. Prints TAP.
 
-Usage: out_of_tree_test.py BUILD_ROOT ACME_TEST
+Usage: out_of_tree_test.py SOURCE_ROOT BUILD_ROOT ACME_TEST
 """
 
 import glob
@@ -144,6 +144,18 @@ def with_compiler(tap: Tap, stage: Stage, compiler: str, project: str, acme_test
     host_cases(tap, stage, f"{compiler}, stripped", acme_test, folder)
 
 
+def reference(tap: Tap, stage: Stage, source: str, work: str) -> None:
+    """Our model of an integer accelerator sees the installed SDK alone, too, and keeps the contract."""
+    folder = os.path.join(work, "npu_ref")
+    shutil.copytree(os.path.join(source, "plugins", "npu_ref"), folder)
+    line = ("c++ -std=c++20 -O2 -ffp-contract=off -fPIC -shared -fvisibility=hidden -Wl,-z,defs,-z,now,-z,relro"
+            " -Wl,--version-script=$(pkg-config --variable=version_script quoin-sdk) $(pkg-config --cflags quoin-sdk)"
+            " *.cpp -o quoin-npu_ref.so")
+    if tap.report("npu_ref: one compiler call builds it from the installed SDK", stage.script(line, folder)):
+        check_file(tap, stage, "npu_ref", os.path.join(folder, "quoin-npu_ref.so"))
+        tap.report("npu_ref: it passes the conformance kit", stage.script("quoin plugin check ./quoin-npu_ref.so", folder))
+
+
 def installs(tap: Tap, stage: Stage, project: str) -> None:
     """Last, because from then on every quoin of the stage finds it."""
     fault = stage.script("meson install -C build", project)
@@ -155,7 +167,7 @@ def installs(tap: Tap, stage: Stage, project: str) -> None:
 
 
 def main() -> int:
-    build, acme_test = sys.argv[1:3]
+    source, build, acme_test = sys.argv[1:4]
     tap = Tap()
     with tempfile.TemporaryDirectory() as work:
         sdk_alone(tap, build, work)
@@ -167,6 +179,7 @@ def main() -> int:
             for compiler in ("g++", "clang++"):
                 with_compiler(tap, stage, compiler, project, acme_test)
             with_cmake(tap, stage, work)
+            reference(tap, stage, source, work)
             installs(tap, stage, project)
     print(f"1..{tap.count}")
     return 1 if tap.failed else 0
