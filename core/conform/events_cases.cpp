@@ -112,25 +112,39 @@ milliseconds since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - start);
 }
 
-// How long the run took that was cancelled a fifth of the way, from the cancel on.
-Verdict cancelled_run(Ready& ready, milliseconds whole, const std::string& name) {
+struct Stopped {
+  Answer answer;
+  milliseconds late{};  // from the cancel to the return
+};
+
+// A run that is cancelled a fifth of the way.
+Stopped stop_between(Ready& ready, milliseconds whole) {
   uint32_t cancel = 0;
-  const milliseconds wait = whole / 5;
   std::chrono::steady_clock::time_point at;
   std::thread canceller([&] {
-    std::this_thread::sleep_for(wait);
+    std::this_thread::sleep_for(whole / 5);
     at = std::chrono::steady_clock::now();
     std::atomic_ref(cancel).store(1);
   });
-  const Answer answer = ready.run(nullptr, &cancel);
+  Answer answer = ready.run(nullptr, &cancel);
   canceller.join();
-  const milliseconds late = since(at);
-  if (answer.ok()) return failed(fmt::format("{}: a run of {} ms ignores its cancel flag", name, whole.count()));
-  if (answer.status != QUOIN_CANCELLED)
-    return failed(fmt::format("{}: run() answers {}, expected CANCELLED", name, answer.text()));
-  if (late <= kPatience) return passed();
+  return {std::move(answer), since(at)};
+}
+
+// The quickest of some tries counts: a machine with other work can hold up any one of them.
+Verdict cancelled_run(Ready& ready, milliseconds whole, const std::string& name) {
+  constexpr int kTries = 4;
+  milliseconds least = milliseconds::max();
+  for (int i = 0; i < kTries; ++i) {
+    const auto [answer, late] = stop_between(ready, whole);
+    if (answer.ok()) return failed(fmt::format("{}: a run of {} ms ignores its cancel flag", name, whole.count()));
+    if (answer.status != QUOIN_CANCELLED)
+      return failed(fmt::format("{}: run() answers {}, expected CANCELLED", name, answer.text()));
+    if (late <= kPatience) return passed();
+    least = std::min(least, late);
+  }
   return failed(
-      fmt::format("{}: run() returns {} ms after the cancel, {} allowed", name, late.count(), kPatience.count()));
+      fmt::format("{}: run() returns {} ms after the cancel, {} allowed", name, least.count(), kPatience.count()));
 }
 
 // Grows the chain until a run takes long enough. nullopt: the plugin does not claim it.
