@@ -269,9 +269,10 @@ std::string check_rescale(const Match& m) {
 std::string check_border(const Match&) { return "the device has no floats: the host converts at the border"; }
 
 std::string check_memory(const sdk::Graph& graph, const Node& node, const Options& options) {
-  std::vector<uint32_t> ids(node.outputs().begin(), node.outputs().end());
+  std::vector<uint32_t> ids;
   for (const uint32_t id : node.inputs())
     if (id != QUOIN_NONE && !graph.value(id).is_constant()) ids.push_back(id);
+  ids.insert(ids.end(), node.outputs().begin(), node.outputs().end());
   for (const uint32_t id : ids) {
     const Value v = graph.value(id);
     const uint64_t bytes = tensor_bytes(*device_shape(v.dims()), element_bytes(v));

@@ -129,7 +129,7 @@ ir::ValueId Net::op(const char* name, std::vector<V> inputs, Attrs attrs, int ex
 ir::ValueId Net::product(const char* name, V x, Shape weight_shape, const Layer& layer, Attrs attrs) {
   const auto channels = static_cast<size_t>(weight_shape[0]);
   if (dtype_ == DType::f32) {
-    const V w = graph.add_constant(graph.unique_name("w"), dice.tensor(std::move(weight_shape), -1, 1));
+    const V w = graph.add_constant(graph.unique_name("w"), dice.tensor(weight_shape, -1, 1));
     const V b =
         layer.bias ? graph.add_constant(graph.unique_name("b"), dice.tensor({weight_shape[0]}, -1, 1)) : ir::kNone;
     return op(name, {x, w, b}, std::move(attrs));
