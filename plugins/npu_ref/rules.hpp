@@ -27,7 +27,7 @@ inline constexpr quoin_param_spec kParams[] = {
 };
 inline constexpr quoin_preset kPresets[] = {
     {sdk::str(kInt8), sdk::str("int8 activations, int8 weights"), sdk::Array<quoin_param_spec>::of(kParams)},
-    {sdk::str(kInt16), sdk::str("int16 activations, int8 weights: close to float, at about twice the memory traffic"),
+    {sdk::str(kInt16), sdk::str("int16 activations, int8 weights: closer to float, twice the memory traffic"),
      sdk::Array<quoin_param_spec>::of(kParams)},
 };
 

@@ -153,7 +153,7 @@ def reference(tap: Tap, stage: Stage, source: str, work: str) -> None:
             " *.cpp -o quoin-npu_ref.so")
     if tap.report("npu_ref: one compiler call builds it from the installed SDK", stage.script(line, folder)):
         check_file(tap, stage, "npu_ref", os.path.join(folder, "quoin-npu_ref.so"))
-        tap.report("npu_ref: it passes the conformance kit", stage.script("quoin plugin check ./quoin-npu_ref.so", folder))
+        tap.report("npu_ref: it passes the conformance kit", stage.script("quoin plugin check ./quoin-npu_ref.so --config conform.yaml", folder))
 
 
 def installs(tap: Tap, stage: Stage, project: str) -> None:
