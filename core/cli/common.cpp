@@ -52,6 +52,7 @@ Result<recipe::Recipe> recipe_of(Invocation& call, const std::string& program) {
   if (call.has("recipe")) return recipe::load(call.text("recipe"), set);
   QUOIN_TRY(const std::string stored, stored_recipe(program));
   QUOIN_TRY(recipe::Recipe recipe, recipe::parse(stored, "", set));
+  recipe.stored = !stored.empty();
   // Whoever made the program decides nothing about the code that this machine loads.
   std::vector<std::string>& folders = recipe.plugins.search;
   const bool asked = std::ranges::any_of(set, [](const auto& item) { return item.key == "plugins.search"; });

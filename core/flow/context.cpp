@@ -59,14 +59,16 @@ Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe,
   std::vector<std::string> names = named_plugins(recipe);
   if (names.empty() && open_all) names = context->registry.names();
   for (const std::string& name : names) {
-    QUOIN_TRY(auto backend, context->registry.open(name));
-    if (const quoin_array kernels = backend->table().kernels; kernels.count != 0)
-      context->kernels.add(name, kernels, diagnostics, std::make_shared<host::Use>(backend, host::Use::kernels));
-    context->backends.push_back(std::move(backend));
+    auto backend = context->registry.open(name);
+    if (!backend && recipe.stored) continue;  // a delegate that needs it falls back, with this reason
+    if (!backend) return fail(std::move(backend).error());
+    if (const quoin_array kernels = (*backend)->table().kernels; kernels.count != 0)
+      context->kernels.add(name, kernels, diagnostics, std::make_shared<host::Use>(*backend, host::Use::kernels));
+    context->backends.push_back(std::move(*backend));
   }
   // Options of a plugin that nothing names are checked, too.
   for (const auto& [name, given] : recipe.plugins.options)
-    if (auto backend = context->registry.open(name); !backend)
+    if (auto backend = context->registry.open(name); !backend && !recipe.stored)
       return fail(backend.error().code == Code::recipe ? backend.error() : in(given.place.text, backend.error()));
   return context;
 }

@@ -66,6 +66,8 @@ struct PluginOptions {  // one line of plugins.options
 
 struct Recipe {
   std::string path;  // the recipe file; "" when built in code
+  // It came with a program: it tells how that was made, not what is on this machine.
+  bool stored = false;
   struct {
     std::string path;  // may be given on the command line instead
     std::map<std::string, int64_t> dims;
