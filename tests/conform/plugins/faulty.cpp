@@ -5,6 +5,13 @@
 
 #include "sound.hpp"
 
+// One in the whole process, unless the version script hides it (GCC makes such symbols of inline variables).
+asm(".pushsection .data\n"
+    ".type sound_unique, @gnu_unique_object\n"
+    ".size sound_unique, 4\n"
+    "sound_unique: .long 0\n"
+    ".popsection");
+
 namespace sound {
 
 const volatile char kFault[64] = "the fault of this plugin: none";

@@ -44,8 +44,14 @@ extern "C" int quoin_test_function_from_elsewhere();
 #endif
 
 #ifdef VARIANT_UNIQUE_SYMBOL
-// Visible and inline: one in the whole process, so the dynamic loader never lets go of who defined it.
-__attribute__((visibility("default"))) inline int quoin_test_unique = 0;
+// One in the whole process, so the dynamic loader never lets go of who defined it. GCC makes visible inline variables
+// such symbols; clang does not.
+asm(".pushsection .data\n"
+    ".type quoin_test_unique, @gnu_unique_object\n"
+    ".size quoin_test_unique, 4\n"
+    "quoin_test_unique: .long 0\n"
+    ".popsection");
+extern "C" int quoin_test_unique;
 #endif
 
 namespace {
