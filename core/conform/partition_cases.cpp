@@ -135,8 +135,7 @@ Result<std::string> is_possible(Workbench& bench, const ir::Graph& graph) {
   lower::Options options;
   options.order = {backend};
   options.isa = bench.host().isa;
-  Diagnostics diagnostics;
-  QUOIN_CHECK(lower::partition(graph, options, diagnostics));
+  QUOIN_CHECK(lower::partition(graph, options));
   return std::string();
 }
 

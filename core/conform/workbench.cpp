@@ -65,9 +65,8 @@ Result<Jobs> make_jobs(const std::shared_ptr<const Material>& material, const st
   lower::Options options;
   options.order = {backend};
   options.isa = isa;
-  Diagnostics diagnostics;
   const ir::Graph& graph = material->graph;
-  QUOIN_TRY(lower::Partition partition, lower::partition(graph, options, diagnostics));
+  QUOIN_TRY(lower::Partition partition, lower::partition(graph, options));
   Jobs out;
   out.reasons = std::move(partition.reasons);
   lower::NamedData named;

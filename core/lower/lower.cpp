@@ -85,7 +85,7 @@ Status Lowering::add_claim(ProgramBuilder& builder, const Claim& claim, program:
 }
 
 Result<Lowered> Lowering::run() {
-  QUOIN_TRY(const Partition parts, partition(graph_, options_, diagnostics_));
+  QUOIN_TRY(const Partition parts, partition(graph_, options_));
   QUOIN_TRY(const auto kernel_names, select_kernels(parts));
   Lowered out;
   out.placement = place(graph_, parts, kernel_names);

@@ -18,9 +18,10 @@ struct Partition {
   std::map<ir::NodeId, std::vector<std::string>> reasons;  // why plugins did not take a node, in order of asking
 };
 
-// The first plugin sees the whole graph, each later one what is still free. A claim that is impossible only because of
-// what an earlier plugin took is dropped with a note; any other fault of a claim is an error (plugin).
-Result<Partition> partition(const ir::Graph& graph, const Options& options, Diagnostics& diagnostics);
+// The first plugin sees the whole graph, each later one what is still free: all of it, or, where a claim of it would
+// surround nodes that earlier plugins took, in parts that no such claim can be made of. Errors (plugin): partition()
+// failed, or a claim is impossible.
+Result<Partition> partition(const ir::Graph& graph, const Options& options);
 
 // The claims as schedule() takes them.
 std::vector<const std::vector<ir::NodeId>*> node_lists(const std::vector<Claim>& claims);

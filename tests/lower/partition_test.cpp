@@ -96,16 +96,37 @@ TEST_F(Partitioning, LaterPluginSeesOnlyWhatIsFree) {
   EXPECT_EQ(result->placement[3].reason, "other: only does one operator");
 }
 
-TEST_F(Partitioning, ClaimAroundAnEarlierPluginsNodesIsLeftToOthers) {
+// Every node that it sees and that has a right operator, in one claim.
+quoin::testing::FakePlugin::Partition claims_all_but(std::string op) {
+  return [op](const quoin_lower_request& request, const quoin_claims& out, quoin_error*) -> quoin_status {
+    std::vector<uint32_t> nodes;
+    for (uint32_t i = 0; i < request.graph->nodes.count; ++i) {
+      const auto* node = reinterpret_cast<const quoin_node*>(static_cast<const char*>(request.graph->nodes.data) +
+                                                             size_t{i} * request.graph->nodes.stride);
+      if (std::string_view(node->op.data, node->op.size) != op) nodes.push_back(i);
+    }
+    return nodes.empty() ? quoin_status{QUOIN_OK}
+                         : out.claim(out.self, nodes.data(), static_cast<uint32_t>(nodes.size()), {"all", 3});
+  };
+}
+
+TEST_F(Partitioning, AClaimAroundAnEarlierPluginsNodesIsAskedForInParts) {
   fake.partition = claims_op("aten.exp.default");
-  other.partition = claims({{1, 2}});  // act and sum, with exp hidden between them
+  other.partition = claims_all_but("aten.exp.default");  // fc, act and sum, with exp hidden between the last two
   const auto result = run({&fake, &other});
   ASSERT_TRUE(result) << text(result);
-  EXPECT_EQ(result->placement[1].backend, "kernels");
-  EXPECT_THAT(result->placement[1].reason, HasSubstr("other: its claim surrounds nodes that were taken before"));
-  bool noted = false;
-  for (const Note& note : diagnostics.notes()) noted |= note.text().find("surrounds") != std::string::npos;
-  EXPECT_TRUE(noted);
+  for (const size_t node : {0, 1, 3}) EXPECT_EQ(result->placement[node].backend, "other") << node;
+  EXPECT_EQ(result->placement[2].backend, "fake");
+  EXPECT_EQ(result->model.delegates.size(), 3u) << "[fc, act], [exp], [sum]";
+}
+
+TEST_F(Partitioning, AnImpossibleClaimInAPartIsTheFaultOfThePlugin) {
+  fake.partition = claims_op("aten.exp.default");
+  const auto tanh = *graph.add_node("aten.tanh.default", {graph.output(relu)}, {}, "tanh");
+  const auto tail = *graph.add_node("aten.add.Tensor", {graph.output(tanh), graph.output(relu)}, {}, "tail");
+  graph.set_outputs({graph.output(add), graph.output(tail)});
+  other.partition = claims_all_but("aten.tanh.default");  // act and tail, with a tanh between them that it does see
+  expect_plugin_error(run({&fake, &other}), {"plugin other", "not convex", "comes back at node tail"});
 }
 
 TEST_F(Partitioning, PluginWithoutCompilerIsNamedAsTheReason) {

@@ -313,8 +313,7 @@ TEST(Memory, OptionsOutOfRangeAreErrors) {
     lower::Options options;
     options.order = {device.shared()};
     options.params = settings.list();
-    Diagnostics diagnostics;
-    const auto found = lower::partition(net.graph, options, diagnostics);
+    const auto found = lower::partition(net.graph, options);
     ASSERT_FALSE(found);
     EXPECT_THAT(found.error().text(), HasSubstr(message));
   }

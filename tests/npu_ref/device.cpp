@@ -61,8 +61,7 @@ lower::Options Device::options(const Settings& settings) const {
 }
 
 std::vector<std::string> Device::reasons(const ir::Graph& graph, const Settings& settings) const {
-  Diagnostics diagnostics;
-  const auto found = lower::partition(graph, options(settings), diagnostics);
+  const auto found = lower::partition(graph, options(settings));
   EXPECT_TRUE(found) << found.error().text();
   std::vector<std::string> out;
   for (const ir::NodeId node : graph.order())
@@ -71,8 +70,7 @@ std::vector<std::string> Device::reasons(const ir::Graph& graph, const Settings&
 }
 
 lower::Compiled Device::compile(const ir::Graph& graph, const Settings& settings) const {
-  Diagnostics diagnostics;
-  const auto found = lower::partition(graph, options(settings), diagnostics);
+  const auto found = lower::partition(graph, options(settings));
   if (!found) throw std::runtime_error(found.error().text());
   for (const auto& [node, reasons] : found->reasons) ADD_FAILURE() << graph.describe(node) << ": " << reasons.front();
   EXPECT_EQ(found->claims.size(), 1u);

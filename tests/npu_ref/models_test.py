@@ -20,15 +20,16 @@ class Models(CommandTest):
         if not os.path.isdir(os.path.join(SHARED, "models")):
             self.skipTest("the shared models are not there (set QUOIN_SHARED)")
 
-    def on_the_device(self, model: str, recipe: str, *more: str) -> str:
-        """Quantizes; every node is on the device, or on kernels for a reason that is its own."""
+    def on_the_device(self, model: str, recipe: str, *more: str, host: str = "kernels") -> str:
+        """Quantizes; every node is on the device, or on the host: on kernels for a reason that is its own, or on `host`."""
         program = self.path("model.quoin")
         result = self.json_of("quantize", os.path.join(SHARED, model), "-c", os.path.join(RECIPES, recipe), "-o", program,
                               *more, timeout=900)
         self.assertGreater(len(result["placement"]), 10)
         for node in result["placement"]:
             if node["op"] in HOST:
-                self.assertEqual((node["backend"], node["reason"]), ("kernels", HOST[node["op"]]))
+                reason = HOST[node["op"]] if host == "kernels" else ""
+                self.assertEqual((node["backend"], node["reason"]), (host, reason))
             else:
                 self.assertEqual((node["backend"], node["integer"]), ("npu_ref", True), node)
         return program
@@ -47,13 +48,13 @@ class Models(CommandTest):
                           os.path.join(RECIPES, "effnet_lite0_npu_ref.yaml"), *more)
 
     def test_effnet_lite0_int8_on_the_evaluation_images(self):
-        program = self.on_the_device("models/effnet_lite0/effnet_lite0.pt2", "effnet_lite0_npu_ref.yaml")
+        program = self.on_the_device("models/effnet_lite0/effnet_lite0.pt2", "effnet_lite0_npu_ref.yaml", host="cpu")
         self.assertGreaterEqual(self.effnet_lite0(program)["top1"], 0.884)
 
     def test_effnet_lite0_int16_is_closer_to_float(self):
         model = "models/effnet_lite0/effnet_lite0.pt2"
         program = self.on_the_device(model, "effnet_lite0_npu_ref.yaml", "--set", "quantize.quantizers[0].preset=int16",
-                                     "--set", "quantize.calibrate.samples=32")
+                                     "--set", "quantize.calibrate.samples=32", host="cpu")
         score = self.effnet_lite0(program, "--against", os.path.join(SHARED, model), "--limit", "25")
         self.assertGreaterEqual(score["sqnr_db"], 15.5)
         self.assertGreaterEqual(score["agreement"], 0.96)
