@@ -28,8 +28,8 @@ class Models(CommandTest):
         self.assertGreater(len(result["placement"]), 10)
         for node in result["placement"]:
             if node["op"] in HOST:
-                reason = HOST[node["op"]] if host == "kernels" else ""
-                self.assertEqual((node["backend"], node["reason"]), (host, reason))
+                self.assertEqual(node["backend"], host)
+                self.assertIn(HOST[node["op"]] if host == "kernels" else "", node["reason"])
             else:
                 self.assertEqual((node["backend"], node["integer"]), ("npu_ref", True), node)
         return program
@@ -54,7 +54,7 @@ class Models(CommandTest):
     def test_effnet_lite0_int16_is_closer_to_float(self):
         model = "models/effnet_lite0/effnet_lite0.pt2"
         program = self.on_the_device(model, "effnet_lite0_npu_ref.yaml", "--set", "quantize.quantizers[0].preset=int16",
-                                     "--set", "quantize.calibrate.samples=32", host="cpu")
+                                     "--set", "quantize.calibrate.samples=32")  # cpu converts 8 bits only
         score = self.effnet_lite0(program, "--against", os.path.join(SHARED, model), "--limit", "25")
         self.assertGreaterEqual(score["sqnr_db"], 15.5)
         self.assertGreaterEqual(score["agreement"], 0.96)
