@@ -54,6 +54,13 @@ class PluginPolicy(CommandTest):
         self.fails(PLUGIN, ["--set plugins.options", "\"gpu\" was not found"],
                    *self.quantize("--set", "plugins.options={gpu: {a: 1}}"))
 
+    def test_parameters_of_a_compiler_have_limits(self):
+        on_npu = ("--set", "quantize.quantizers=[{plugin: npu_ref, preset: int8}]", "--set", "lower.order=[npu_ref]", "--set")
+        for params, parts in (("sram_kib: 7", ["plugin npu_ref", "7 is outside 8 to 4096"]), ("sram_kib: many", ["an integer expected"]),
+                              ("sram_kb: 64", ["\"sram_kb\"", "did you mean \"sram_kib\"?"])):
+            self.fails(RECIPE_ERROR, ["lower.params", *parts], *self.quantize(*on_npu, f"lower.params={{{params}}}"))
+        self.succeeds(*self.quantize(*on_npu, "lower.params={sram_kib: 64}"))
+
     def test_a_program_does_not_say_where_code_is_loaded_from(self):
         os.mkdir(self.path("planted"))
         folder = self.path("planted")
