@@ -119,7 +119,7 @@ def with_cmake(tap: Tap, stage: Stage, work: str) -> None:
         tap.report(f"{name}: CMake builds it and its tests pass", skip="cmake is not installed")
         return
     project = start(tap, stage, os.path.join(work, "cmake"), name)
-    lines = "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
+    lines = "cmake -G Ninja -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
     if tap.report(f"{name}: CMake builds it and its tests pass", stage.script(lines, project)):
         check_file(tap, stage, name, os.path.join(project, "build", f"quoin-{name}.so"))
         for title, fault in command.steps(stage, project, name):
