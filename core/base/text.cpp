@@ -62,12 +62,24 @@ std::vector<std::string> split(std::string_view text, char separator) {
   return parts;
 }
 
-std::optional<std::string> hex_digits(std::string_view text, size_t digits) {
+std::string shell_word(std::string_view text) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-+=:,@%").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return std::string(text);
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::optional<std::string> sha256_digits(std::string_view text) {
+  constexpr size_t kDigits = 64;
   std::string out(text);
   for (char& c : out)
     if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
   const bool hex = out.find_first_not_of("0123456789abcdef") == std::string::npos;
-  return hex && out.size() == digits ? std::optional(std::move(out)) : std::nullopt;
+  return hex && out.size() == kDigits ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace quoin

@@ -14,8 +14,10 @@ std::string nearest(std::string_view name, std::span<const std::string> candidat
 // `did you mean "x"?`, or "" when nothing is near.
 std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
 std::string join(std::span<const std::string> parts, std::string_view separator);
-// `text` in lower case if it is made of exactly `digits` hex digits.
-std::optional<std::string> hex_digits(std::string_view text, size_t digits);
+// A SHA-256 digest in lower case; nothing for what is not 64 hex digits.
+std::optional<std::string> sha256_digits(std::string_view text);
+// For a POSIX shell: as it is where nothing in it is special, else in single quotes.
+std::string shell_word(std::string_view text);
 std::vector<std::string> split(std::string_view text, char separator);
 
 }  // namespace quoin

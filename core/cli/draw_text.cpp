@@ -2,33 +2,20 @@
 
 #include <algorithm>
 
+#include "base/utf8.hpp"
+
 namespace quoin::cli {
 namespace {
-
-// Length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none (RFC 3629, without the finer
-// ranges of the second byte).
-size_t utf8_length(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  const size_t length = first < 0x80                    ? 1
-                        : first >= 0xc2 && first < 0xe0 ? 2
-                        : first >= 0xe0 && first < 0xf0 ? 3
-                        : first >= 0xf0 && first < 0xf5 ? 4
-                                                        : 0;
-  if (length == 0 || length > text.size()) return 0;
-  const auto follows = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
-  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), follows) ? length : 0;
-}
 
 // `escape` gives what stands for one ASCII character, or "" for itself.
 template <class Escape>
 std::string escaped(std::string_view text, Escape escape) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = utf8_length(text);
+    const size_t length = printable_character(text);
     const std::string_view symbol = text.substr(0, std::max<size_t>(length, 1));
     const std::string_view replaced = escape(symbol[0]);
-    const bool control = static_cast<unsigned char>(symbol[0]) < 0x20 || symbol[0] == 0x7f;
-    out += !replaced.empty() ? replaced : length == 0 || control ? std::string_view("?") : symbol;
+    out += !replaced.empty() ? replaced : length == 0 ? std::string_view("?") : symbol;
     text.remove_prefix(symbol.size());
   }
   return out;

@@ -6,8 +6,6 @@
 namespace quoin::cli {
 namespace {
 
-constexpr size_t kDigestDigits = 64;
-
 std::vector<std::string> action_names() {
   std::vector<std::string> names;
   for (const PluginAction& action : plugin_actions()) names.push_back(action.name);
@@ -64,9 +62,9 @@ Status check_operand(const Invocation& call, const PluginAction& action) {
 
 Status check_digests(const Invocation& call) {
   for (const std::string& given : call.list("sha256"))
-    if (!hex_digits(given, kDigestDigits))
-      return fail(Error{Code::usage, fmt::format("\"{}\" is no SHA-256 digest of {} hex digits", given, kDigestDigits),
-                        "--sha256", "`quoin plugin list --json` prints that of every plugin"});
+    if (!sha256_digits(given))
+      return fail(Error{Code::usage, fmt::format("\"{}\" is no SHA-256 digest of 64 hex digits", given), "--sha256",
+                        "`quoin plugin list --json` prints that of every plugin"});
   return {};
 }
 
@@ -93,7 +91,7 @@ host::SearchOptions search_options(const Invocation& call) {
   options.folders = call.list("plugin");
   if (!call.has("sha256")) return options;
   options.listed.emplace();
-  for (const std::string& given : call.list("sha256")) options.listed->insert(*hex_digits(given, kDigestDigits));
+  for (const std::string& given : call.list("sha256")) options.listed->insert(*sha256_digits(given));
   return options;
 }
 

@@ -132,11 +132,6 @@ Status check_target(const fs::path& target) {
   return {};
 }
 
-std::string shell_word(const std::string& text) {
-  const auto plain = [](char c) { return host::in_plugin_name(c) || (c >= 'A' && c <= 'Z') || c == '/'; };
-  return std::ranges::all_of(text, plain) ? text : "'" + replaced(text, "'", "'\\''") + "'";
-}
-
 Status run(Invocation& call) {
   const std::string name = call.text("operand"), into = call.has("into") ? call.text("into") : name;
   QUOIN_CHECK(check_name(name));

@@ -1,6 +1,6 @@
 #include "cli/plugin_page.hpp"
 
-#include "base/text.hpp"
+#include "base/markdown.hpp"
 
 namespace quoin::cli {
 namespace {
@@ -8,11 +8,6 @@ namespace {
 // Text inside a table cell.
 std::string cell(const std::string& text) { return join(split(text, '|'), "\\|"); }
 std::string code(const std::string& text) { return text.empty() ? "" : "`" + cell(text) + "`"; }
-
-std::string row(const std::vector<std::string>& cells) { return "| " + join(cells, " | ") + " |\n"; }
-std::string head(const std::vector<std::string>& cells) {
-  return row(cells) + row(std::vector<std::string>(cells.size(), "---"));
-}
 
 std::string codes(const Json& names) {
   std::vector<std::string> out;
@@ -32,29 +27,30 @@ std::vector<std::string> param_cells(const Json& param) {
 
 std::string options(const Json& d) {
   if (d["options"].empty()) return {};
-  std::string out = "\n## Options\n\n" + head({"option", "type", "default", "values", "given in", "meaning"});
+  std::string out = "\n## Options\n\n" + markdown_head({"option", "type", "default", "values", "given in", "meaning"});
   for (const Json& option : d["options"]) {
     std::vector<std::string> cells = param_cells(option);
     cells.insert(cells.end() - 1, join(option["scopes"].get<std::vector<std::string>>(), ", "));
-    out += row(cells);
+    out += markdown_row(cells);
   }
   return out;
 }
 
 std::string presets(const Json& d) {
   if (d["presets"].empty()) return {};
-  std::string out = "\n## Presets\n\nThe first one is the default.\n\n" + head({"preset", "quantizes"});
+  std::string out = "\n## Presets\n\nThe first one is the default.\n\n" + markdown_head({"preset", "quantizes"});
   std::string params;
   for (const Json& preset : d["presets"]) {
-    out += row({code(preset["name"]), cell(preset["doc"])});
+    out += markdown_row({code(preset["name"]), cell(preset["doc"])});
     for (const Json& param : preset["params"]) {
       std::vector<std::string> cells = param_cells(param);
       cells.insert(cells.begin(), code(preset["name"]));
-      params += row(cells);
+      params += markdown_row(cells);
     }
   }
-  return params.empty() ? out
-                        : out + "\n" + head({"preset", "parameter", "type", "default", "values", "meaning"}) + params;
+  return params.empty()
+             ? out
+             : out + "\n" + markdown_head({"preset", "parameter", "type", "default", "values", "meaning"}) + params;
 }
 
 std::string rules(const Json& d) {
@@ -68,21 +64,22 @@ std::string rules(const Json& d) {
       "presets only runs what is there. *Runs* says in which form the plugin computes it. `quoin explain` gives the "
       "reason\n"
       "for every node that no rule takes.\n\n" +
-      head({"rule", "pattern", "presets", "runs", "holds when"});
+      markdown_head({"rule", "pattern", "presets", "runs", "holds when"});
   for (const Json& rule : d["rules"]) {
     std::vector<std::string> forms;
     if (rule["integer"].get<bool>()) forms.push_back("integer");
     if (rule["float"].get<bool>()) forms.push_back("float");
-    out += row({code(rule["rule"]), code(rule["pattern"]), codes(rule["presets"]), join(forms, ", "),
-                cell(rule["constraint"])});
+    out += markdown_row({code(rule["rule"]), code(rule["pattern"]), codes(rule["presets"]), join(forms, ", "),
+                         cell(rule["constraint"])});
   }
   return out;
 }
 
 std::string kernels(const Json& d) {
   if (d["kernels"].empty()) return {};
-  std::string out = "\n## Kernels for single operators\n\n" + head({"kernel", "operator", "needs"});
-  for (const Json& kernel : d["kernels"]) out += row({code(kernel["name"]), code(kernel["op"]), kernel["isa"]});
+  std::string out = "\n## Kernels for single operators\n\n" + markdown_head({"kernel", "operator", "needs"});
+  for (const Json& kernel : d["kernels"])
+    out += markdown_row({code(kernel["name"]), code(kernel["op"]), kernel["isa"]});
   return out;
 }
 

@@ -247,7 +247,7 @@ Result<std::shared_ptr<const Material>> GridMaterial::get(const Form& how, const
 
 std::vector<Case> accuracy_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   const auto materials = std::make_shared<GridMaterial>(std::make_shared<Workbench>(subject));
   std::vector<Case> out;
   if ((*table)->compiler != nullptr && (*table)->executor != nullptr) {

@@ -15,7 +15,7 @@ bool takes_part(const kernels::KernelSet& set, const ir::Graph& graph, const quo
   for (uint32_t i = 0; i < snapshot.node_ids().size(); ++i) {
     if (graph.node(snapshot.node_ids()[i]).op() != kernel.op) continue;
     const auto choice = set.select(snapshot.view(), i, isa);
-    if (choice && choice->provider != "portable") return true;
+    if (choice && choice->provider != kernels::kPortable) return true;
     if (choice && !choice->passed_over.empty()) why_not = choice->passed_over[0];
   }
   return false;

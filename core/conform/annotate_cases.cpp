@@ -256,7 +256,7 @@ Verdict empty_graph(Asker& asker, const std::string& preset) {
 
 std::vector<Case> annotate_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   if ((*table)->quantizer == nullptr) return {{"quantizer", [] { return skipped("the plugin has no quantizer"); }}};
   const auto bench = std::make_shared<Workbench>(subject);
   const auto asker = std::shared_ptr<Asker>(new Asker(*bench), [bench](Asker* own) { delete own; });

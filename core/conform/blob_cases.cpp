@@ -148,7 +148,7 @@ Verdict check(Workbench& bench, const Form& how, Mutate mutate) {
 
 std::vector<Case> blob_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   if ((*table)->executor == nullptr) return {{"executor", [] { return skipped("the plugin has no executor"); }}};
   if ((*table)->compiler == nullptr)
     return {{"compiler", [] { return skipped("the plugin has no compiler that would make blobs"); }}};

@@ -144,7 +144,7 @@ std::string keeps_no_pointer(Workbench& bench, const Job& job) {
 
 std::vector<Case> compile_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   if ((*table)->compiler == nullptr) return {{"compiler", [] { return skipped("the plugin has no compiler"); }}};
   const auto bench = std::make_shared<Workbench>(subject);
   const bool executes = (*table)->executor != nullptr;

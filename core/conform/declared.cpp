@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "base/utf8.hpp"
 #include "conform/param.hpp"
-#include "conform/utf8.hpp"
 #include "ops/abi_read.hpp"
 
 namespace quoin::conform {

@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "base/guard.hpp"
+#include "base/utf8.hpp"
 #include "conform/delegate.hpp"
 #include "conform/param.hpp"
-#include "conform/utf8.hpp"
 #include "conform/workbench.hpp"
 #include "ops/abi_read.hpp"
 
@@ -203,7 +203,7 @@ Case about(const char* name, const Shared& bench, Check check) {
 
 std::vector<Case> errors_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   const auto bench = std::make_shared<Workbench>(subject);
   std::vector<Case> cases = {about("unknown-option", bench, set_unknown), about("long-name", bench, get_long_unknown),
                              about("illegal-option", bench, illegal_option),

@@ -273,7 +273,7 @@ std::string ends_events_when_stopped(Workbench& bench, const Job& job) {
 
 std::vector<Case> events_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   if ((*table)->executor == nullptr || (*table)->compiler == nullptr)
     return {{"executor", [] { return skipped("the plugin has no compiler and executor"); }}};
   const auto bench = std::make_shared<Workbench>(subject);

@@ -26,4 +26,8 @@ std::span<const Group> groups() {
   return table;
 }
 
+std::vector<Case> cannot_load(const Error& why) {
+  return {{"load", [text = why.text()] { return failed(text); }}};
+}
+
 }  // namespace quoin::conform

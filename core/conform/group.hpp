@@ -76,6 +76,9 @@ struct Group {
 };
 std::span<const Group> groups();  // in order of number
 
+// The cases of a group that needs the table of a plugin that cannot be loaded.
+std::vector<Case> cannot_load(const Error& why);
+
 // One function per file of the same name.
 std::vector<Case> exports_cases(const Subject&);      // 1  elf_cases.cpp
 std::vector<Case> manifest_cases(const Subject&);     // 2

@@ -1,5 +1,5 @@
+#include "base/utf8.hpp"
 #include "conform/conform.hpp"
-#include "conform/utf8.hpp"
 
 namespace quoin::conform {
 namespace {

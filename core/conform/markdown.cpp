@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <map>
 
-#include "base/text.hpp"
+#include "base/markdown.hpp"
 #include "conform/conform.hpp"
 
 namespace quoin::conform {
@@ -23,30 +23,27 @@ std::string cell(std::string_view text) {
   return out;
 }
 
-std::string row(const std::vector<std::string>& cells) { return "| " + join(cells, " | ") + " |\n"; }
-
-std::string head(const std::vector<std::string>& cells) {
-  return row(cells) + row(std::vector<std::string>(cells.size(), "---"));
-}
-
 std::string about(const Report& report) {
   std::string out = fmt::format("# Conformance of {} {}\n\n", cell(report.name), cell(report.version));
   out += report.conforms() ? "**Conforms.**\n\n" : "**Does not conform.**\n\n";
-  out += head({"", ""});
-  if (!report.vendor.empty()) out += row({"vendor", cell(report.vendor)});
-  out += row({"SHA-256", "`" + report.sha256 + "`"});
-  out += row({"kit", fmt::format("Quoin {}, profile {}, seed {}", QUOIN_VERSION, report.profile, report.seed)});
-  out += row({"instruction sets", cell(report.isa)});
-  return out + row({"time", fmt::format("{:.1f} s", report.seconds)});
+  out += markdown_head({"", ""});
+  if (!report.vendor.empty()) out += markdown_row({"vendor", cell(report.vendor)});
+  out += markdown_row({"SHA-256", "`" + report.sha256 + "`"});
+  out +=
+      markdown_row({"kit", fmt::format("Quoin {}, profile {}, seed {}", QUOIN_VERSION, report.profile, report.seed)});
+  out += markdown_row({"instruction sets", cell(report.isa)});
+  return out + markdown_row({"time", fmt::format("{:.1f} s", report.seconds)});
 }
 
 std::string by_group(const Report& report) {
-  std::string out = "\n## Groups\n\n" + head({"group", "what it proves", "passed", "failed", "skipped", "tagged"});
+  std::string out =
+      "\n## Groups\n\n" + markdown_head({"group", "what it proves", "passed", "failed", "skipped", "tagged"});
   for (const Group* group : report.groups()) {
     const auto count = [&](Outcome outcome) { return report.count(outcome, group->name); };
-    out += row({group->name, cell(group->title), fmt::to_string(count(Outcome::pass)),
-                fmt::to_string(count(Outcome::fail) + count(Outcome::xpass)), fmt::to_string(count(Outcome::skip)),
-                fmt::to_string(count(Outcome::unsupported) + count(Outcome::xfail))});
+    out += markdown_row({group->name, cell(group->title), fmt::to_string(count(Outcome::pass)),
+                         fmt::to_string(count(Outcome::fail) + count(Outcome::xpass)),
+                         fmt::to_string(count(Outcome::skip)),
+                         fmt::to_string(count(Outcome::unsupported) + count(Outcome::xfail))});
   }
   return out;
 }
@@ -84,11 +81,11 @@ std::string accuracy(const Report& report) {
   std::string out =
       "\n## Accuracy\n\nShapes whose results are those of the portable reference; – where the plugin does not take the "
       "operator.\n\n" +
-      head(header);
+      markdown_head(header);
   for (auto& [name, by_form] : operators) {
     std::vector<std::string> line = {cell(name)};
     for (const std::string& form : forms) line.push_back(by_form[form].text());
-    out += row(line);
+    out += markdown_row(line);
   }
   return out;
 }
@@ -99,8 +96,9 @@ std::string listing(const Report& report, const std::string& title, const std::v
   std::string rows;
   for (const CaseResult& result : report.cases)
     if (std::ranges::find(outcomes, result.outcome) != outcomes.end())
-      rows += row({cell(result.group + "/" + result.name), std::string(outcome_name(result.outcome)), why(result)});
-  return rows.empty() ? "" : "\n## " + title + "\n\n" + head({"case", "outcome", column}) + rows;
+      rows += markdown_row(
+          {cell(result.group + "/" + result.name), std::string(outcome_name(result.outcome)), why(result)});
+  return rows.empty() ? "" : "\n## " + title + "\n\n" + markdown_head({"case", "outcome", column}) + rows;
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ Verdict failures(Workbench& bench) {
 
 std::vector<Case> memory_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   if ((*table)->compiler == nullptr)
     return {{"compiler", [] { return skipped("the plugin has no compiler that would make blobs"); }}};
   const auto bench = std::make_shared<Workbench>(subject);

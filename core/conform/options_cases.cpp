@@ -177,7 +177,7 @@ void add_option(const Subject& subject, const quoin_plugin& table, const quoin_p
 
 std::vector<Case> options_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   std::vector<Case> cases = {{"declarations", [plugin = *table] { return verdict(check_declarations(*plugin)); }}};
   if ((*table)->set_option != nullptr || (*table)->get_option != nullptr)
     cases.push_back({"unknown-key", [&subject] { return verdict(knows_its_keys(subject)); }});

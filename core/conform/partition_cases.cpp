@@ -187,7 +187,7 @@ Verdict empty_graph(Workbench& bench) {
 
 std::vector<Case> partition_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   if ((*table)->compiler == nullptr) return {{"compiler", [] { return skipped("the plugin has no compiler"); }}};
   const auto bench = std::make_shared<Workbench>(subject);
   std::vector<Case> out;

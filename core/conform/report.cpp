@@ -1,24 +1,9 @@
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "conform/conform.hpp"
 
 namespace quoin::conform {
-namespace {
-
-// For a shell: as it is where nothing in it is special, else in single quotes.
-std::string quoted(const std::string& text) {
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("/._-+=:,@%").find(c) != std::string_view::npos;
-  };
-  if (!text.empty() && std::ranges::all_of(text, plain)) return text;
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-}  // namespace
-
 std::string_view outcome_name(Outcome outcome) {
   constexpr std::string_view kNames[] = {"pass", "fail", "skip", "unsupported", "xfail", "xpass"};
   return kNames[static_cast<size_t>(outcome)];
@@ -46,14 +31,14 @@ std::vector<const Group*> Report::groups() const {
 bool Report::conforms() const { return count(Outcome::fail) + count(Outcome::xpass) == 0; }
 
 std::string again(const Report& report, const CaseResult& result) {
-  return fmt::format("quoin plugin check {} --group {} --seed {}{}", quoted(report.plugin), result.group, report.seed,
-                     report.profile == "full" ? " --profile full" : "");
+  return fmt::format("quoin plugin check {} --group {} --seed {}{}", shell_word(report.plugin), result.group,
+                     report.seed, report.profile == "full" ? " --profile full" : "");
 }
 
 std::string debug(const Report& report, const CaseResult& result) {
   const bool whole = result.name.starts_with('(');  // no case of its own: what happened around them
-  return fmt::format("gdb --args {} {} {} {}seed={} profile={}", quoted(report.helper), quoted(report.plugin),
-                     result.group, whole ? "" : quoted("only=" + result.name) + " ", report.seed, report.profile);
+  return fmt::format("gdb --args {} {} {} {}seed={} profile={}", shell_word(report.helper), shell_word(report.plugin),
+                     result.group, whole ? "" : shell_word("only=" + result.name) + " ", report.seed, report.profile);
 }
 
 }  // namespace quoin::conform

@@ -18,7 +18,9 @@ namespace {
 uint64_t machine_isa() { return host::detect_isa().value_or(0); }
 
 Result<host::Library> load(const std::string& path, const host::Services& services) {
-  QUOIN_TRY(host::Library library, host::load_library(path, services.table()));
+  QUOIN_TRY(host::PluginFile file, host::PluginFile::open(path));
+  QUOIN_CHECK(host::read_manifest(file));  // the dynamic loader trusts the file
+  QUOIN_TRY(host::Library library, host::load_library(std::move(file), services.table()));
   QUOIN_CHECK(host::check_table(library.table, services.table()));
   return library;
 }
@@ -39,7 +41,6 @@ bool Subject::offers(std::string_view role) const {
 }
 
 Result<const quoin_plugin*> Subject::table() const {
-  QUOIN_TRY(const host::Manifest manifest, this->manifest());  // the dynamic loader trusts the file
   if (!state_->library) state_->library = load(path_, state_->services);
   if (!*state_->library) return fail(state_->library->error());
   return (*state_->library)->table;

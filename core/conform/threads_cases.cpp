@@ -126,7 +126,7 @@ std::string runs_at_once(const Subject&, const Job& job) {
 
 std::vector<Case> threads_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   if ((*table)->executor == nullptr || (*table)->compiler == nullptr)
     return {{"executor", [] { return skipped("the plugin has no compiler and executor"); }}};
   const auto bench = std::make_shared<Workbench>(subject);

@@ -94,7 +94,7 @@ std::string bears_any_alignment(const Job& job) {
 
 std::vector<Case> workspace_cases(const Subject& subject) {
   const auto table = subject.table();
-  if (!table) return {{"load", [why = table.error().text()] { return failed(why); }}};
+  if (!table) return cannot_load(table.error());
   if ((*table)->executor == nullptr || (*table)->compiler == nullptr)
     return {{"executor", [] { return skipped("the plugin has no compiler and executor"); }}};
   const auto bench = std::make_shared<Workbench>(subject);

@@ -30,7 +30,8 @@ struct Context {
   bool strict = false;                                   // what would be a warning and cost work stops the flow at once
 };
 // Opens the plugins that the recipe names; a recipe that names none opens all usable ones if `open_all` (running a
-// model without a recipe). One that a stored recipe names may be missing: its delegates fall back. What plugins log lands in `diagnostics`, which must outlive the context.
+// model without a recipe). One that a stored recipe names may be missing: its delegates fall back. What plugins log
+// lands in `diagnostics`, which must outlive the context.
 // Errors: usage (QUOIN_ISA_MAX), recipe (lower.isa, plugins.options), plugin, plugin_abi.
 Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe,
                                               const std::vector<std::string>& plugin_folders, bool open_all,

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "base/utf8.hpp"
 #include "host/call.hpp"
 
 namespace quoin::host {
@@ -43,24 +44,10 @@ Code status_code(quoin_status status) {
   }
 }
 
-// Length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none (RFC 3629 without the finer
-// ranges: terminals only need sequences that end where they should).
-size_t utf8_length(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  if (first >= 0x20 && first < 0x7f) return 1;
-  const size_t length = first >= 0xc2 && first < 0xe0   ? 2
-                        : first >= 0xe0 && first < 0xf0 ? 3
-                        : first >= 0xf0 && first < 0xf5 ? 4
-                                                        : 0;
-  if (length == 0 || length > text.size()) return 0;
-  const auto follows = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
-  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), follows) ? length : 0;
-}
-
 std::string printable(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = utf8_length(text);
+    const size_t length = printable_character(text);
     out += length == 0 ? std::string_view("?") : text.substr(0, length);
     text.remove_prefix(std::max<size_t>(length, 1));
   }

@@ -191,13 +191,12 @@ Result<std::map<std::string, Params>> check_nested(const Key& key, const Node& n
 
 // A digest of digits only is a number to YAML; its text counts.
 Result<std::vector<std::string>> check_digests(const Key& key, const Node& node) {
-  constexpr size_t kDigits = 64;
   if (node.kind != Node::Kind::list) return wrong(key, node, kind_name(key.kind), "write [" + node.text + "]");
   std::vector<std::string> out;
   for (const Node& child : node.children) {
-    auto digest = child.kind == Node::Kind::scalar ? hex_digits(child.text, kDigits) : std::nullopt;
+    auto digest = child.kind == Node::Kind::scalar ? sha256_digits(child.text) : std::nullopt;
     if (!digest)
-      return wrong(key, child, fmt::format("a SHA-256 digest of {} hex digits", kDigits),
+      return wrong(key, child, "a SHA-256 digest of 64 hex digits",
                    "`quoin plugin list --json` prints that of every plugin");
     out.push_back(*std::move(digest));
   }

@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/utf8.hpp"
 #include "conform/conform.hpp"
-#include "conform/utf8.hpp"
 
 namespace quoin::conform {
 namespace {

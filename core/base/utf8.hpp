@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace quoin::conform {
+namespace quoin {
 
 // Bytes of the character at the start of `text`; 0 where none is: overlong forms, surrogates, what lies above U+10FFFF.
 inline size_t utf8_character(std::string_view text) {
@@ -27,6 +27,12 @@ inline size_t utf8_character(std::string_view text) {
   return 0;
 }
 
+// The same for terminals and documents: control characters are none.
+inline size_t printable_character(std::string_view text) {
+  const bool control = !text.empty() && (static_cast<unsigned char>(text[0]) < 0x20 || text[0] == 0x7f);
+  return control ? 0 : utf8_character(text);
+}
+
 inline bool valid_utf8(std::string_view text) {
   while (!text.empty()) {
     const size_t size = utf8_character(text);
@@ -36,4 +42,4 @@ inline bool valid_utf8(std::string_view text) {
   return true;
 }
 
-}  // namespace quoin::conform
+}  // namespace quoin
