@@ -182,6 +182,7 @@ Status Graph::infer() {
 Graph Graph::compact() const {
   Graph out;
   out.name = name;
+  out.states = states;
   std::vector<ValueId> new_value(values_.size(), kNone);
   const auto copy_value = [&](ValueId id) {
     Value value = values_[id];

@@ -44,6 +44,7 @@ struct Value {
   TensorType type;
   NodeId producer = kNone;
   uint32_t output_index = 0;       // which result of the producer
+  uint32_t dynamic = 0;            // bit i: dim i is the length of the run, at most type.shape[i] (ir/dynamic.hpp)
   std::vector<Use> users;          // in no particular order; graph outputs are not users
   std::optional<Tensor> constant;  // parameters and buffers; shape and dtype equal type
   bool alive = true;
@@ -64,6 +65,14 @@ struct Node {
   std::string module_path() const { return modules.empty() ? std::string() : modules.back().path; }
 };
 
+// A buffer that lives between runs, such as a key/value cache: graph input number `input` is what it holds before a
+// run, output number `output` what it holds after it. Both have its type. Zero at first.
+struct State {
+  std::string name;
+  uint32_t input = 0, output = 0;
+  friend bool operator==(const State&, const State&) = default;
+};
+
 // What a new node inherits for messages and reports.
 struct Provenance {
   std::vector<ModuleFrame> modules;
@@ -76,6 +85,7 @@ Provenance provenance(const Node& node);
 class Graph {
  public:
   std::string name;
+  std::vector<State> states;
 
   // A name already taken gets a suffix (_1, _2 ...). A node and its first result share their name.
   ValueId add_input(const std::string& base, TensorType type);

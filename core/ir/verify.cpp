@@ -87,6 +87,21 @@ Status check_users(const Graph& graph) {
   return {};
 }
 
+Status check_states(const Graph& graph) {
+  for (const State& state : graph.states) {
+    const auto bad = [&](std::string what) {
+      return fail(Error{Code::model, std::move(what), "state " + state.name, {}});
+    };
+    if (state.input >= graph.inputs().size() || state.output >= graph.outputs().size())
+      return bad("it is no input and output of the graph");
+    const Value &before = graph.value(graph.inputs()[state.input]), &after = graph.value(graph.outputs()[state.output]);
+    if (before.type != after.type)
+      return bad(fmt::format("{} before a run, {} after it", to_string(before.type), to_string(after.type)));
+    if (before.dynamic != 0 || after.dynamic != 0) return bad("its size follows the length of the run");
+  }
+  return {};
+}
+
 bool identical(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
 
 bool identical(const Attr& a, const Attr& b) {
@@ -123,7 +138,7 @@ Status verify(const Graph& graph) {
   QUOIN_CHECK(check_users(graph));
   for (const ValueId id : graph.outputs())
     if (id >= graph.value_capacity() || !defined[id]) return fail(Code::model, "a graph output is never computed");
-  return {};
+  return check_states(graph);
 }
 
 }  // namespace quoin::ir

@@ -15,7 +15,7 @@ std::vector<OpSchema> make_table() {
   std::vector<OpSchema> rows;
   for (const auto file : {table::convolution, table::matrix, table::normalization, table::unary, table::binary,
                           table::pooling, table::reduction, table::reshaping, table::moving, table::indexing,
-                          table::creation, table::quantization, table::affine})
+                          table::creation, table::quantization, table::affine, table::language})
     for (OpSchema& row : file()) rows.push_back(std::move(row));
   std::sort(rows.begin(), rows.end(), [](const OpSchema& a, const OpSchema& b) { return a.name < b.name; });
   return rows;

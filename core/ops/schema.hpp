@@ -44,6 +44,8 @@ struct Traits {
   bool clamps = false;  // elementwise monotone clamp: quantize(clamp(x)) == integer clamp(quantize(x))
   bool elementwise = false;  // output i depends on element i of the (broadcast) inputs only: may run in place
   bool view = false;         // output has the input's bytes in the input's order (reshape family)
+  // The first so many operands are states: result i is operand i with some rows replaced, and may be the same buffer.
+  uint32_t updates = 0;
 };
 
 // Result types from operand types; an absent optional operand is null. Messages say what was expected and found.

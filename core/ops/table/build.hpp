@@ -72,5 +72,6 @@ Rows indexing();
 Rows creation();
 Rows quantization();
 Rows affine();
+Rows language();
 
 }  // namespace quoin::table
