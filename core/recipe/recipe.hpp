@@ -58,6 +58,14 @@ struct Calibrate {
   std::string state;  // file with the result to use; "": calibrate
 };
 
+struct Language {       // model.language: how a language model becomes a program
+  int64_t context = 0;  // rows of the key/value cache; 0: what the model was trained for, at most kDefaultContext
+  int64_t chunk = 128;  // tokens that one prefill call takes at most
+  std::string kv_cache = "f32";  // f32 | int8
+  std::string tokenizer;         // file or folder that goes into the program; "": beside the model
+};
+inline constexpr int64_t kDefaultContext = 2048;
+
 struct PluginOptions {  // one line of plugins.options
   Params values;
   std::map<std::string, Place> places;  // of each value
@@ -72,6 +80,7 @@ struct Recipe {
     std::string path;  // may be given on the command line instead
     std::map<std::string, int64_t> dims;
     data::Preprocess preprocess;
+    Language language;
   } model;
   struct {
     std::vector<std::string> search;

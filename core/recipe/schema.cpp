@@ -22,7 +22,9 @@ using N = const Node&;
 std::vector<Key> model_rows() {
   const std::string pre = "model.input.preprocess.";
   return {
-      {"model.path", Kind::path, "", "The model: .pt2 or .onnx. The command line may name it instead.",
+      {"model.path", Kind::path, "",
+       "The model: .pt2, .onnx, or a language model: a folder with config.json and safetensors, or a .gguf file. The "
+       "command line may name it instead.",
        [](Target& t, V v, N) { t.recipe.model.path = as<std::string>(v); }},
       {"model.dims", Kind::counts, "{}", "Sizes for the symbolic dimensions of the model, by name.",
        [](Target& t, V v, N) { t.recipe.model.dims = as<std::map<std::string, int64_t>>(v); }},
@@ -63,6 +65,33 @@ std::vector<Key> model_rows() {
        [](Target& t, V v, N) { t.recipe.model.preprocess.std = as<std::vector<double>>(v); },
        {},
        1e-6},
+      {"model.language.context",
+       Kind::integer,
+       "0",
+       "Language models: tokens that prompt and answer may have together (rows of the key/value cache); 0: what the "
+       "model was trained for, at most 2048.",
+       [](Target& t, V v, N) { t.recipe.model.language.context = as<int64_t>(v); },
+       {},
+       0,
+       1 << 24},
+      {"model.language.chunk",
+       Kind::integer,
+       "128",
+       "Language models: tokens of a prompt that are computed at once.",
+       [](Target& t, V v, N) { t.recipe.model.language.chunk = as<int64_t>(v); },
+       {},
+       2,
+       1 << 16},
+      {"model.language.kv_cache",
+       Kind::text,
+       "f32",
+       "Language models: how keys and values of past tokens are kept: f32, or int8 with one scale per token and head.",
+       [](Target& t, V v, N) { t.recipe.model.language.kv_cache = as<std::string>(v); },
+       {"f32", "int8"}},
+      {"model.language.tokenizer", Kind::path, "",
+       "Language models: tokenizer.model or tokenizer.json that goes into the program; default: the one beside the "
+       "model.",
+       [](Target& t, V v, N) { t.recipe.model.language.tokenizer = as<std::string>(v); }},
   };
 }
 
