@@ -67,12 +67,18 @@ std::string check_same_type(const Match& m) {
   return "operand and result have different types; give both the same preset";
 }
 
-int32_t exponent(const Value& v) { return *exponent_of(v.qparams()->scale[0]); }
-
 std::string check_same_scale(const Match& m, const Value& v) {
   if (std::string no = check_same_type(m); !no.empty()) return no;
   if (!is_typed(m) || exponent(v) == exponent(m.output())) return "";
   return quoted(v) + " and the result have different scales";
+}
+
+// From the scale of the operand to that of the result.
+std::string check_shift(const Match& m) {
+  if (!is_typed(m)) return "";
+  const Shifts s = shifts(exponent(m.input(0)), exponent(m.output()));
+  if (s.left <= kMaxLeftShift && s.right <= kMaxRightShift) return "";
+  return "the scales of operand and result are too far apart";
 }
 
 // -- layers
@@ -219,10 +225,7 @@ std::string check_average(const Match& m) {
       return "divisor_override is " + std::to_string(divisor) + ", the device takes 1 to " +
              std::to_string(kMaxDivisor);
   }
-  if (!is_typed(m)) return "";
-  const Shifts s = shifts(exponent(m.input(0)), exponent(m.output()));
-  return s.left <= kMaxLeftShift && s.right <= kMaxRightShift ? ""
-                                                              : "the scales of operand and result are too far apart";
+  return check_shift(m);
 }
 
 std::string check_view(const Match& m) {
@@ -260,10 +263,7 @@ std::string check_pad(const Match& m) {
 
 std::string check_rescale(const Match& m) {
   if (std::string no = check_tensors(m, 1); !no.empty()) return no;
-  if (!is_typed(m)) return "";
-  const Shifts s = shifts(exponent(m.input(0)), exponent(m.output()));
-  return s.left <= kMaxLeftShift && s.right <= kMaxRightShift ? ""
-                                                              : "the scales of operand and result are too far apart";
+  return check_shift(m);
 }
 
 std::string check_border(const Match&) { return "the device has no floats: the host converts at the border"; }

@@ -1,6 +1,8 @@
 // Graph to command stream: one command per layer, padding in front of a window and clamps behind it folded in.
 #include "compile.hpp"
 
+#include <quoin/layers.hpp>
+
 #include <map>
 #include <set>
 
@@ -14,8 +16,6 @@ namespace quoin::npu {
 namespace {
 
 using sdk::Node, sdk::Value;
-
-int32_t exponent(const Value& v) { return *exponent_of(v.qparams()->scale[0]); }
 
 class Compiler {
  public:
@@ -82,7 +82,7 @@ class Compiler {
     if (op == "aten.add.Tensor") return add(n);
     if (op == "aten.cat.default") return cat(n);
     if (op == "aten.pad.default") return pad(n);
-    if (is_clamp(n) || op == "quoin.requantize.default") return move(n);
+    if (sdk::clamp_of(n) || op == "quoin.requantize.default") return move(n);
     tensors_[graph_.output(n).id()] = tensor_of(graph_.input(n, 0));  // a view
   }
 
@@ -91,7 +91,7 @@ class Compiler {
     Value y = graph_.output(n);
     const auto next = options_.fuse() ? graph_.single_user(y) : std::nullopt;
     auto bounds = clamp_bounds(n, *y.qparams());
-    if (!bounds && next && is_clamp(*next)) {
+    if (!bounds && next && sdk::clamp_of(*next)) {
       done_.insert(next->id());
       y = graph_.output(*next);
       bounds = clamp_bounds(*next, *y.qparams());

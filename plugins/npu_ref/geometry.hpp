@@ -15,10 +15,6 @@ constexpr uint64_t tensor_bytes(const Shape& s, uint32_t element) {
   return static_cast<uint64_t>(blocks(s.channels) * block_elements(s)) * element;
 }
 
-constexpr bool has_window(Kind kind) {
-  return kind == Kind::convolve || kind == Kind::depthwise || kind == Kind::max_pool || kind == Kind::average;
-}
-
 // The part of x that `rows` rows of the result need, padding included, in pixels.
 constexpr int32_t band_height(const Command& c, int32_t rows) { return (rows - 1) * c.stride_h + c.kernel_h; }
 constexpr int32_t band_width(const Command& c) { return (c.out.width - 1) * c.stride_w + c.kernel_w; }

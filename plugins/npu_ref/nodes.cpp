@@ -1,6 +1,6 @@
 #include "nodes.hpp"
 
-#include <quoin/numerics.hpp>
+#include <quoin/layers.hpp>
 
 #include <cmath>
 #include <vector>
@@ -9,8 +9,6 @@
 
 namespace quoin::npu {
 namespace {
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // A window along one axis, before it is known to fit.
 struct Axis {
@@ -88,25 +86,15 @@ std::optional<int32_t> exponent_of(float scale) {
 
 uint32_t element_bytes(const sdk::Value& value) { return value.dtype() == QUOIN_S16 ? 2 : 1; }
 
-bool is_clamp(const sdk::Node& node) {
-  constexpr std::string_view kOps[] = {"aten.relu.default",  "aten.relu6.default",     "aten.hardtanh.default",
-                                       "aten.clamp.default", "aten.clamp_min.default", "aten.clamp_max.default"};
-  return std::find(std::begin(kOps), std::end(kOps), node.op()) != std::end(kOps);
-}
+int32_t exponent(const sdk::Value& value) { return *exponent_of(value.qparams()->scale[0]); }
 
 std::optional<Bounds> clamp_bounds(const sdk::Node& node, const sdk::QParams& q) {
-  if (!is_clamp(node)) return std::nullopt;
-  const std::string_view op = node.op();
-  const sdk::Params attrs = node.attrs();
-  const auto number = [&](const char* name, double missing) { return static_cast<float>(attrs.number(name, missing)); };
-  float low = number("min", -kInfinity), high = number("max", kInfinity);
-  if (op.starts_with("aten.relu")) low = 0;
-  if (op == "aten.relu6.default") high = 6;
-  if (op == "aten.hardtanh.default") low = number("min_val", -1), high = number("max_val", 1);
+  const auto clamp = sdk::clamp_of(node);
+  if (!clamp) return std::nullopt;
   const auto image = [&](float bound) {
     return numerics::clamp_bound(bound, q.scale[0], q.zero_point(), q.qmin, q.qmax);
   };
-  return Bounds{std::min(image(low), image(high)), image(high)};
+  return Bounds{std::min(image(clamp->low), image(clamp->high)), image(clamp->high)};
 }
 
 bool is_window(const sdk::Node& node) {

@@ -16,6 +16,9 @@ std::optional<Shape> device_shape(std::span<const int64_t> dims);
 // k of a scale 2^k; nothing for other scales.
 std::optional<int32_t> exponent_of(float scale);
 
+// That of a value whose scale is known to be a power of two.
+int32_t exponent(const sdk::Value& value);
+
 // Bytes of an element on the device; a float graph is judged as if it were int8.
 uint32_t element_bytes(const sdk::Value& value);
 
@@ -24,7 +27,6 @@ struct Bounds {
   int32_t low, high;
 };
 std::optional<Bounds> clamp_bounds(const sdk::Node& node, const sdk::QParams& q);
-bool is_clamp(const sdk::Node& node);
 
 // Why a convolution, linear, pool or mean slides no window that the device has, or "". Tensors are checked already.
 std::string check_geometry(const sdk::Graph& graph, const sdk::Node& node);
