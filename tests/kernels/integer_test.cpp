@@ -230,19 +230,36 @@ struct Dynamic {
          b = Random(23).reals({4});
   numerics::Dynamic scheme = numerics::Dynamic::affine;
   float eps = numerics::kDefaultEps;
-  float expected(int64_t r, int64_t o, int64_t group, const std::vector<float>& scales) const {
+  numerics::Affine chosen(int64_t r) const {
     const auto row = x.as<float>().subspan(static_cast<size_t>(r * 16), 16);
-    const auto q = numerics::choose_dynamic(scheme, *std::min_element(row.begin(), row.end()),
-                                            *std::max_element(row.begin(), row.end()), -128, 127, eps);
-    float y = 0;
-    for (int64_t g = 0; g < 16 / group; ++g) {
-      int32_t sum = 0;
-      for (int64_t k = g * group; k < (g + 1) * group; ++k)
-        sum += (numerics::quantize_dynamic(scheme, row[static_cast<size_t>(k)], q, -128, 127) - q.zero_point) *
-               w.as<int8_t>()[static_cast<size_t>(o * 16 + k)];
-      y += numerics::dequantize_product(sum, q.scale, scales[static_cast<size_t>(o * (16 / group) + g)]);
+    return numerics::choose_dynamic(scheme, *std::min_element(row.begin(), row.end()),
+                                    *std::max_element(row.begin(), row.end()), -128, 127, eps);
+  }
+  int32_t code(int64_t r, int64_t k) const {
+    return numerics::quantize_dynamic(scheme, x.as<float>()[static_cast<size_t>(r * 16 + k)], chosen(r), -128, 127);
+  }
+  int32_t weight(int64_t o, int64_t k) const { return w.as<int8_t>()[static_cast<size_t>(o * 16 + k)]; }
+  float bias(int64_t o) const { return b.as<float>()[static_cast<size_t>(o)]; }
+
+  float expected(int64_t r, int64_t o, const std::vector<float>& scales) const {
+    int32_t sum = 0;
+    for (int64_t k = 0; k < 16; ++k) sum += (code(r, k) - chosen(r).zero_point) * weight(o, k);
+    return static_cast<float>(sum) * (chosen(r).scale * scales[static_cast<size_t>(o)]) + bias(o);
+  }
+  float grouped(int64_t r, int64_t o, const QParams& q) const {
+    const int64_t group = q.group, groups = 16 / group;
+    float acc = 0, corr = 0;
+    for (int64_t g = 0; g < groups; ++g) {
+      const auto at = static_cast<size_t>(o * groups + g);
+      int32_t products = 0, weights = 0;
+      for (int64_t k = g * group; k < (g + 1) * group; ++k) {
+        products += code(r, k) * (weight(o, k) - q.zero_point_at(at));
+        weights += weight(o, k) - q.zero_point_at(at);
+      }
+      acc += static_cast<float>(products) * q.scale[at];
+      corr += static_cast<float>(weights) * q.scale[at];
     }
-    return y + b.as<float>()[static_cast<size_t>(o)];
+    return (acc - static_cast<float>(chosen(r).zero_point) * corr) * chosen(r).scale + bias(o);
   }
 };
 
@@ -251,7 +268,7 @@ TEST(LinearDynamic, QuantizesEachRow) {
   const std::vector<float> scales{0.1f, 0.2f, 0.05f, 0.3f};
   const auto y =
       elements<float>(Op("quoin.linear_dynamic.default").in(d.x).in(d.w, per_channel(0, scales)).in(d.b).run());
-  for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], d.expected(i / 4, i % 4, 16, scales));
+  for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], d.expected(i / 4, i % 4, scales));
 }
 
 TEST(LinearDynamic, ChoosesByItsSchemeAndEps) {
@@ -269,20 +286,30 @@ TEST(LinearDynamic, ChoosesByItsSchemeAndEps) {
                                          .attr("eps", static_cast<double>(eps))
                                          .run());
       for (int64_t i = 0; i < 12; ++i)
-        EXPECT_EQ(y[static_cast<size_t>(i)], d.expected(i / 4, i % 4, 16, scales)) << name << " " << eps;
+        EXPECT_EQ(y[static_cast<size_t>(i)], d.expected(i / 4, i % 4, scales)) << name << " " << eps;
     }
 }
 
+// The codes of x keep their zero point; one correction per output takes it off.
 TEST(LinearDynamic, AddsGroupsInOrder) {
-  const Dynamic d;
-  QParams q;
-  q.scheme = Scheme::per_group;
-  q.group = 8;
-  q.qmin = -8, q.qmax = 7;
-  q.scale = {0.1f, 0.2f, 0.05f, 0.3f, 0.11f, 0.22f, 0.06f, 0.31f};
-  const auto y = elements<float>(
-      Op("quoin.linear_dynamic.default").in(d.x).in(d.w, std::make_shared<const QParams>(q)).in(d.b).run());
-  for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], d.expected(i / 4, i % 4, 8, q.scale));
+  for (const char* name : {"affine", "symmetric", "token", "token_symmetric"}) {
+    Dynamic d;
+    d.scheme = *numerics::dynamic_scheme(name);
+    QParams q;
+    q.scheme = Scheme::per_group;
+    q.group = 8;
+    q.qmin = -8, q.qmax = 7;
+    q.scale = {0.1f, 0.2f, 0.05f, 0.3f, 0.11f, 0.22f, 0.06f, 0.31f};
+    q.zero_point = {0, 1, -2, 3, 0, 0, -8, 7};
+    const auto y = elements<float>(Op("quoin.linear_dynamic.default")
+                                       .in(d.x)
+                                       .in(d.w, std::make_shared<const QParams>(q))
+                                       .in(d.b)
+                                       .attr("scheme", std::string(name))
+                                       .run());
+    for (int64_t i = 0; i < 12; ++i)
+      EXPECT_EQ(y[static_cast<size_t>(i)], d.grouped(i / 4, i % 4, q)) << name << ", element " << i;
+  }
 }
 
 TEST(LinearDynamic, ReadsPackedFourBitWeights) {

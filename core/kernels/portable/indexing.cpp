@@ -1,6 +1,6 @@
 // Elements picked by index tensors. Every result line of `length` elements comes from one place of the source; an
 // index outside the source is an error of that run.
-#include "kernels/portable/kernel.hpp"
+#include "kernels/portable/products.hpp"
 #include "kernels/portable/walk.hpp"
 #include "ops/shape.hpp"
 
@@ -41,6 +41,27 @@ struct Lines : KernelBase {
       for (int64_t o = 0; o < outer && length > 0; ++o)
         std::memcpy(run.out<std::byte>() + (o * count + i) * length, run.in<std::byte>(0) + (o * size + at) * length,
                     static_cast<size_t>(length));
+    }
+    return {};
+  }
+};
+
+// embedding of a quantized table: (q - zero point) * scale of the rows that are asked for, and of no others.
+struct QuantizedLines : KernelBase {
+  Centered table;
+  DType index = DType::s64;
+  int64_t count = 0;
+
+  static bool accepts(const NodeView& view) { return small_integers(view.in(0)) && real_f32(view.out()); }
+  static Result<QuantizedLines> make(const NodeView& view) {
+    QUOIN_TRY(Centered table, Centered::of(view.in(0)));
+    return QuantizedLines{{}, std::move(table), view.in(1).dtype, numel(view.in_shape(1))};
+  }
+  Status run(const Run& run) const {
+    const int64_t rows = table.type.shape[0], length = table.type.shape[1];
+    for (int64_t i = 0; i < count; ++i) {
+      QUOIN_TRY(const int64_t row, position(integer_at(index, run.inputs[1], i), rows));
+      table.dequantize(run.inputs[0], row * length, (row + 1) * length, run.out<float>() + i * length);
     }
     return {};
   }
@@ -158,6 +179,7 @@ Status Index::run(const Run& run) const {
 
 Rows indexing_rows() {
   return {
+      integer_row<QuantizedLines>("aten.embedding.default"),
       move_row<Lines>("aten.embedding.default"),
       move_row<Lines>("aten.index_select.default"),
       move_row<Gather>("aten.gather.default"),

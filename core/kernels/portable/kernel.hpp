@@ -171,5 +171,6 @@ Rows creation_rows();
 Rows decomposed_rows();
 Rows choose_qparams_rows();
 Rows typed_rows();
+Rows language_rows();
 
 }  // namespace quoin::kernels

@@ -33,18 +33,34 @@ Result<Centered> Centered::of(const TensorType& type) {
   return Centered{type, layout};
 }
 
-void Centered::read(const quoin_host& host, const void* data, Word* out) const {
+template <class F>
+void Centered::pieces(const void* data, int64_t begin, int64_t end, const F& f) const {
   constexpr int64_t kBlock = 256;
+  int64_t block[kBlock];
+  for (int64_t first = begin; first < end; first += kBlock) {
+    const int64_t size = std::min(kBlock, end - first);
+    read_integers(Block::of(type), data, first, size, block);
+    layout.runs(first, first + size, [&](int64_t scale, int64_t from, int64_t run) {
+      f(static_cast<size_t>(scale), from, run, block + (from - first));
+    });
+  }
+}
+
+void Centered::read(const quoin_host& host, const void* data, Word* out) const {
   parallel(host, count(), 8, [&](int64_t begin, int64_t end, uint32_t) {
-    int64_t block[kBlock];
-    for (int64_t first = begin; first < end; first += kBlock) {
-      const int64_t size = std::min(kBlock, end - first);
-      read_integers(Block::of(type), data, first, size, block);
-      layout.runs(first, first + size, [&](int64_t scale, int64_t from, int64_t run) {
-        const int32_t zero = type.qparams->zero_point_at(static_cast<size_t>(scale));
-        for (int64_t i = from; i < from + run; ++i) out[i] = static_cast<Word>(block[i - first] - zero);
-      });
-    }
+    pieces(data, begin, end, [&](size_t scale, int64_t first, int64_t run, const int64_t* codes) {
+      const int32_t zero = type.qparams->zero_point_at(scale);
+      for (int64_t i = 0; i < run; ++i) out[first + i] = static_cast<Word>(codes[i] - zero);
+    });
+  });
+}
+
+void Centered::dequantize(const void* data, int64_t begin, int64_t end, float* out) const {
+  pieces(data, begin, end, [&](size_t scale, int64_t first, int64_t run, const int64_t* codes) {
+    const float step = type.qparams->scale[scale];
+    const int32_t zero = type.qparams->zero_point_at(scale);
+    for (int64_t i = 0; i < run; ++i)
+      out[first - begin + i] = numerics::dequantize(static_cast<int32_t>(codes[i]), step, zero);
   });
 }
 

@@ -26,13 +26,20 @@ T dot(const T* a, const T* b, int64_t count) {
   return sum;
 }
 
-// out[i] = q - zero point, as a Word.
+// A quantized tensor, read as numbers around its zero points.
 struct Centered {
   TensorType type;
   ScaleLayout layout;
   static Result<Centered> of(const TensorType& type);
   int64_t count() const { return numel(type.shape); }
-  void read(const quoin_host& host, const void* data, Word* out) const;
+  void read(const quoin_host& host, const void* data, Word* out) const;  // out[i] = q - zero point, as a Word
+  // Elements [begin, end): out[i - begin] = numerics::dequantize.
+  void dequantize(const void* data, int64_t begin, int64_t end, float* out) const;
+
+ private:
+  // f(scale index, first, count, codes) over the elements [begin, end) in pieces with one scale each.
+  template <class F>
+  void pieces(const void* data, int64_t begin, int64_t end, const F& f) const;
 };
 
 // Turns the sum of output channel c into element i of the result. Scales: s[c] = scale_x * scale_w[c].

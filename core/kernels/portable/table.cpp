@@ -15,7 +15,7 @@ struct Table {
     for (const auto family :
          {convolution_rows, matrix_rows, normalization_rows, unary_rows, binary_rows, pooling_rows, resize_rows,
           reduction_rows, moving_rows, indexing_rows, creation_rows, decomposed_rows, choose_qparams_rows,
-          typed_rows})
+          typed_rows, language_rows})
       for (const Row& row : family()) add(row);
   }
   void add(const Row& row) {

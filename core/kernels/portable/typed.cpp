@@ -18,20 +18,22 @@ struct Convert : KernelBase {
 };
 
 // Rows of x are quantized with their own range (or all with one), multiplied with the integer weight, and dequantized:
-// y[r][o] = sum over groups of dequantize_product(acc, sx[r], sw[o, group]) + bias[o].
+//   one scale per output   y[r][o] = numerics::dequantize_product(sum of (qx - zx) * (qw - zw), sx[r], sw[o]) + bias[o]
+//   groups                 y[r][o] = numerics::dequantize_groups(acc, corr[o], x[r]) + bias[o]
 struct LinearDynamic : KernelBase {
   int64_t rows = 0, inner = 0, outputs = 0, group = 0;
   int32_t qmin = -128, qmax = 127;
   float eps = numerics::kDefaultEps;
   numerics::Dynamic scheme = numerics::Dynamic::affine;
-  bool per_token = true;
+  bool per_token = true, grouped = false;
   Centered w;
 
   static bool accepts(const NodeView& view) {
     if (!real_f32(view.in(0)) || !small_integers(view.in(1)) || !real_f32(view.out())) return false;
     const QParams& q = *view.in(1).qparams;
     const bool rows = q.scheme == Scheme::per_channel && q.axis == 0;
-    return (q.scale.size() == 1 || rows || q.scheme == Scheme::per_group) && (!view.has_in(2) || real_f32(view.in(2)));
+    return (q.scale.size() == 1 || rows || q.scheme == Scheme::per_group) &&
+           (!view.has_in(2) || real_f32(view.in(2)));
   }
   static Result<LinearDynamic> make(const NodeView& view) {
     const Shape& shape = view.in_shape(1);
@@ -40,7 +42,8 @@ struct LinearDynamic : KernelBase {
     out.outputs = shape[0];
     out.inner = shape[1];
     out.rows = out.inner == 0 ? 0 : numel(view.in_shape(0)) / out.inner;
-    out.group = w.type.qparams->scheme == Scheme::per_group ? static_cast<int64_t>(w.type.qparams->group) : out.inner;
+    out.grouped = w.type.qparams->scheme == Scheme::per_group;
+    out.group = out.grouped ? static_cast<int64_t>(w.type.qparams->group) : out.inner;
     out.qmin = static_cast<int32_t>(get_int(view.attrs, "qmin"));
     out.qmax = static_cast<int32_t>(get_int(view.attrs, "qmax"));
     out.per_token = get_text(view.attrs, "granularity") == "per_token";
@@ -50,12 +53,16 @@ struct LinearDynamic : KernelBase {
     return out;
   }
 
+  // Scratch: the weight and x as integers, the qparams of each row, the correction of each output.
   uint64_t w_bytes() const { return (static_cast<uint64_t>(w.count()) * 4 + 63) & ~uint64_t{63}; }
   uint64_t x_bytes() const { return (static_cast<uint64_t>(rows * inner) * 4 + 63) & ~uint64_t{63}; }
-  uint64_t scratch(const quoin_host&) const { return w_bytes() + x_bytes() + static_cast<uint64_t>(rows) * 4; }
+  uint64_t row_bytes() const { return static_cast<uint64_t>(rows) * sizeof(numerics::Affine); }
+  uint64_t scratch(const quoin_host&) const {
+    return w_bytes() + x_bytes() + row_bytes() + static_cast<uint64_t>(outputs) * sizeof(float);
+  }
 
-  // Centered integers of x, and the scale of each row.
-  void quantize_rows(const float* x, Word* out, float* scales) const {
+  // Integers of x (their zero point taken off where there are no groups), and the qparams of each row.
+  void quantize_rows(const float* x, Word* out, numerics::Affine* chosen) const {
     const int64_t span = per_token ? inner : rows * inner;
     for (int64_t first = 0; first < rows * inner; first += span) {
       float low = x[first], high = x[first];
@@ -64,31 +71,44 @@ struct LinearDynamic : KernelBase {
         high = std::max(high, x[i]);
       }
       const numerics::Affine q = numerics::choose_dynamic(scheme, low, high, qmin, qmax, eps);
+      const int32_t zero = grouped ? 0 : q.zero_point;
       for (int64_t i = first; i < first + span; ++i)
-        out[i] = static_cast<Word>(numerics::quantize_dynamic(scheme, x[i], q, qmin, qmax) - q.zero_point);
-      for (int64_t row = first / inner; row < (first + span) / inner; ++row) scales[row] = q.scale;
+        out[i] = static_cast<Word>(numerics::quantize_dynamic(scheme, x[i], q, qmin, qmax) - zero);
+      for (int64_t row = first / inner; row < (first + span) / inner; ++row) chosen[row] = q;
     }
   }
-  float product(const Word* x, const Word* weight, int64_t output, float scale) const {
-    const auto& scales = w.type.qparams->scale;
-    float sum = 0;
+  float scale_of(int64_t element) const { return w.type.qparams->scale[static_cast<size_t>(w.layout(element))]; }
+  float correction(const Word* weight, int64_t output) const {
+    float corr = 0;
     for (int64_t k = 0; k < inner; k += group) {
-      const auto at = static_cast<size_t>(w.layout(output * inner + k));
-      sum += numerics::dequantize_product(static_cast<int32_t>(dot(x + k, weight + k, group)), scale, scales[at]);
+      Word sum = 0;
+      for (int64_t i = k; i < k + group; ++i) sum += weight[i];
+      corr += static_cast<float>(static_cast<int32_t>(sum)) * scale_of(output * inner + k);
     }
-    return sum;
+    return corr;
+  }
+  float product(const Word* x, const Word* weight, int64_t output) const {
+    float acc = 0;
+    for (int64_t k = 0; k < inner; k += group)
+      acc += static_cast<float>(static_cast<int32_t>(dot(x + k, weight + k, group))) * scale_of(output * inner + k);
+    return acc;
   }
   Status run(const Run& run) const {
     auto* weight = reinterpret_cast<Word*>(run.scratch);
     auto* x = reinterpret_cast<Word*>(run.scratch + w_bytes());
-    auto* scales = reinterpret_cast<float*>(run.scratch + w_bytes() + x_bytes());
+    auto* chosen = reinterpret_cast<numerics::Affine*>(run.scratch + w_bytes() + x_bytes());
+    auto* corr = reinterpret_cast<float*>(run.scratch + w_bytes() + x_bytes() + row_bytes());
     w.read(run.host, run.inputs[1], weight);
-    quantize_rows(run.in<float>(0), x, scales);
+    quantize_rows(run.in<float>(0), x, chosen);
+    for (int64_t o = 0; grouped && o < outputs; ++o) corr[o] = correction(weight + o * inner, o);
     const float* bias = run.in<float>(2);
     parallel(run.host, rows * outputs, inner, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = i / outputs, o = i % outputs;
-        const float y = product(x + row * inner, weight + o * inner, o, scales[row]);
+        const Word *left = x + row * inner, *right = weight + o * inner;
+        const float y = grouped ? numerics::dequantize_groups(product(left, right, o), corr[o], chosen[row])
+                                : numerics::dequantize_product(static_cast<int32_t>(dot(left, right, inner)),
+                                                               chosen[row].scale, scale_of(o * inner));
         run.out<float>()[i] = bias == nullptr ? y : y + bias[o];
       }
     });

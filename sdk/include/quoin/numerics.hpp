@@ -94,7 +94,7 @@ inline int32_t rescale(int32_t q, int32_t zero_x, float ratio, int32_t zero_poin
 }
 
 // Float result of an integer product (static or dynamic activations): float(acc) * (sx * sw); a float bias is added
-// after. Groups along the inner dim: the sum of the groups' results in ascending order, starting from 0.
+// after. Weights with groups along the inner dim have a formula of their own: dequantize_groups.
 inline float dequantize_product(int32_t acc, float scale_x, float scale_w) {
   return static_cast<float>(acc) * (scale_x * scale_w);
 }
@@ -152,6 +152,17 @@ inline int32_t quantize_dynamic(Dynamic scheme, float x, const Affine& a, int32_
   if (scheme != Dynamic::token) return quantize(x, 1.0f / a.scale, a.zero_point, qmin, qmax);
   const double q = std::nearbyint(static_cast<double>(x) * (1.0 / static_cast<double>(a.scale)) + a.zero_point);
   return static_cast<int32_t>(q > qmin ? (q < qmax ? q : qmax) : qmin);  // NaN: qmin
+}
+
+// Float result of a row of dynamic activations (scale, zero point: x) times an output row of a weight whose inner dim is
+// cut into groups g with a scale s[g] and a zero point zw[g] each; a float bias is added after.
+//   acc  = sum over g of float(sum over the group of qx * (qw - zw[g])) * s[g]    qx: the codes of x as they are
+//   corr = sum over g of float(sum over the group of (qw - zw[g])) * s[g]
+//   y = (acc - float(zero_point) * corr) * scale
+// Integer sums are exact in int32; acc and corr start from 0 and take the groups in ascending order, every product and
+// every sum rounded to binary32 on its own. corr does not depend on x: packed weights keep it.
+inline float dequantize_groups(float acc, float corr, const Affine& x) {
+  return (acc - static_cast<float>(x.zero_point) * corr) * x.scale;
 }
 
 }  // namespace quoin::numerics
