@@ -1,39 +1,14 @@
 #include <algorithm>
 
-#include "base/text.hpp"
 #include "flow/calibrate.hpp"
 #include "flow/lower_float.hpp"
-#include "ops/abi_read.hpp"
-#include "ops/abi_view.hpp"
+#include "flow/lowering.hpp"
+#include "flow/stopwatch.hpp"
 #include "passes/passes.hpp"
 #include "quantize/in_model.hpp"
-#include "recipe/params.hpp"
 
 namespace quoin::flow {
 namespace {
-
-// Measures the stages of a flow one after the other and announces them.
-class Stopwatch {
- public:
-  Stopwatch(std::vector<StageTime>& times, Progress* progress) : times_(times), progress_(progress) {}
-  void start(const std::string& stage) {
-    stop();
-    if (progress_ != nullptr) progress_->stage(stage, 0);
-    stage_ = stage;
-    begin_ = std::chrono::steady_clock::now();
-  }
-  void stop() {
-    if (stage_.empty()) return;
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin_;
-    times_.push_back({std::exchange(stage_, {}), spent.count()});
-  }
-
- private:
-  std::vector<StageTime>& times_;
-  Progress* progress_;
-  std::string stage_;
-  std::chrono::steady_clock::time_point begin_;
-};
 
 Result<ir::Graph> import_clean(const std::string& model, const recipe::Recipe& recipe, Context& context,
                                Diagnostics& diagnostics) {
@@ -71,53 +46,6 @@ void restore_output_names(program::Graph& graph, const std::vector<std::string>&
     if (holder != graph.values.end()) holder->name = output.name;
     output.name = names[i];
   }
-}
-
-Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& context) {
-  lower::Options options;
-  options.isa = context.services->table().isa;
-  options.keep_original = recipe.lower.keep_original;
-  options.fallback = recipe.plugins.fallback;
-  options.order = context.backends;
-  if (recipe.lower.order.empty()) return options;
-  options.order.clear();
-  for (const std::string& name : recipe.lower.order) {
-    QUOIN_TRY(auto backend, context.registry.open(name));
-    options.order.push_back(std::move(backend));
-  }
-  return options;
-}
-
-// Every parameter must be one that a plugin takes when it compiles, with a value that each of these allows.
-Result<Attrs> compile_params(const recipe::Params& given, const std::vector<std::shared_ptr<host::Backend>>& order) {
-  std::vector<std::string> known;
-  recipe::Params checked;
-  for (const auto& backend : order)
-    for (const quoin_param_spec& spec : elements<quoin_param_spec>(backend->table().options)) {
-      if ((spec.scope & QUOIN_SCOPE_COMPILE) == 0) continue;
-      known.push_back(text(spec.name));
-      const auto found = given.find(known.back());
-      if (found == given.end()) continue;
-      auto value = recipe::check_param(spec, found->second);
-      if (!value) return fail(in("lower.params, plugin " + backend->name(), std::move(value).error()));
-      checked.emplace(found->first, std::move(*value));
-    }
-  for (const auto& [key, value] : given)
-    if (!checked.contains(key))
-      return fail(Error{Code::recipe, fmt::format("no plugin takes the compile parameter \"{}\"", key), "lower.params",
-                        known.empty() ? "the plugins have none" : did_you_mean(key, known)});
-  return recipe::to_attrs(checked);
-}
-
-// Nodes in float get the form that the plugins want, too: annotate rewrites only those to be quantized.
-Result<lower::Lowered> lower_graph(ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
-                                   Diagnostics& diagnostics) {
-  QUOIN_TRY(lower::Options options, lower_options(recipe, context));
-  for (const auto& backend : options.order) QUOIN_CHECK(quantize::run_passes(graph, *backend, context.passes));
-  QUOIN_TRY(const Attrs attrs, compile_params(recipe.lower.params, options.order));
-  AbiParams params;
-  for (const auto& [key, value] : attrs) options.params.push_back(params.param(key, value));
-  return lower::lower(graph, options, context.kernels, context.services->table(), diagnostics);
 }
 
 // From the annotated float graph to the QDQ graph; fills the stage times and the number of samples.

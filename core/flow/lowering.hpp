@@ -1,0 +1,14 @@
+// The last stage of every flow: a typed or float graph becomes a program by the recipe's lower section.
+#pragma once
+
+#include "flow/flow.hpp"
+#include "lower/lower.hpp"
+
+namespace quoin::flow {
+
+// Nodes in float get the form that the plugins want, too: annotate rewrites only those to be quantized.
+// Errors: recipe (lower.order, lower.params), plugin, unsupported, strict.
+Result<lower::Lowered> lower_graph(ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
+                                   Diagnostics& diagnostics);
+
+}  // namespace quoin::flow
