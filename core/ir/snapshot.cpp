@@ -18,6 +18,8 @@ struct Snapshot::Arrays {
   std::deque<quoin_qparams> qparams;  // deques: pointers into them stay valid as they grow
   std::deque<std::vector<uint32_t>> operands;
   std::deque<std::vector<quoin_place>> users;
+  std::deque<Shape> marked;  // dims of values that follow the length of a run
+  Dims dims = Dims::longest;
   AbiParams params;
   std::map<ValueId, uint32_t> index_of;
 
@@ -35,6 +37,13 @@ uint32_t Snapshot::Arrays::add_value(const Graph& source, ValueId id) {
   out.dtype = static_cast<quoin_dtype>(value.type.dtype);
   out.rank = static_cast<uint32_t>(value.type.shape.size());
   out.dims = value.type.shape.data();
+  if (dims == Dims::marked && value.dynamic != 0) {
+    Shape& shape = marked.emplace_back(value.type.shape);
+    for (size_t i = 0; i < shape.size(); ++i)
+      if ((value.dynamic >> i & 1) != 0) shape[i] = -1;
+    out.dims_max = out.dims;
+    out.dims = shape.data();
+  }
   out.producer = QUOIN_NONE;
   if (value.constant) out.constant = {value.constant->data(), value.constant->bytes()};
   if (value.type.qparams) {
@@ -97,8 +106,9 @@ void Snapshot::Arrays::finish() {
   graph.outputs = outputs.data();
 }
 
-Snapshot Snapshot::of(const Graph& graph) {
+Snapshot Snapshot::of(const Graph& graph, Dims dims) {
   auto arrays = std::make_unique<Arrays>();
+  arrays->dims = dims;
   for (const ValueId id : graph.inputs()) arrays->inputs.push_back(arrays->add_value(graph, id));
   for (const NodeId id : graph.order()) arrays->add_node(graph, id);
   for (const ValueId id : graph.outputs()) arrays->outputs.push_back(arrays->add_value(graph, id));
@@ -106,8 +116,9 @@ Snapshot Snapshot::of(const Graph& graph) {
   return Snapshot(std::move(arrays));
 }
 
-Snapshot Snapshot::of(const Graph& graph, std::span<const NodeId> nodes) {
+Snapshot Snapshot::of(const Graph& graph, std::span<const NodeId> nodes, Dims dims) {
   auto arrays = std::make_unique<Arrays>();
+  arrays->dims = dims;
   const std::set<NodeId> inside(nodes.begin(), nodes.end());
   for (const NodeId id : nodes)
     for (const ValueId input : graph.node(id).inputs) {

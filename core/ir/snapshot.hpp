@@ -9,14 +9,20 @@
 
 namespace quoin::ir {
 
+// How a dim that follows the length of a run is told (Value::dynamic).
+enum class Dims {
+  longest,  // as a fixed number: that of the longest run; for kernels
+  marked,   // as -1, with dims_max beside it; for compilers
+};
+
 // Owns the arrays behind a quoin_graph. Constants stay borrowed from the graph, which must outlive the snapshot.
 // Snapshot node i is graph node node_ids()[i]; snapshot value j is graph value value_ids()[j].
 class Snapshot {
  public:
   // The whole graph.
-  static Snapshot of(const Graph& graph);
+  static Snapshot of(const Graph& graph, Dims dims = Dims::longest);
   // Only `nodes` (topological): values that come from outside become inputs, values used outside become outputs.
-  static Snapshot of(const Graph& graph, std::span<const NodeId> nodes);
+  static Snapshot of(const Graph& graph, std::span<const NodeId> nodes, Dims dims = Dims::longest);
   Snapshot(Snapshot&&) noexcept;
   Snapshot& operator=(Snapshot&&) noexcept;
   ~Snapshot();
