@@ -310,6 +310,12 @@ using UnaryF32 = void (*)(const float* x, float* y, int64_t count);
 
 // -- tiers
 
+// Low-bit weights in groups: grouped.hpp.
+struct QuantizeTokens;
+struct GemmGrouped;
+struct GemmGroupedF32;
+struct EmbedGrouped;
+
 struct KernelTable {
   const char* name = nullptr;  // "scalar", "avx2", "avx_vnni", "avx512", "avx512_vnni"
   uint64_t isa = 0;            // QUOIN_ISA_* bits needed
@@ -331,6 +337,11 @@ struct KernelTable {
   void (*dequantize_transposed)(const DequantizeU8&) = nullptr;
   void (*copy_u8)(const CopyU8&) = nullptr;
   void (*transpose_u8)(const CopyU8&) = nullptr;
+
+  void (*quantize_tokens)(const QuantizeTokens&) = nullptr;
+  void (*gemm_grouped)(const GemmGrouped&) = nullptr;
+  void (*gemm_grouped_f32)(const GemmGroupedF32&) = nullptr;
+  void (*embed_grouped)(const EmbedGrouped&) = nullptr;
 
   void (*gemm_f32)(const GemmF32&) = nullptr;
   void (*pack_rows_f32)(const PackRowsF32&) = nullptr;
