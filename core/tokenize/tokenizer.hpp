@@ -19,22 +19,15 @@ class Codec;
 // The bytes of a tokenizer, to keep in a program.
 struct Files {
   std::string model;     // contents of tokenizer.model (sentencepiece) or tokenizer.json (Hugging Face)
-  std::string settings;  // JSON: what stands beside it (Settings); "" for nothing
-};
-
-// What the model file itself does not say.
-struct Settings {
-  std::optional<std::string> bos, eos;  // token texts
-  std::vector<int64_t> stop;            // ids that end a text; with eos
-  std::optional<bool> add_bos;
+  std::string settings;  // JSON: which tokens begin and end a text, from the files beside it; "" for none
 };
 
 // Const calls are thread safe.
 class Tokenizer {
  public:
   // `path`: tokenizer.model, tokenizer.json, or a folder that holds one (tokenizer.json first). Of a folder, and of the
-  // folder around a file, tokenizer_config.json and generation_config.json (else config.json) give the Settings.
-  // Errors: not_found, limit (file over 64 MiB), model (damaged), unsupported (names the component).
+  // folder around a file, tokenizer_config.json and generation_config.json (else config.json) say which tokens begin
+  // and end a text. Errors: not_found, limit (file over 64 MiB), model (damaged), unsupported (names the component).
   static Result<Tokenizer> open(const std::string& path);
   static Result<Files> read(const std::string& path);
   // `where` names the tokenizer in errors.
@@ -72,7 +65,7 @@ class Stream {
 
  private:
   std::shared_ptr<const Codec> codec_;
-  std::vector<int64_t> window_;  // the last ids; all that the next text depends on
+  std::vector<int64_t> window_;  // the last ids
   size_t given_ = 0;             // bytes of the window's text that were given
   std::string rest_;             // bytes of a character that is not complete
 };

@@ -1,0 +1,136 @@
+#include "tokenize/token_data.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.hpp"
+#include "data/files.hpp"
+
+namespace quoin::tokenize {
+namespace {
+
+constexpr size_t kMaxTokens = size_t{1} << 28;
+constexpr uint64_t kMaxText = uint64_t{1} << 30;
+
+bool whole_numbers(const Tensor& tensor) { return tensor.dtype() == DType::s64 || tensor.dtype() == DType::s32; }
+
+std::string list(const data::TensorMap& tensors) {
+  constexpr size_t kMostNamed = 16;
+  std::string out;
+  size_t named = 0;
+  for (const auto& [name, tensor] : tensors) {
+    if (named == kMostNamed) return out + fmt::format(" and {} more", tensors.size() - named);
+    out += fmt::format("{}{} {}{}", named++ == 0 ? "" : ", ", name, quoin::name(tensor.dtype()),
+                       to_string(tensor.shape()));
+  }
+  return out.empty() ? "no tensors" : out;
+}
+
+// The tensor `source.tensor`, or the only one of integers; its name goes to `name`.
+Result<Tensor> select(const data::TensorMap& tensors, const TokenSource& source, std::string& name) {
+  if (!source.tensor.empty()) {
+    const auto found = tensors.find(source.tensor);
+    if (found == tensors.end())
+      return fail(Error{Code::data, fmt::format("no tensor \"{}\"", source.tensor), source.path,
+                        "the file has " + list(tensors)});
+    name = found->first;
+    return found->second;
+  }
+  const Tensor* only = nullptr;
+  for (const auto& [key, tensor] : tensors) {
+    if (!whole_numbers(tensor)) continue;
+    if (only != nullptr)
+      return fail(Error{Code::data, "several tensors of integers", source.path,
+                        "name the one with the token ids; the file has " + list(tensors)});
+    only = &tensor;
+    name = key;
+  }
+  if (only == nullptr)
+    return fail(
+        Error{Code::data, "no tensor of 64-bit or 32-bit integers", source.path, "the file has " + list(tensors)});
+  return *only;
+}
+
+Result<std::vector<std::vector<int64_t>>> rows_of(const Tensor& tensor, const TokenSource& source, int64_t vocabulary,
+                                                  const std::string& where) {
+  const Shape& shape = tensor.shape();
+  if (!whole_numbers(tensor) || shape.empty() || shape.size() > 2)
+    return fail(Error{
+        Code::data,
+        fmt::format("token ids are s64 or s32, [T] or [N, T]; found {}{}", name(tensor.dtype()), to_string(shape)),
+        where,
+        {}});
+  const auto length = static_cast<size_t>(shape.back());
+  const size_t rows = shape.size() == 1 ? 1 : static_cast<size_t>(shape[0]);
+  if (source.first >= rows || source.count > rows - source.first)
+    return fail(Error{Code::usage,
+                      fmt::format("rows {} to {} are asked for, there are {}", source.first,
+                                  source.first + std::max<size_t>(source.count, 1), rows),
+                      where,
+                      {}});
+  const size_t count = source.count == 0 ? rows - source.first : source.count;
+  if (length == 0) return fail(Error{Code::data, "rows without tokens", where, {}});
+  if (count > kMaxTokens / length)
+    return fail(Error{Code::limit, fmt::format("more than {} tokens", kMaxTokens), where, "use fewer rows"});
+  std::vector<std::vector<int64_t>> out(count, std::vector<int64_t>(length));
+  for (size_t r = 0; r < count; ++r)
+    for (size_t t = 0; t < length; ++t) {
+      const size_t at = (source.first + r) * length + t;
+      const int64_t id = tensor.dtype() == DType::s64 ? tensor.as<int64_t>()[at] : tensor.as<int32_t>()[at];
+      if (id < 0 || (vocabulary != 0 && id >= vocabulary))
+        return fail(
+            Error{Code::data,
+                  fmt::format("token {} of row {} is {}, the vocabulary has {}", t, source.first + r, id, vocabulary),
+                  where, "the ids belong to another tokenizer"});
+      out[r][t] = id;
+    }
+  return out;
+}
+
+Result<std::vector<std::vector<int64_t>>> text_row(const TokenSource& source, const Tokenizer* tokenizer,
+                                                   int64_t vocabulary) {
+  if (tokenizer == nullptr)
+    return fail(Error{Code::usage, "a text needs a tokenizer", source.path,
+                      "name one, or give token ids as .safetensors or .npy"});
+  if (source.first != 0 || source.count > 1) return fail(Error{Code::usage, "a text file is one row", source.path, {}});
+  QUOIN_TRY(const std::string text, read_text(source.path, kMaxText));
+  auto ids = tokenizer->encode(text, true);
+  if (!ids) return fail(in(source.path, std::move(ids).error()));
+  if (text.empty() || ids->empty()) return fail(Error{Code::data, "no tokens", source.path, {}});
+  if (ids->size() > kMaxTokens)
+    return fail(Error{Code::limit, fmt::format("more than {} tokens", kMaxTokens), source.path, "use a shorter text"});
+  const int64_t largest = *std::ranges::max_element(*ids);
+  if (vocabulary != 0 && largest >= vocabulary)
+    return fail(Error{Code::data, fmt::format("the text needs token {}, the vocabulary has {}", largest, vocabulary),
+                      source.path, "the tokenizer is that of another model"});
+  std::vector<std::vector<int64_t>> out;
+  out.push_back(*std::move(ids));
+  return out;
+}
+
+}  // namespace
+
+Result<TokenData> load_tokens(const TokenSource& source, const Tokenizer* tokenizer, int64_t vocabulary) {
+  const std::string extension = std::filesystem::path(source.path).extension().string();
+  TokenData out;
+  std::string where = source.path;
+  if (extension == ".safetensors") {
+    QUOIN_TRY(const data::TensorMap tensors, data::read_safetensors(source.path));
+    std::string name;
+    QUOIN_TRY(const Tensor tensor, select(tensors, source, name));
+    where += ": " + name;
+    QUOIN_TRY(out.rows, rows_of(tensor, source, vocabulary, where));
+  } else if (extension == ".npy") {
+    QUOIN_TRY(const Tensor tensor, data::read_npy(source.path));
+    QUOIN_TRY(out.rows, rows_of(tensor, source, vocabulary, where));
+  } else {
+    QUOIN_TRY(out.rows, text_row(source, tokenizer, vocabulary));
+  }
+  size_t tokens = 0;
+  for (const auto& row : out.rows) tokens += row.size();
+  out.describe =
+      fmt::format("{}, {} {}, {} tokens", where, out.rows.size(), out.rows.size() == 1 ? "row" : "rows", tokens);
+  return out;
+}
+
+}  // namespace quoin::tokenize
