@@ -310,6 +310,12 @@ using UnaryF32 = void (*)(const float* x, float* y, int64_t count);
 
 // -- tiers
 
+// Of language models: language.hpp.
+struct RmsNormF32;
+struct RopeF32;
+template <class T>
+struct Attention;
+
 // Low-bit weights in groups: grouped.hpp.
 struct QuantizeTokens;
 struct GemmGrouped;
@@ -359,6 +365,11 @@ struct KernelTable {
   void (*softmax_f32)(const SoftmaxF32&) = nullptr;
   void (*layer_norm_f32)(const LayerNormF32&) = nullptr;
   void (*transpose_f32)(const CopyF32&) = nullptr;
+  void (*rms_norm_f32)(const RmsNormF32&) = nullptr;
+  void (*rope_f32)(const RopeF32&) = nullptr;
+  void (*attention_f32)(const Attention<float>&) = nullptr;  // over a cache of floats, of s8 codes
+  void (*attention_s8)(const Attention<int8_t>&) = nullptr;
+  void (*silu_mul_f32)(const float* a, const float* b, float* y, int64_t count) = nullptr;  // silu(a) * b
   UnaryF32 gelu_f32 = nullptr;       // x * (1 + erf(x / sqrt 2)) / 2
   UnaryF32 gelu_tanh_f32 = nullptr;  // the tanh approximation of gelu
   UnaryF32 tanh_f32 = nullptr;

@@ -5,6 +5,10 @@
 #include "elementwise_f32.hpp"
 #include "elementwise_u8.hpp"
 #include "gemm.hpp"
+#include "grouped.hpp"
+#include "grouped_f32.hpp"
+#include "grouped_tokens.hpp"
+#include "language.hpp"
 #include "window.hpp"
 
 namespace quoin::cpu {
@@ -16,6 +20,7 @@ void fill_dot(KernelTable& table) {
   table.gemm_u8 = gemm_u8<T>;
   table.gemm_u8_f32 = gemm_u8_f32<T>;
   table.depthwise_u8 = depthwise_u8<T>;
+  table.gemm_grouped = gemm_grouped<T>;
 }
 
 template <class T>
@@ -34,6 +39,9 @@ void fill_rest(KernelTable& table) {
   table.dequantize_transposed = dequantize_transposed<T>;
   table.copy_u8 = copy_u8<T>;
   table.transpose_u8 = transpose_u8<T>;
+  table.quantize_tokens = quantize_tokens<T>;
+  table.gemm_grouped_f32 = gemm_grouped_f32<T>;
+  table.embed_grouped = embed_grouped;
   table.gemm_f32 = gemm_f32<T>;
   table.pack_rows_f32 = pack_rows_f32<T>;
   table.im2col_f32 = im2col<float>;
@@ -50,6 +58,11 @@ void fill_rest(KernelTable& table) {
   table.softmax_f32 = softmax_f32<T>;
   table.layer_norm_f32 = layer_norm_f32<T>;
   table.transpose_f32 = transpose_f32<T>;
+  table.rms_norm_f32 = rms_norm_f32<T>;
+  table.rope_f32 = rope_f32<T>;
+  table.attention_f32 = attention<T, float>;
+  table.attention_s8 = attention<T, int8_t>;
+  table.silu_mul_f32 = silu_mul_f32<T>;
   table.gelu_f32 = gelu_f32<T>;
   table.gelu_tanh_f32 = gelu_tanh_f32<T>;
   table.tanh_f32 = tanh_f32<T>;
