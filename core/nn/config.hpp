@@ -1,6 +1,7 @@
 // The shape of a language model, read from config.json (Hugging Face keys) or from GGUF metadata.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,8 +12,9 @@
 namespace quoin::nn {
 
 struct Config {
-  std::string architecture;  // "llama", "mistral", "qwen2", "qwen3"
-  std::string file;          // where it was read
+  std::string architecture;                              // "llama", "mistral", "qwen2", "qwen3"
+  std::string file;                                      // where it was read
+  std::map<std::string, std::string, std::less<>> keys;  // "hidden_size" -> as the file spells it, for messages
   int64_t hidden_size = 0, intermediate_size = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, vocab_size = 0;
   int64_t max_positions = 0;
   double rms_norm_eps = 0;

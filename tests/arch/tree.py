@@ -14,6 +14,7 @@ DEPENDENCIES: Dict[str, Set[str]] = {
     "interpret": {"ir", "kernels"},
     "passes": {"ir", "interpret"},
     "checkpoint": {"base", "ops"},
+    "nn": {"ir", "checkpoint"},
     "data": {"base", "ops", "checkpoint"},
     "tokenize": {"base", "data"},
     "recipe": {"base", "data"},
