@@ -30,7 +30,7 @@ Result<Step> lowercase(const Place&) { return by_character(append_lower); }
 
 Result<Step> strip_accents(const Place&) {
   return by_character([](std::string& out, char32_t c) {
-    if (!is_nonspacing_mark(c)) append_character(out, c);
+    if (!is_mark(c)) append_character(out, c);
   });
 }
 

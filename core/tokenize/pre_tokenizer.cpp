@@ -10,7 +10,7 @@
 namespace quoin::tokenize {
 namespace {
 
-using Step = std::function<Status(Word, std::vector<Word>&)>;
+using Step = std::function<Status(Word&, std::vector<Word>&)>;
 
 // What becomes of the parts of a text that match.
 enum class Behavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
@@ -144,7 +144,7 @@ Result<Step> byte_level_step(const Place& from) {
   QUOIN_TRY(const bool prefix, from.at("add_prefix_space").flag(true));
   QUOIN_TRY(const bool use_regex, from.at("use_regex").flag(true));
   QUOIN_TRY(const Regex regex, Regex::compile(kWords, from.where()));
-  return Step([prefix, use_regex, regex](Word word, std::vector<Word>& out) -> Status {
+  return Step([prefix, use_regex, regex](Word& word, std::vector<Word>& out) -> Status {
     if (prefix && !word.text.starts_with(' ')) word.text.insert(0, 1, ' ');
     const size_t before = out.size();
     if (use_regex) {
@@ -161,7 +161,7 @@ Result<Step> byte_level_step(const Place& from) {
 Result<Step> metaspace_step(const Place& from) {
   QUOIN_TRY(const Metaspace metaspace, Metaspace::read(from));
   QUOIN_TRY(const bool splits, from.at("split").flag(true));
-  return Step([metaspace, splits](Word word, std::vector<Word>& out) -> Status {
+  return Step([metaspace, splits](Word& word, std::vector<Word>& out) -> Status {
     word.text = replace_all(word.text, " ", metaspace.replacement);
     const bool prepends =
         metaspace.prepend == Metaspace::always || (metaspace.prepend == Metaspace::first && word.first);
@@ -216,7 +216,7 @@ Result<std::vector<Word>> PreTokenizer::apply(Word text) const {
   if (!text.text.empty()) words.push_back(std::move(text));
   for (const Step& step : steps_) {
     std::vector<Word> next;
-    for (Word& word : words) QUOIN_CHECK(step(std::move(word), next));
+    for (Word& word : words) QUOIN_CHECK(step(word, next));
     words = std::move(next);
   }
   return words;

@@ -21,7 +21,7 @@ class PreTokenizer {
   Result<std::vector<Word>> apply(Word text) const;
 
  private:
-  using Step = std::function<Status(Word, std::vector<Word>&)>;  // appends the words that one becomes
+  using Step = std::function<Status(Word&, std::vector<Word>&)>;  // appends what a word becomes; may use it up
   Status add(const Place& from);
   std::vector<Step> steps_;
 };

@@ -50,7 +50,7 @@ bool is_punctuation(char32_t character) {
   return ascii_symbol || (U_GET_GC_MASK(icu_character(character)) & U_GC_P_MASK) != 0;
 }
 
-bool is_nonspacing_mark(char32_t character) { return u_charType(icu_character(character)) == U_NON_SPACING_MARK; }
+bool is_mark(char32_t character) { return (U_GET_GC_MASK(icu_character(character)) & U_GC_M_MASK) != 0; }
 
 void append_lower(std::string& text, char32_t character) {
   constexpr char32_t kCapitalDottedI = 0x130, kDotAbove = 0x307;  // the only one that becomes two

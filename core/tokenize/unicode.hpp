@@ -15,11 +15,11 @@ namespace quoin::tokenize {
 char32_t take_character(std::string_view& text);
 void append_character(std::string& text, char32_t character);
 
-bool is_space(char32_t character);        // White_Space
-bool is_word(char32_t character);         // letters, marks, decimal digits, connectors and joiners: \w
-bool is_numeric(char32_t character);      // general category N
-bool is_punctuation(char32_t character);  // general category P, or one of ASCII
-bool is_nonspacing_mark(char32_t character);
+bool is_space(char32_t character);                         // White_Space
+bool is_word(char32_t character);                          // letters, marks, decimal digits, connectors and joiners: \w
+bool is_numeric(char32_t character);                       // general category N
+bool is_punctuation(char32_t character);                   // general category P, or one of ASCII
+bool is_mark(char32_t character);                          // general category M
 void append_lower(std::string& text, char32_t character);  // without regard to its neighbours
 
 enum class Form { nfc, nfd, nfkc, nfkd };
