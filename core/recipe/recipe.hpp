@@ -97,7 +97,7 @@ struct Recipe {
   struct {
     std::vector<std::string> order;  // plugins that may claim nodes; default: those of the quantizers
     std::string isa = "native";
-    bool keep_original = true;
+    std::optional<bool> keep_original;  // none: yes, but not of language models
     Params params;
   } lower;
   struct {

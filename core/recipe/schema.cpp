@@ -262,9 +262,9 @@ std::vector<Key> output_rows() {
        [](Target& t, V v, N) { t.recipe.lower.order = as<std::vector<std::string>>(v); }},
       {"lower.isa", Kind::text, "native", "Instruction set to compile for; native: that of this machine.",
        [](Target& t, V v, N) { t.recipe.lower.isa = as<std::string>(v); }},
-      {"lower.keep_original", Kind::boolean, "true",
+      {"lower.keep_original", Kind::boolean, "",
        "Store what a backend compiled a second time, so that the program still runs where the backend cannot. Costs "
-       "file size.",
+       "file size. Default: true, but false for language models.",
        [](Target& t, V v, N) { t.recipe.lower.keep_original = as<bool>(v); }},
       {"lower.params", Kind::params, "{}", "Options of the backend's compiler.",
        [](Target& t, V v, N) { t.recipe.lower.params = as<Params>(v); }},

@@ -89,7 +89,7 @@ TEST(Recipe, every_key_reaches_its_field) {
   EXPECT_EQ(r->quantize.calibrate.observer_params, (Params{{"bins", int64_t{2048}}}));
   EXPECT_EQ(r->lower.order, (std::vector<std::string>{"cpu", "other"}));
   EXPECT_EQ(r->lower.isa, "avx2");
-  EXPECT_FALSE(r->lower.keep_original);
+  EXPECT_EQ(r->lower.keep_original, false);
   EXPECT_EQ(r->lower.params, (Params{{"x", std::string("y")}}));
   EXPECT_EQ(r->eval.data, "/eval");
   EXPECT_EQ(r->eval.labels, "/labels.csv");
@@ -155,7 +155,7 @@ TEST(Recipe, nothing_given_means_the_defaults) {
     const auto r = parse_text(text);
     ASSERT_TRUE(r) << r.error().text();
     EXPECT_TRUE(r->quantize.quantizers.empty());
-    EXPECT_TRUE(r->lower.keep_original);
+    EXPECT_EQ(r->lower.keep_original, std::nullopt);
     EXPECT_EQ(r->run.threads, 1);
   }
 }
