@@ -12,7 +12,7 @@ namespace {
 Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& context) {
   lower::Options options;
   options.isa = context.services->table().isa;
-  options.keep_original = recipe.lower.keep_original;
+  options.keep_original = recipe.lower.keep_original.value_or(true);
   options.fallback = recipe.plugins.fallback;
   options.order = context.backends;
   if (recipe.lower.order.empty()) return options;
