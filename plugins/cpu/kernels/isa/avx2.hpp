@@ -13,6 +13,8 @@ namespace {
 struct Avx2 : Batch<Avx2Arch> {
   static constexpr int kDotBlocks = 1, kFmaBlocks = 1;
   static constexpr int kDotRows[] = {0, 4}, kFmaRows[] = {0, 6};
+  static constexpr int kGroupedVectors = 1, kGroupedTokens = 4;
+  static constexpr bool kByteDots = false;
 
   // Bytes 0, 2 and bytes 1, 3 of each lane as 16-bit numbers: two exact vpmaddwd instead of a saturating vpmaddubsw.
   struct X {
@@ -75,6 +77,36 @@ struct Avx2 : Batch<Avx2Arch> {
     acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x.even, w.even));
     return _mm256_add_epi32(acc, _mm256_madd_epi16(x.odd, w.odd));
   }
+  // Pairs of products of u8 below 16 and s8, added to 16-bit lanes: exact for up to 8 calls.
+  static QUOIN_INLINE I dot2(I acc, I u8, I s8) { return _mm256_add_epi16(acc, _mm256_maddubs_epi16(u8, s8)); }
+  // acc + factor * (even 16-bit lane + odd 16-bit lane)
+  static QUOIN_INLINE I widen(I acc, I words, int16_t factor) {
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(words, _mm256_set1_epi16(factor)));
+  }
+  static QUOIN_INLINE F load_half(const void* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  }
+  static QUOIN_INLINE F load_bfloat(const void* p) {
+    const __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
+  }
+  static QUOIN_INLINE I quantize_wide(F x, double inverse, double zero) {
+    const __m128i low = quantize_half(_mm256_castps256_ps128(x), inverse, zero);
+    return _mm256_set_m128i(quantize_half(_mm256_extractf128_ps(x, 1), inverse, zero), low);
+  }
+  static QUOIN_INLINE __m128i quantize_half(__m128 x, double inverse, double zero) {
+    const __m256d scaled = _mm256_mul_pd(_mm256_cvtps_pd(x), _mm256_set1_pd(inverse));
+    const __m256d q = _mm256_max_pd(_mm256_add_pd(scaled, _mm256_set1_pd(zero)), _mm256_set1_pd(-128));
+    return _mm256_cvtpd_epi32(_mm256_min_pd(q, _mm256_set1_pd(127)));
+  }
+  // QuantizeTokens: 32 codes u = s8 + 128 become s8; returns the sum of those.
+  static QUOIN_INLINE int32_t flip_codes(int8_t* p) {
+    const __m256i u = _mm256_loadu_si256(reinterpret_cast<__m256i*>(p));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_xor_si256(u, _mm256_set1_epi8(-128)));
+    const __m256i eights = _mm256_sad_epu8(u, _mm256_setzero_si256());
+    const __m128i fours = _mm_add_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
+    return _mm_cvtsi128_si32(fours) + _mm_extract_epi32(fours, 2) - 32 * 128;
+  }
   static QUOIN_INLINE void interleave4(const I (&row)[4], I (&out)[4]) {
     const I low01 = _mm256_unpacklo_epi8(row[0], row[1]), high01 = _mm256_unpackhi_epi8(row[0], row[1]);
     const I low23 = _mm256_unpacklo_epi8(row[2], row[3]), high23 = _mm256_unpackhi_epi8(row[2], row[3]);
@@ -98,6 +130,7 @@ struct Avx2 : Batch<Avx2Arch> {
 #ifdef __AVXVNNI__
 struct AvxVnni : Avx2 {
   static constexpr int kDotRows[] = {0, 6};
+  static constexpr bool kByteDots = true;
   using X = I;
   using W = I;
   static QUOIN_INLINE X prepare_x(I a) { return a; }

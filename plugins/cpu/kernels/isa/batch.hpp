@@ -35,6 +35,10 @@ struct Batch {
   static QUOIN_INLINE I sub_int(I a, I b) { return a - b; }
   static QUOIN_INLINE I mul_int(I a, I b) { return a * b; }
   static QUOIN_INLINE I halve(I a) { return a >> 1; }
+  static QUOIN_INLINE I and_int(I a, I b) { return a & b; }
+  static QUOIN_INLINE I xor_int(I a, I b) { return a ^ b; }
+  static QUOIN_INLINE I shift_left(I a, int count) { return a << count; }
+  static QUOIN_INLINE I shift_right(I a, int count) { return a >> count; }  // keeps the sign
   static QUOIN_INLINE I max_int(I a, I b) { return xsimd::max(a, b); }
 };
 

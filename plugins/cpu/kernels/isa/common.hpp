@@ -3,6 +3,8 @@
 //   kDotRows[b], kDotBlocks, kFmaRows[b], kFmaBlocks: rows of a register tile that is b blocks of 16 columns wide
 //   load/load_n/store/store_n (n < kLanes touches n elements only), set1, fma, min, max, round_to_int, to_float, ...
 //   (batch.hpp has those that xsimd provides; min and max yield the second operand where one is NaN)
+//   kGroupedVectors, kGroupedTokens: vectors of outputs and tokens of a register tile of grouped.hpp
+//   kByteDots: dot4's operands are plain bytes; without, dot2 and widen do its work for small codes
 //   dot4(acc, x, w): lane += sum of 4 products u8 * s8, exact; interleave4: bytes of 4 rows side by side per column
 // Only internal linkage in here: code built with one tier's flags must never be picked by the linker for another tier.
 #pragma once

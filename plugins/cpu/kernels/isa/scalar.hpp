@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common.hpp"
+#include "half.hpp"
 
 namespace quoin::cpu {
 namespace {
@@ -11,6 +12,8 @@ struct Scalar {
   static constexpr int kLanes = 16;
   static constexpr int kDotBlocks = 2, kFmaBlocks = 2;
   static constexpr int kDotRows[] = {0, 4, 2}, kFmaRows[] = {0, 4, 2};
+  static constexpr int kGroupedVectors = 1, kGroupedTokens = 1;
+  static constexpr bool kByteDots = true;
 
   struct F {
     float v[kLanes];
@@ -106,6 +109,45 @@ struct Scalar {
   static QUOIN_INLINE I max_int(I a, I b) {
     return make<I>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
   }
+  static QUOIN_INLINE I and_int(I a, I b) {
+    return make<I>([&](int i) { return a.v[i] & b.v[i]; });
+  }
+  static QUOIN_INLINE I xor_int(I a, I b) {
+    return make<I>([&](int i) { return a.v[i] ^ b.v[i]; });
+  }
+  static QUOIN_INLINE I shift_left(I a, int count) {
+    return make<I>([&](int i) { return static_cast<int32_t>(uint32_t(a.v[i]) << count); });
+  }
+  static QUOIN_INLINE I shift_right(I a, int count) {
+    return make<I>([&](int i) { return a.v[i] >> count; });
+  }
+  static QUOIN_INLINE F load_half(const void* p) {
+    return make<F>([&](int i) { return from_half(load16(p, i)); });
+  }
+  static QUOIN_INLINE F load_bfloat(const void* p) {
+    return make<F>([&](int i) { return __builtin_bit_cast(float, uint32_t{load16(p, i)} << 16); });
+  }
+  static QUOIN_INLINE uint16_t load16(const void* p, int i) {
+    uint16_t word;
+    std::memcpy(&word, static_cast<const uint8_t*>(p) + 2 * i, sizeof word);
+    return word;
+  }
+  static QUOIN_INLINE I quantize_wide(F x, double inverse, double zero) {
+    return make<I>([&](int i) {
+      const double q = static_cast<double>(x.v[i]) * inverse + zero;
+      return static_cast<int32_t>(__builtin_nearbyint(q > -128 ? (q < 127 ? q : 127) : -128));
+    });
+  }
+  // QuantizeTokens: 32 codes u = s8 + 128 become s8; returns the sum of those.
+  static QUOIN_INLINE int32_t flip_codes(int8_t* p) {
+    int32_t total = 0;
+    for (int i = 0; i < 32; ++i) {
+      p[i] = static_cast<int8_t>(p[i] ^ -128);
+      total += p[i];
+    }
+    return total;
+  }
+
   static QUOIN_INLINE I load_u8(const uint8_t* p) {
     return make<I>([&](int i) { return p[i]; });
   }
