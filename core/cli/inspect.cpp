@@ -1,6 +1,8 @@
 #include <iostream>
 #include <map>
+#include <set>
 
+#include "base/text.hpp"
 #include "cli/common.hpp"
 #include "cli/terminal.hpp"
 #include "import/import.hpp"
@@ -25,8 +27,12 @@ Result<ir::Detail> detail_of(const Invocation& call) {
   return fail(Code::usage, "--detail is brief, digests or complete, found {}", word);
 }
 
+// Dims that follow the length of the run are named in "dynamic".
 Json tensor_json(const program::Value& value) {
-  return {{"name", value.name}, {"dtype", name(value.type.dtype)}, {"shape", value.type.shape}};
+  Json dynamic = Json::array();
+  for (size_t i = 0; i < value.type.shape.size(); ++i)
+    if ((value.dynamic >> i & 1) != 0) dynamic.push_back(i);
+  return {{"name", value.name}, {"dtype", name(value.type.dtype)}, {"shape", value.type.shape}, {"dynamic", dynamic}};
 }
 
 std::string op_of(const program::Model& model, const program::Node& node) {
@@ -35,54 +41,95 @@ std::string op_of(const program::Model& model, const program::Node& node) {
   return "delegate " + delegate.plugin + (delegate.tag.empty() ? "" : " (" + delegate.tag + ")");
 }
 
-Json program_json(const program::Model& model) {
-  Json inputs = Json::array(), outputs = Json::array(), nodes = Json::array(), delegates = Json::array();
-  for (const uint32_t id : model.graph.inputs) inputs.push_back(tensor_json(model.graph.values[id]));
-  for (const uint32_t id : model.graph.outputs) outputs.push_back(tensor_json(model.graph.values[id]));
-  for (const program::Node& node : model.graph.nodes)
+// Inputs and outputs without the states.
+Json method_json(const program::Model& model, const program::Method& method) {
+  const program::Graph& graph = method.graph;
+  std::vector<bool> held_in(graph.inputs.size()), held_out(graph.outputs.size());
+  Json inputs = Json::array(), outputs = Json::array(), states = Json::array(), nodes = Json::array();
+  for (const program::State& state : graph.states) {
+    held_in[state.input] = held_out[state.output] = true;
+    Json row = tensor_json(graph.values[graph.inputs[state.input]]);
+    row.erase("dynamic");
+    row["name"] = state.name;
+    row["in_place"] = state.in_place;
+    states.push_back(std::move(row));
+  }
+  for (size_t i = 0; i < graph.inputs.size(); ++i)
+    if (!held_in[i]) inputs.push_back(tensor_json(graph.values[graph.inputs[i]]));
+  for (size_t i = 0; i < graph.outputs.size(); ++i)
+    if (!held_out[i]) outputs.push_back(tensor_json(graph.values[graph.outputs[i]]));
+  for (const program::Node& node : graph.nodes)
     nodes.push_back(
         {{"name", node.name}, {"op", op_of(model, node)}, {"module", node.module}, {"debug_id", node.debug_id}});
-  for (const program::Delegate& d : model.delegates)
-    delegates.push_back({{"plugin", d.plugin},
-                         {"version", d.version},
-                         {"tag", d.tag},
-                         {"blob_format", d.blob_format},
-                         {"isa", host::isa_name(d.isa)},
-                         {"blob_bytes", d.blob.size()},
-                         {"original_kept", d.original.has_value()},
-                         {"nodes", d.debug_ids.size()}});
+  return {{"name", method.name}, {"inputs", inputs}, {"outputs", outputs},
+          {"states", states},    {"nodes", nodes},   {"arena_bytes", graph.arena_size}};
+}
+
+Json delegate_json(const program::Delegate& d) {
+  uint64_t named = 0;
+  for (const auto& [key, bytes] : d.named) named += bytes.size();
+  return {{"plugin", d.plugin},
+          {"version", d.version},
+          {"tag", d.tag},
+          {"blob_format", d.blob_format},
+          {"isa", host::isa_name(d.isa)},
+          {"blob_bytes", d.blob.size()},
+          {"named_bytes", named},
+          {"original_kept", d.original.has_value()},
+          {"nodes", d.debug_ids.size()}};
+}
+
+Json program_json(const program::Model& model) {
+  Json methods = Json::array(), delegates = Json::array();
+  for (const program::Method& method : model.methods) methods.push_back(method_json(model, method));
+  for (const program::Delegate& delegate : model.delegates) delegates.push_back(delegate_json(delegate));
   uint64_t weights = 0;
   std::map<std::string, uint64_t> by_dtype;
-  for (const program::Value& value : model.graph.values)
-    if (value.constant) {
-      weights += value.constant->bytes();
-      by_dtype[std::string(name(value.type.dtype))] += value.constant->bytes();
-    }
-  return {{"name", model.name},        {"inputs", inputs},
-          {"outputs", outputs},        {"arena_bytes", model.graph.arena_size},
-          {"weight_bytes", weights},   {"weight_bytes_by_dtype", by_dtype},
-          {"delegates", delegates},    {"nodes", nodes},
-          {"metadata", model.metadata}};
+  std::set<const void*> counted;  // methods share constants
+  for (const program::Method& method : model.methods)
+    for (const program::Value& value : method.graph.values)
+      if (value.constant && counted.insert(value.constant->data()).second) {
+        weights += value.constant->bytes();
+        by_dtype[std::string(name(value.type.dtype))] += value.constant->bytes();
+      }
+  return {{"name", model.name},      {"methods", methods},
+          {"weight_bytes", weights}, {"weight_bytes_by_dtype", by_dtype},
+          {"delegates", delegates},  {"metadata", model.metadata}};
+}
+
+// "f32[..512, 64]": at most 512.
+std::string type_text(const Json& tensor) {
+  std::vector<std::string> dims;
+  for (const Json& dim : tensor["shape"]) dims.push_back(dim.dump());
+  for (const Json& i : tensor.value("dynamic", Json::array())) dims[i.get<size_t>()].insert(0, "..");
+  return fmt::format("{}[{}]", tensor["dtype"].get<std::string>(), join(dims, ", "));
+}
+
+void print_method(const Json& method) {
+  std::cout << fmt::format("method {}, arena {}\n", method["name"].get<std::string>(),
+                           human_bytes(method["arena_bytes"]));
+  const auto list = [](const char* title, const Json& tensors) {
+    for (const Json& tensor : tensors)
+      std::cout << fmt::format("  {} {}: {}{}\n", title, tensor["name"].get<std::string>(), type_text(tensor),
+                               tensor.value("in_place", true) ? "" : ", copied in every run");
+  };
+  list("input ", method["inputs"]);
+  list("output", method["outputs"]);
+  list("state ", method["states"]);
+  Table nodes({"node", "operator", "module"});
+  for (const Json& node : method["nodes"]) nodes.row({node["name"], node["op"], node["module"]});
+  std::cout << "\n" << nodes.text() << "\n";
 }
 
 void print_program(const Json& json) {
-  const auto list = [](const char* title, const Json& tensors) {
-    for (const Json& tensor : tensors)
-      std::cout << fmt::format("{} {}: {}{}\n", title, tensor["name"].get<std::string>(),
-                               tensor["dtype"].get<std::string>(), tensor["shape"].dump());
-  };
-  list("input ", json["inputs"]);
-  list("output", json["outputs"]);
-  std::cout << fmt::format("arena {}, weights outside delegates {}\n\n", human_bytes(json["arena_bytes"]),
-                           human_bytes(json["weight_bytes"]));
-  Table delegates({"delegate", "version", "tag", "nodes", "blob", "format", "isa", "original kept"});
+  std::cout << fmt::format("weights outside delegates {}\n\n", human_bytes(json["weight_bytes"]));
+  Table delegates({"delegate", "version", "tag", "nodes", "blob", "named data", "format", "isa", "original kept"});
   for (const Json& d : json["delegates"])
     delegates.row({d["plugin"], d["version"], d["tag"], d["nodes"].dump(), human_bytes(d["blob_bytes"]),
-                   d["blob_format"].dump(), d["isa"], d["original_kept"].get<bool>() ? "yes" : "no"});
+                   human_bytes(d["named_bytes"]), d["blob_format"].dump(), d["isa"],
+                   d["original_kept"].get<bool>() ? "yes" : "no"});
   if (!json["delegates"].empty()) std::cout << delegates.text() << "\n";
-  Table nodes({"node", "operator", "module"});
-  for (const Json& node : json["nodes"]) nodes.row({node["name"], node["op"], node["module"]});
-  std::cout << nodes.text();
+  for (const Json& method : json["methods"]) print_method(method);
 }
 
 Status run(Invocation& call) {
@@ -122,7 +169,8 @@ Verb inspect_verb() {
   return {"inspect",
           "show what a program or model file holds",
           "PROGRAM|MODEL",
-          "A program: inputs, outputs, delegates with sizes, nodes, memory, the recipe it was made with. A model: its "
+          "A program: methods with inputs, outputs, states and nodes, delegates with sizes, memory, its recipe. A "
+          "model: its "
           "graph.\n"
           "Reading verifies the file completely.\n\n"
           "  quoin inspect effnet.quoin --json",

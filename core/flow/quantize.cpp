@@ -101,7 +101,7 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
     QUOIN_TRY(out.graph, quantize::to_typed(out.graph, diagnostics));
   }
   QUOIN_TRY(out.lowered, lower_graph(out.graph, recipe, context, diagnostics));
-  restore_output_names(out.lowered.model.graph, qdq.outputs);
+  restore_output_names(out.lowered.model.methods[0].graph, qdq.outputs);
   watch.stop();
   out.lowered.model.metadata["recipe"] = recipe.resolved;
   return out;
@@ -115,7 +115,7 @@ Result<program::Model> lower_float(const std::string& model, const recipe::Recip
     QUOIN_TRY(graph, quantize::to_typed(graph, diagnostics));
   }
   QUOIN_TRY(lower::Lowered lowered, lower_graph(graph, recipe, context, diagnostics));
-  restore_output_names(lowered.model.graph, names);
+  restore_output_names(lowered.model.methods[0].graph, names);
   return std::move(lowered.model);
 }
 

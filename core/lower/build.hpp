@@ -8,11 +8,15 @@
 
 namespace quoin::lower {
 
+// Why the new content of a state needs memory of its own, or "": the state is updated where it lies.
+std::string why_copied(const ir::Graph& graph, const ir::State& state);
+
 class ProgramBuilder {
  public:
   explicit ProgramBuilder(const ir::Graph& graph) : graph_(graph) {}
   void set_inputs(const std::vector<ir::ValueId>& ids) { out_.inputs = values(ids); }
   void set_outputs(const std::vector<ir::ValueId>& ids) { out_.outputs = values(ids); }
+  void set_states();  // of the graph; after its inputs and outputs
   void add_node(ir::NodeId id);
   void add_call(uint32_t delegate, std::string name, const std::vector<ir::ValueId>& inputs,
                 const std::vector<ir::ValueId>& outputs);

@@ -22,7 +22,9 @@ class Writer {
   explicit Writer(NamedData& named) : all_named_(named), storage_(std::make_shared<Storage>()) {}
 
   quoin_blob_writer table() {
-    return {sizeof(quoin_blob_writer), 0, this,
+    return {sizeof(quoin_blob_writer),
+            0,
+            this,
             [](void* self, quoin_bytes chunk) { return static_cast<Writer*>(self)->guarded_write(chunk); },
             [](void* self, quoin_str key, quoin_bytes data, uint64_t alignment) {
               return static_cast<Writer*>(self)->guarded_named(key, data, alignment);
@@ -93,7 +95,7 @@ std::vector<ir::ValueId> graph_values(const ir::Snapshot& snapshot, const uint32
 
 Result<Compiled> compile(const ir::Graph& graph, const Claim& claim, const Options& options, NamedData& named) {
   const host::Backend& backend = *claim.backend;
-  const ir::Snapshot snapshot = ir::Snapshot::of(graph, claim.nodes);
+  const ir::Snapshot snapshot = ir::Snapshot::of(graph, claim.nodes, ir::Dims::marked);
   const quoin_lower_request request{
       sizeof request,
       0,

@@ -1,5 +1,7 @@
 #include "lower/lower.hpp"
 
+#include <deque>
+
 #include "ir/snapshot.hpp"
 #include "lower/build.hpp"
 #include "lower/compile.hpp"
@@ -10,33 +12,44 @@
 namespace quoin::lower {
 namespace {
 
+// Named data of each plugin, for all methods.
+using NamedDataOf = std::map<std::string, NamedData>;
+
+// One method.
 class Lowering {
  public:
   // `graph` has no dead nodes.
-  Lowering(const ir::Graph& graph, const Options& options, const kernels::KernelSet& kernels, Diagnostics& diagnostics)
-      : graph_(graph),
+  Lowering(ir::Graph graph, const Options& options, const kernels::KernelSet& kernels, Diagnostics& diagnostics)
+      : graph_(std::move(graph)),
         options_(options),
         kernels_(kernels),
         diagnostics_(diagnostics),
-        whole_(ir::Snapshot::of(graph)),
-        position_(graph.node_capacity(), 0) {
+        whole_(ir::Snapshot::of(graph_)),
+        position_(graph_.node_capacity(), 0) {
     for (uint32_t i = 0; i < whole_.node_ids().size(); ++i) position_[whole_.node_ids()[i]] = i;
   }
-  Result<Lowered> run();
+  Lowering(const Lowering&) = delete;
+  Lowering& operator=(const Lowering&) = delete;
+
+  // First: who takes which node.
+  Result<std::vector<Placement>> place();
+  // Then: compiles the claims and adds their delegates to `model`. `named`: of all methods.
+  Result<program::Graph> build(NamedDataOf& named, program::Model& model);
 
  private:
   Result<std::string> kernel_of(ir::NodeId node) const;
-  Result<std::map<ir::NodeId, std::string>> select_kernels(const Partition& partition) const;
+  Result<std::map<ir::NodeId, std::string>> select_kernels() const;
   std::optional<program::Graph> original(const Claim& claim, const Compiled& compiled) const;
-  Status add_claim(ProgramBuilder& builder, const Claim& claim, program::Model& model);
+  void report_states() const;
+  Status add_claim(ProgramBuilder& builder, const Claim& claim, NamedDataOf& named, program::Model& model) const;
 
-  const ir::Graph& graph_;
+  const ir::Graph graph_;
   const Options& options_;
   const kernels::KernelSet& kernels_;
   Diagnostics& diagnostics_;
   ir::Snapshot whole_;
   std::vector<uint32_t> position_;  // graph node -> node of the snapshot
-  std::map<std::string, NamedData> named_;
+  Partition parts_;
 };
 
 Result<std::string> Lowering::kernel_of(ir::NodeId node) const {
@@ -45,9 +58,9 @@ Result<std::string> Lowering::kernel_of(ir::NodeId node) const {
   return std::string(choice->kernel->name);
 }
 
-Result<std::map<ir::NodeId, std::string>> Lowering::select_kernels(const Partition& partition) const {
+Result<std::map<ir::NodeId, std::string>> Lowering::select_kernels() const {
   std::vector<bool> claimed(graph_.node_capacity(), false);
-  for (const Claim& claim : partition.claims)
+  for (const Claim& claim : parts_.claims)
     for (const ir::NodeId node : claim.nodes) claimed[node] = true;
   std::map<ir::NodeId, std::string> out;
   for (const ir::NodeId node : graph_.order()) {
@@ -75,8 +88,9 @@ std::optional<program::Graph> Lowering::original(const Claim& claim, const Compi
   return out;
 }
 
-Status Lowering::add_claim(ProgramBuilder& builder, const Claim& claim, program::Model& model) {
-  QUOIN_TRY(Compiled compiled, compile(graph_, claim, options_, named_[claim.backend->name()]));
+Status Lowering::add_claim(ProgramBuilder& builder, const Claim& claim, NamedDataOf& named,
+                           program::Model& model) const {
+  QUOIN_TRY(Compiled compiled, compile(graph_, claim, options_, named[claim.backend->name()]));
   if (options_.keep_original) compiled.delegate.original = original(claim, compiled);
   const auto index = static_cast<uint32_t>(model.delegates.size());
   builder.add_call(index, fmt::format("{}_{}", claim.backend->name(), index), compiled.inputs, compiled.outputs);
@@ -84,16 +98,21 @@ Status Lowering::add_claim(ProgramBuilder& builder, const Claim& claim, program:
   return {};
 }
 
-Result<Lowered> Lowering::run() {
-  QUOIN_TRY(const Partition parts, partition(graph_, options_));
-  QUOIN_TRY(const auto kernel_names, select_kernels(parts));
-  Lowered out;
-  out.placement = place(graph_, parts, kernel_names);
-  QUOIN_CHECK(report_fallback(out.placement, options_, diagnostics_));
+void Lowering::report_states() const {
+  for (const ir::State& state : graph_.states)
+    if (const std::string why = why_copied(graph_, state); !why.empty())
+      diagnostics_.info("state " + state.name, "is copied in every run: " + why);
+}
 
-  const auto steps = schedule(graph_, node_lists(parts.claims));
+Result<std::vector<Placement>> Lowering::place() {
+  QUOIN_TRY(parts_, partition(graph_, options_));
+  QUOIN_TRY(const auto kernel_names, select_kernels());
+  return lower::place(graph_, parts_, kernel_names);
+}
+
+Result<program::Graph> Lowering::build(NamedDataOf& named, program::Model& model) {
+  const auto steps = schedule(graph_, node_lists(parts_.claims));
   if (!steps) return fail(Code::internal, "accepted claims depend on each other in a circle");
-  out.model.name = graph_.name;
   ProgramBuilder builder(graph_);
   builder.set_inputs(graph_.inputs());
   for (const Step& step : *steps) {
@@ -101,22 +120,56 @@ Result<Lowered> Lowering::run() {
       builder.add_node(step.nodes[0]);
       continue;
     }
-    QUOIN_CHECK(add_claim(builder, parts.claims[step.claim], out.model));
+    QUOIN_CHECK(add_claim(builder, parts_.claims[step.claim], named, model));
   }
   builder.set_outputs(graph_.outputs());
-  out.model.graph = builder.take();
-  plan_memory(out.model.graph);
+  builder.set_states();
+  report_states();
+  program::Graph out = builder.take();
+  plan_memory(out);
   return out;
+}
+
+ir::Graph without_dead_nodes(ir::Graph graph, Diagnostics& diagnostics) {
+  if (const size_t dead = graph.erase_dead(); dead != 0)
+    diagnostics.info(graph.name, fmt::format("{} nodes whose results nothing uses are left out", dead));
+  return graph;
 }
 
 }  // namespace
 
-Result<Lowered> lower(const ir::Graph& graph, const Options& options, const kernels::KernelSet& kernels,
+Result<Lowered> lower(std::span<const Method> methods, const Options& options, const kernels::KernelSet& kernels,
                       const quoin_host&, Diagnostics& diagnostics) {
-  ir::Graph live = graph;  // shares the constants' bytes; ids stay
-  if (const size_t dead = live.erase_dead(); dead != 0)
-    diagnostics.info(graph.name, fmt::format("{} nodes whose results nothing uses are left out", dead));
-  return Lowering(live, options, kernels, diagnostics).run();
+  if (methods.empty()) return fail(Code::internal, "no methods to lower");
+  const auto located = [&](const Method& method, Error error) {
+    return fail(methods.size() == 1 ? std::move(error) : in("method " + method.name, std::move(error)));
+  };
+  Lowered out;
+  out.model.name = methods[0].graph.name;
+  std::deque<Lowering> stages;
+  for (const Method& method : methods) {
+    stages.emplace_back(without_dead_nodes(method.graph, diagnostics), options, kernels, diagnostics);
+    auto placed = stages.back().place();
+    if (!placed) return located(method, std::move(placed).error());
+    for (Placement& row : *placed) {
+      row.method = method.name;
+      out.placement.push_back(std::move(row));
+    }
+  }
+  QUOIN_CHECK(report_fallback(out.placement, options, diagnostics));
+  NamedDataOf named;
+  for (size_t i = 0; i < methods.size(); ++i) {
+    auto graph = stages[i].build(named, out.model);
+    if (!graph) return located(methods[i], std::move(graph).error());
+    out.model.methods.push_back({methods[i].name, *std::move(graph)});
+  }
+  return out;
+}
+
+Result<Lowered> lower(const ir::Graph& graph, const Options& options, const kernels::KernelSet& kernels,
+                      const quoin_host& host, Diagnostics& diagnostics) {
+  const Method only{program::kOnlyMethod, graph};
+  return lower(std::span(&only, 1), options, kernels, host, diagnostics);
 }
 
 }  // namespace quoin::lower

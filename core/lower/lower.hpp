@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,15 @@ struct Options {
   std::vector<quoin_param> params;                    // for partition and compile
 };
 
+// One graph of a program with several.
+struct Method {
+  std::string name;
+  ir::Graph graph;
+};
+
 // Where one node of the graph will run.
 struct Placement {
+  std::string method;
   ir::NodeId node = ir::kNone;
   std::string name, op, module;
   std::string backend;   // plugin name, or "kernels"
@@ -34,11 +42,15 @@ struct Placement {
 
 struct Lowered {
   program::Model model;
-  std::vector<Placement> placement;  // graph order
+  std::vector<Placement> placement;  // graph order, method by method
 };
 
 // Errors: plugin (claims that overlap, are not convex or name unknown nodes; compile failed), unsupported (no kernel),
 // strict (fallback = error).
+// Named data that delegates of one plugin share by key is stored once for all methods.
+Result<Lowered> lower(std::span<const Method> methods, const Options& options, const kernels::KernelSet& kernels,
+                      const quoin_host& host, Diagnostics& diagnostics);
+// A program with one method, program::kOnlyMethod.
 Result<Lowered> lower(const ir::Graph& graph, const Options& options, const kernels::KernelSet& kernels,
                       const quoin_host& host, Diagnostics& diagnostics);
 

@@ -136,7 +136,8 @@ void Asking::decline(uint32_t node, quoin_str reason) {
 Result<bool> ask_about(const ir::Graph& graph, const std::vector<ir::NodeId>& nodes, bool sees_paths,
                        const std::shared_ptr<host::Backend>& backend, const Options& options, Partition& partition) {
   const bool whole = nodes.size() == graph.order().size();
-  const ir::Snapshot snapshot = whole ? ir::Snapshot::of(graph) : ir::Snapshot::of(graph, nodes);
+  const ir::Snapshot snapshot =
+      whole ? ir::Snapshot::of(graph, ir::Dims::marked) : ir::Snapshot::of(graph, nodes, ir::Dims::marked);
   Asking asking(graph, backend, snapshot.node_ids(), sees_paths, partition);
   const quoin_lower_request request{
       sizeof request,

@@ -43,7 +43,9 @@ class Decoder {
   Result<Attr> attr(const fb::Attr& from);
   Status attrs(const fb::Node& from, Attrs& to);
   Result<Node> node(const fb::Node& from);
+  Status states(const fb::Graph& from, Graph& to);
   Result<Graph> graph(const fb::Graph& from);
+  Result<Method> method(const fb::Method& from);
   Status named(const fb::Delegate& from, Delegate& to);
   Result<Bytes> blob(uint32_t segment);
   Result<Delegate> delegate(const fb::Delegate& from);
@@ -125,6 +127,7 @@ Result<Value> Decoder::value(const fb::Value& from) {
   QUOIN_CHECK(text(from.name(), out.name));
   if (auto status = type(from, out.type); !status) return fail(in("(" + out.name + ")", std::move(status).error()));
   out.offset = from.offset();
+  out.dynamic = from.dynamic();
   if (from.constant() == nullptr) return out;
   QUOIN_TRY(const Bytes bytes, span(*from.constant()));
   const auto expected = static_cast<uint64_t>(byte_size(out.type.dtype, out.type.shape));
@@ -201,6 +204,19 @@ Result<Node> Decoder::node(const fb::Node& from) {
   return out;
 }
 
+Status Decoder::states(const fb::Graph& from, Graph& to) {
+  if (from.states() == nullptr) return {};
+  if (from.states()->size() > kMaxStates)
+    return fail(Code::limit, "{} states, at most {}", from.states()->size(), kMaxStates);
+  for (const fb::State* item : *from.states()) {
+    QUOIN_CHECK(budget_.spend(1, kTableBytes));
+    State state{{}, item->input(), item->output(), item->in_place()};
+    QUOIN_CHECK(text(item->name(), state.name));
+    to.states.push_back(std::move(state));
+  }
+  return {};
+}
+
 Result<Graph> Decoder::graph(const fb::Graph& from) {
   values_ += from.values()->size();
   nodes_ += from.nodes()->size();
@@ -220,6 +236,17 @@ Result<Graph> Decoder::graph(const fb::Graph& from) {
   QUOIN_CHECK(list(from.inputs(), out.inputs));
   QUOIN_CHECK(list(from.outputs(), out.outputs));
   out.arena_size = from.arena_size();
+  QUOIN_CHECK(states(from, out));
+  return out;
+}
+
+Result<Method> Decoder::method(const fb::Method& from) {
+  QUOIN_CHECK(budget_.spend(1, kTableBytes));
+  Method out;
+  QUOIN_CHECK(text(from.name(), out.name));
+  auto decoded = graph(*from.graph());
+  if (!decoded) return fail(in("(" + out.name + ")", std::move(decoded).error()));
+  out.graph = *std::move(decoded);
   return out;
 }
 
@@ -296,7 +323,13 @@ Result<Model> Decoder::model(const fb::Program& from) {
       if (!decoded) return fail(in(fmt::format("qparams {}", qparams_.size()), std::move(decoded).error()));
       qparams_.push_back(std::make_shared<const QParams>(*std::move(decoded)));
     }
-  QUOIN_TRY(out.graph, graph(*from.graph()));
+  if (from.methods()->size() > kMaxMethods)
+    return fail(Code::limit, "{} methods, at most {}", from.methods()->size(), kMaxMethods);
+  for (const fb::Method* item : *from.methods()) {
+    auto decoded = method(*item);
+    if (!decoded) return fail(in(fmt::format("method {}", out.methods.size()), std::move(decoded).error()));
+    out.methods.push_back(*std::move(decoded));
+  }
   if (from.delegates() != nullptr)
     for (const fb::Delegate* item : *from.delegates()) {
       auto decoded = delegate(*item);

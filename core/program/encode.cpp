@@ -102,6 +102,7 @@ Offset<fb::Value> Encoder::value(const Value& from) {
   if (!from.type.shape.empty()) out.add_shape(shape);
   out.add_qparams(qparams_index(from.type.qparams));
   out.add_offset(from.offset);
+  out.add_dynamic(from.dynamic);
   if (from.constant) {
     const Bytes bytes(static_cast<const std::byte*>(from.constant->data()), from.constant->bytes());
     const fb::Span span = weights.place(bytes);
@@ -149,7 +150,11 @@ Offset<fb::Graph> Encoder::graph(const Graph& from) {
   const auto nodes_at = builder.CreateVector(nodes);
   const auto inputs = list(from.inputs);
   const auto outputs = list(from.outputs);
-  return fb::CreateGraph(builder, values_at, nodes_at, inputs, outputs, from.arena_size);
+  std::vector<Offset<fb::State>> states;
+  for (const State& s : from.states)
+    states.push_back(fb::CreateState(builder, builder.CreateString(s.name), s.input, s.output, s.in_place));
+  const auto states_at = list(states);
+  return fb::CreateGraph(builder, values_at, nodes_at, inputs, outputs, from.arena_size, states_at);
 }
 
 Offset<fb::Delegate> Encoder::delegate(const Delegate& from, uint32_t index) {
@@ -170,7 +175,11 @@ Offset<fb::Delegate> Encoder::delegate(const Delegate& from, uint32_t index) {
 }
 
 Offset<fb::Program> Encoder::program(const Model& model) {
-  const auto graph_at = graph(model.graph);
+  std::vector<Offset<fb::Method>> methods;
+  for (const Method& method : model.methods) {
+    const auto name = builder.CreateString(method.name);
+    methods.push_back(fb::CreateMethod(builder, name, graph(method.graph)));
+  }
   std::vector<Offset<fb::Delegate>> delegates;
   for (uint32_t i = 0; i < model.delegates.size(); ++i) delegates.push_back(delegate(model.delegates[i], i));
   std::vector<Offset<fb::QParams>> all;
@@ -181,15 +190,17 @@ Offset<fb::Program> Encoder::program(const Model& model) {
     metadata.push_back(fb::CreatePair(builder, key_at, builder.CreateString(value)));
   }
   const auto name = builder.CreateString(model.name);
+  const auto methods_at = builder.CreateVector(methods);
   const auto delegates_at = list(delegates);
   const auto qparams_at = list(all);
   const auto metadata_at = list(metadata);
-  return fb::CreateProgram(builder, name, graph_at, delegates_at, qparams_at, metadata_at);
+  return fb::CreateProgram(builder, name, methods_at, delegates_at, qparams_at, metadata_at);
 }
 
 // At least as many bytes as the FlatBuffer of the graph takes: the builder cannot report that it ran over.
 uint64_t estimate(const Graph& graph) {
   uint64_t bytes = 256;
+  for (const State& s : graph.states) bytes += 64 + s.name.size();
   for (const Value& v : graph.values) {
     bytes += 160 + v.name.size() + v.type.shape.size() * sizeof(int64_t);
     if (v.type.qparams) bytes += 64 + (v.type.qparams->scale.size() + v.type.qparams->zero_point.size()) * 4;
@@ -207,7 +218,8 @@ uint64_t estimate(const Graph& graph) {
 }
 
 uint64_t estimate(const Model& model) {
-  uint64_t bytes = 1024 + model.name.size() + estimate(model.graph);
+  uint64_t bytes = 1024 + model.name.size();
+  for (const Method& m : model.methods) bytes += 64 + m.name.size() + estimate(m.graph);
   for (const auto& [key, value] : model.metadata) bytes += 64 + key.size() + value.size();
   for (const Delegate& d : model.delegates) {
     bytes += 256 + d.plugin.size() + d.version.size() + d.tag.size() + d.debug_ids.size() * 8;

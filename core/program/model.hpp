@@ -12,12 +12,14 @@ namespace quoin::program {
 
 inline constexpr uint32_t kNone = QUOIN_NONE;
 inline constexpr uint16_t kFormatMajor = 1, kFormatMinor = 0;
+inline constexpr const char* kOnlyMethod = "forward";  // name of the method of a program with one graph
 
 struct Value {
   std::string name;
   TensorType type;
-  std::optional<Tensor> constant;  // in files: borrowed from the mapped weights segment
-  uint64_t offset = 0;             // into the arena; meaningful for neither constants nor graph inputs and outputs
+  std::optional<Tensor> constant{};  // in files: borrowed from the mapped weights segment
+  uint64_t offset = 0;               // into the arena; meaningful for neither constants nor graph inputs and outputs
+  uint32_t dynamic = 0;  // bit i: dim i is the length of the run, at most type.shape[i] (program/length.hpp)
 };
 
 struct Node {
@@ -29,11 +31,27 @@ struct Node {
   uint64_t debug_id = 0;
 };
 
+// A buffer that lives between runs and belongs to all methods that name it: graph input number `input` is what it holds
+// before a run, output number `output` what it holds after it. Zero at first.
+struct State {
+  std::string name;
+  uint32_t input = 0, output = 0;
+  bool in_place = false;  // the node that makes the output writes it over the input, which nothing else reads
+  friend bool operator==(const State&, const State&) = default;
+};
+
 struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;  // topological
   std::vector<uint32_t> inputs, outputs;
-  uint64_t arena_size = 0;  // bytes; every intermediate lies in [offset, offset + size)
+  std::vector<State> states;  // their inputs and outputs are listed above, too
+  uint64_t arena_size = 0;    // bytes; every intermediate lies in [offset, offset + size)
+};
+
+// One entry of a program. A model that computes one thing has one, "forward".
+struct Method {
+  std::string name;
+  Graph graph;
 };
 
 struct Delegate {
@@ -49,8 +67,8 @@ struct Delegate {
 
 struct Model {
   std::string name;
-  Graph graph;
-  std::vector<Delegate> delegates;
+  std::vector<Method> methods;                  // at least one; names are unique
+  std::vector<Delegate> delegates;              // of all methods; each is called once
   std::map<std::string, std::string> metadata;  // provenance: recipe, tool version, model digest
 };
 

@@ -4,6 +4,7 @@
 
 #include "program/file.hpp"
 #include "program/format.hpp"
+#include "program/states.hpp"
 
 namespace quoin::program {
 namespace {
@@ -11,7 +12,11 @@ namespace {
 tl::unexpected<Error> bad(std::string what) { return fail(Error{Code::program, std::move(what), {}, {}}); }
 
 Status check_limits(const Model& model) {
-  uint64_t values = model.graph.values.size(), nodes = model.graph.nodes.size();
+  uint64_t values = 0, nodes = 0;
+  for (const Method& method : model.methods) {
+    values += method.graph.values.size();
+    nodes += method.graph.nodes.size();
+  }
   for (const Delegate& delegate : model.delegates) {
     if (!delegate.original) continue;
     values += delegate.original->values.size();
@@ -19,6 +24,8 @@ Status check_limits(const Model& model) {
   }
   if (values > kMaxValues) return fail(Code::limit, "{} values, at most {}", values, kMaxValues);
   if (nodes > kMaxNodes) return fail(Code::limit, "{} nodes, at most {}", nodes, kMaxNodes);
+  if (model.methods.size() > kMaxMethods)
+    return fail(Code::limit, "{} methods, at most {}", model.methods.size(), kMaxMethods);
   if (model.delegates.size() > kMaxDelegates)
     return fail(Code::limit, "{} delegates, at most {}", model.delegates.size(), kMaxDelegates);
   for (const auto& [key, value] : model.metadata) {
@@ -34,10 +41,12 @@ Status check_types(const Graph& outer, const std::vector<uint32_t>& outer_ids, c
   if (outer_ids.size() != inner_ids.size())
     return bad(fmt::format("{} {}s, its original has {}", outer_ids.size(), what, inner_ids.size()));
   for (size_t i = 0; i < outer_ids.size(); ++i) {
-    const TensorType& called = outer.values[outer_ids[i]].type;
-    const TensorType& stored = inner.values[inner_ids[i]].type;
-    if (called == stored) continue;
-    return bad(fmt::format("{} {} is {}, its original has {}", what, i, to_string(called), to_string(stored)));
+    const Value &called = outer.values[outer_ids[i]], &stored = inner.values[inner_ids[i]];
+    if (called.type != stored.type)
+      return bad(
+          fmt::format("{} {} is {}, its original has {}", what, i, to_string(called.type), to_string(stored.type)));
+    if (called.dynamic != stored.dynamic)
+      return bad(fmt::format("{} {} follows the length of a run by other dims than that of its original", what, i));
   }
   return {};
 }
@@ -52,12 +61,25 @@ Status check_original_outputs(const Graph& original) {
   return {};
 }
 
-Status check_delegate(const Model& model, const Delegate& delegate, const Node* call) {
+// The one node that calls a delegate, and the graph it is in.
+struct Call {
+  const Graph* graph = nullptr;
+  const Node* node = nullptr;
+};
+
+Status check_original(const Graph& original) {
+  std::vector<uint32_t> no_calls;
+  QUOIN_CHECK(verify_graph(original, no_calls));
+  if (!original.states.empty()) return bad("it has states of its own");
+  return check_original_outputs(original);
+}
+
+Status check_delegate(const Delegate& delegate, const Call& call) {
   QUOIN_CHECK(verify_name(delegate.plugin, "plugin name"));
   QUOIN_CHECK(verify_name(delegate.version, "plugin version"));
   QUOIN_CHECK(verify_name(delegate.tag, "tag"));
   if (delegate.plugin.empty()) return bad("no plugin is named");
-  if (call == nullptr) return bad("no node calls it");
+  if (call.node == nullptr) return bad("no node calls it");
   if (reinterpret_cast<uintptr_t>(delegate.blob.data()) % kDataAlignment != 0)
     return bad("its blob is not 64-byte aligned");
   for (const auto& [key, bytes] : delegate.named) {
@@ -66,13 +88,27 @@ Status check_delegate(const Model& model, const Delegate& delegate, const Node* 
       return bad(fmt::format("data {} is not 64-byte aligned", key));
   }
   if (!delegate.original) return {};
-  std::vector<uint32_t> no_calls;
-  if (auto status = verify_graph(*delegate.original, no_calls); !status)
+  const Graph& original = *delegate.original;
+  if (auto status = check_original(original); !status) return fail(in("original", std::move(status).error()));
+  QUOIN_CHECK(check_types(*call.graph, call.node->inputs, original, original.inputs, "input"));
+  QUOIN_CHECK(check_types(*call.graph, call.node->outputs, original, original.outputs, "output"));
+  if (auto status = verify_updates(original, updates_of(*call.graph, *call.node)); !status)
     return fail(in("original", std::move(status).error()));
-  if (auto status = check_original_outputs(*delegate.original); !status)
-    return fail(in("original", std::move(status).error()));
-  QUOIN_CHECK(check_types(model.graph, call->inputs, *delegate.original, delegate.original->inputs, "input"));
-  return check_types(model.graph, call->outputs, *delegate.original, delegate.original->outputs, "output");
+  return {};
+}
+
+Status check_method(const Method& method, std::vector<uint32_t>& calls, std::set<std::string_view>& names) {
+  QUOIN_CHECK(verify_name(method.name, "name"));
+  if (method.name.empty()) return bad("it has no name");
+  if (!names.insert(method.name).second) return bad("two methods have this name");
+  QUOIN_CHECK(verify_graph(method.graph, calls));
+  return verify_states(method.graph);
+}
+
+// Messages about a program with one method start with the node.
+Error in_method(const Model& model, size_t i, Error error) {
+  if (model.methods.size() == 1) return error;
+  return in(fmt::format("method {} ({})", i, model.methods[i].name), std::move(error));
 }
 
 }  // namespace
@@ -84,13 +120,19 @@ Status verify_name(std::string_view name, std::string_view what) {
 
 Status verify(const Model& model) {
   QUOIN_CHECK(check_limits(model));
+  if (model.methods.empty()) return bad("it has no methods");
   std::vector<uint32_t> calls(model.delegates.size(), 0);
-  QUOIN_CHECK(verify_graph(model.graph, calls));
-  std::vector<const Node*> call_of(model.delegates.size(), nullptr);
-  for (const Node& node : model.graph.nodes)
-    if (node.op.empty()) call_of[node.delegate] = &node;
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < model.methods.size(); ++i)
+    if (auto status = check_method(model.methods[i], calls, names); !status)
+      return fail(in_method(model, i, std::move(status).error()));
+  QUOIN_CHECK(verify_shared_states(model));
+  std::vector<Call> call_of(model.delegates.size());
+  for (const Method& method : model.methods)
+    for (const Node& node : method.graph.nodes)
+      if (node.op.empty()) call_of[node.delegate] = {&method.graph, &node};
   for (size_t i = 0; i < model.delegates.size(); ++i)
-    if (auto status = check_delegate(model, model.delegates[i], call_of[i]); !status)
+    if (auto status = check_delegate(model.delegates[i], call_of[i]); !status)
       return fail(in(fmt::format("delegate {} ({})", i, model.delegates[i].plugin), std::move(status).error()));
   return {};
 }

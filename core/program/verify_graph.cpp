@@ -3,6 +3,7 @@
 #include <queue>
 
 #include "program/format.hpp"
+#include "program/length.hpp"
 #include "program/lifetime.hpp"
 #include "program/verify.hpp"
 
@@ -22,6 +23,7 @@ class GraphVerifier {
 
  private:
   Status check_value(uint32_t id);
+  Status check_dynamic(const Value& value) const;
   Status check_inputs();
   Status check_node(const Node& node);
   Status check_operands(const Node& node);
@@ -37,6 +39,7 @@ class GraphVerifier {
 
   const Graph& graph_;
   std::vector<uint32_t>& calls_;
+  int64_t longest_ = 0;  // 0: nothing follows the length of a run
   std::vector<Source> source_;
 };
 
@@ -44,6 +47,7 @@ Status GraphVerifier::check_value(uint32_t id) {
   const Value& value = graph_.values[id];
   QUOIN_CHECK(verify_name(value.name, "name"));
   QUOIN_CHECK(verify_type(value.type));
+  QUOIN_CHECK(check_dynamic(value));
   if (!value.constant) return {};
   source_[id] = Source::constant;
   const Tensor& held = *value.constant;
@@ -53,11 +57,21 @@ Status GraphVerifier::check_value(uint32_t id) {
   return {};
 }
 
+Status GraphVerifier::check_dynamic(const Value& value) const {
+  if (value.dynamic == 0) return {};
+  if (value.dynamic >> value.type.shape.size() != 0)
+    return bad(fmt::format("dims {:#x} follow the length of a run, it has {}", value.dynamic, value.type.shape.size()));
+  if (value.constant) return bad("a constant follows the length of a run");
+  if (longest_ < 2) return bad("it follows the length of a run, which no input gives");
+  if (type_at(value, longest_).shape != value.type.shape)
+    return bad(fmt::format("{} follows a length of at most {}", to_string(value.type.shape), longest_));
+  return {};
+}
+
 Status GraphVerifier::check_inputs() {
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
     const uint32_t id = graph_.inputs[i];
     const auto located = [&](Error error) { return fail(in(fmt::format("graph input {}", i), std::move(error))); };
-    if (auto status = known(id); !status) return located(std::move(status).error());
     if (source_[id] != Source::none)
       return located({Code::program,
                       value_name(id) + (source_[id] == Source::input ? " is an input twice" : " is a constant"),
@@ -110,17 +124,10 @@ Status GraphVerifier::check_operator(const Node& node) {
                       "use a newer version of Quoin"});
   QUOIN_TRY(const Attrs complete, complete_attrs(*schema, node.attrs));
   if (complete != node.attrs) return bad("attributes are not complete");
-  std::vector<const TensorType*> operands;
-  for (const uint32_t id : node.inputs) operands.push_back(id == kNone ? nullptr : &graph_.values[id].type);
-  QUOIN_TRY(const std::vector<TensorType> types, infer_types(*schema, operands, node.attrs));
-  if (types.size() != node.outputs.size())
-    return bad(fmt::format("{} results, the operator has {}", node.outputs.size(), types.size()));
-  for (size_t i = 0; i < types.size(); ++i) {
-    const TensorType found = logical(graph_.values[node.outputs[i]].type);
-    if (found == types[i]) continue;
-    return bad(fmt::format("output {}: {} is {}, the operator gives {}", i, value_name(node.outputs[i]),
-                           to_string(found), to_string(types[i])));
-  }
+  QUOIN_CHECK(verify_results(graph_, node, longest_));
+  if (!follows_length(graph_, node)) return {};
+  if (auto status = verify_results(graph_, node, longest_ - 1); !status)
+    return fail(in(fmt::format("for a length of {}", longest_ - 1), std::move(status).error()));
   return {};
 }
 
@@ -149,6 +156,9 @@ Error as_program_fault(Error error) {
 }
 
 Status GraphVerifier::run() {
+  for (const uint32_t id : graph_.inputs)
+    if (auto status = known(id); !status) return fail(in("graph inputs", std::move(status).error()));
+  longest_ = longest(graph_);
   for (uint32_t id = 0; id < graph_.values.size(); ++id)
     if (auto status = check_value(id); !status)
       return fail(in(value_name(id), as_program_fault(std::move(status).error())));

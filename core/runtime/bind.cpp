@@ -1,20 +1,19 @@
 #include "runtime/bind.hpp"
 
 #include <algorithm>
-#include <bit>
 
+#include "base/checked.hpp"
+#include "program/length.hpp"
 #include "program/lifetime.hpp"
 
 namespace quoin::runtime {
 namespace {
 
-constexpr uint64_t kMaxScratch = uint64_t{1} << 40;
-constexpr uint64_t kMaxScratchAlignment = 4096;
+constexpr uint64_t kMaxMemory = uint64_t{1} << 48;  // bytes of an arena, or of all states
 
 // One graph on its way to steps: where each of its values lies.
 struct Frame {
-  const program::Graph& graph;
-  const GraphView& view;
+  Source source;
   std::vector<Location> locations;
   std::vector<bool> in_arena;
   uint32_t delegate = program::kNone;  // whose original this is
@@ -22,30 +21,42 @@ struct Frame {
 
 class Binder {
  public:
-  Binder(const program::Model& model, const Options& options, const quoin_host& host, Diagnostics& diagnostics)
-      : model_(model), options_(options), host_(host), diagnostics_(diagnostics) {}
+  Binder(const program::Model& model, const program::Graph& graph, const StateLayout& states, const Options& options,
+         const quoin_host& host, Scratch& scratch, Diagnostics& diagnostics)
+      : model_(model),
+        graph_(graph),
+        states_(states),
+        options_(options),
+        host_(host),
+        scratch_(scratch),
+        diagnostics_(diagnostics) {}
   Result<Bound> run();
 
  private:
-  Frame frame(const program::Graph& graph, std::vector<Location> inputs, std::vector<Location> outputs, uint64_t base);
+  Frame frame(const program::Graph& graph, const std::vector<Location>& inputs, const std::vector<Location>& outputs,
+              uint64_t base);
+  void place_states(std::vector<Location>& inputs, std::vector<Location>& outputs);
   Status add_graph(const Frame& frame);
-  Step make_step(const Frame& frame, const program::Node& node) const;
+  Step make_step(const Frame& frame, size_t index) const;
   Status add_kernel(const Frame& frame, size_t index);
-  Status add_call(const Frame& frame, const program::Node& node);
+  Status add_call(const Frame& frame, size_t index);
   Status add_original(const Frame& outer, const program::Node& node);
-  Status need(const quoin_memory_need& need);
 
   const program::Model& model_;
+  const program::Graph& graph_;
+  const StateLayout& states_;
   const Options& options_;
   const quoin_host& host_;
+  Scratch& scratch_;
   Diagnostics& diagnostics_;
   Bound out_;
+  uint64_t base_ = 0;  // bytes of the arena that the method itself takes
 };
 
-Frame Binder::frame(const program::Graph& graph, std::vector<Location> inputs, std::vector<Location> outputs,
-                    uint64_t base) {
-  const GraphView& view = out_.views.emplace_back(graph);
-  Frame frame{graph, view, std::vector<Location>(graph.values.size()), program::in_arena(graph)};
+Frame Binder::frame(const program::Graph& graph, const std::vector<Location>& inputs,
+                    const std::vector<Location>& outputs, uint64_t base) {
+  out_.sources.push_back({&graph, &out_.views.emplace_back(graph)});
+  Frame frame{out_.sources.back(), std::vector<Location>(graph.values.size()), program::in_arena(graph)};
   for (size_t i = 0; i < graph.values.size(); ++i) {
     const program::Value& value = graph.values[i];
     frame.locations[i] = value.constant ? Location{Location::constant, 0, value.constant->data()}
@@ -61,68 +72,57 @@ Frame Binder::frame(const program::Graph& graph, std::vector<Location> inputs, s
   return frame;
 }
 
-Step Binder::make_step(const Frame& frame, const program::Node& node) const {
+Step Binder::make_step(const Frame& frame, size_t index) const {
+  const program::Graph& graph = *frame.source.graph;
+  const program::Node& node = graph.nodes[index];
   Step step;
   step.node = &node;
+  step.source = frame.source;
+  step.index = index;
+  step.dynamic = program::follows_length(graph, node);
   step.delegate = node.op.empty() ? node.delegate : frame.delegate;
   step.inputs = static_cast<uint32_t>(node.inputs.size());
   std::vector<uint32_t> ids = node.inputs;
   ids.insert(ids.end(), node.outputs.begin(), node.outputs.end());
-  for (const uint32_t id : ids) step.dims.push_back(id == program::kNone ? Shape() : frame.graph.values[id].type.shape);
+  for (const uint32_t id : ids) step.dims.push_back(id == program::kNone ? Shape() : graph.values[id].type.shape);
   for (size_t i = 0; i < ids.size(); ++i) {
     step.tensors.push_back({});
     step.locations.push_back({});
     if (ids[i] == program::kNone) continue;
-    const TensorType& type = frame.graph.values[ids[i]].type;
+    const TensorType& type = graph.values[ids[i]].type;
     step.locations.back() = frame.locations[ids[i]];
     step.tensors.back() = {static_cast<quoin_dtype>(type.dtype),
                            static_cast<uint32_t>(type.shape.size()),
                            step.dims[i].data(),
                            nullptr,
                            static_cast<uint64_t>(byte_size(type.dtype, type.shape)),
-                           frame.view.qparams(ids[i])};
+                           frame.source.view->qparams(ids[i])};
   }
   return step;
 }
 
-Status Binder::need(const quoin_memory_need& need) {
-  const uint64_t alignment = need.alignment == 0 ? 64 : need.alignment;
-  if (!std::has_single_bit(alignment) || alignment > kMaxScratchAlignment)
-    return fail(Code::plugin, "asks for scratch memory aligned to {} bytes", alignment);
-  if (need.scratch > kMaxScratch) return fail(Code::limit, "asks for {} bytes of scratch memory", need.scratch);
-  out_.scratch = std::max(out_.scratch, need.scratch);
-  out_.scratch_alignment = std::max(out_.scratch_alignment, alignment);
-  return {};
-}
-
 Status Binder::add_kernel(const Frame& frame, size_t index) {
-  const program::Node& node = frame.graph.nodes[index];
-  Step step = make_step(frame, node);
-  if (program::is_free_view(frame.graph, node, frame.in_arena) && step.locations[0] == step.locations[step.inputs])
+  const program::Graph& graph = *frame.source.graph;
+  Step step = make_step(frame, index);
+  if (program::is_free_view(graph, *step.node, frame.in_arena) && step.locations[0] == step.locations[step.inputs])
     return {};
-  if (options_.kernels == nullptr) return fail(Code::internal, "no kernels were given to run it");
-  const uint32_t id = frame.view.node(index);
-  QUOIN_TRY(kernels::Choice choice, options_.kernels->select(frame.view.graph(), id, host_.isa));
-  step.kernel.emplace(std::move(choice), host_);
-  quoin_memory_need memory{};
-  memory.struct_size = sizeof memory;
-  QUOIN_CHECK(step.kernel->prepare(frame.view.graph(), id, memory));
-  QUOIN_CHECK(need(memory));
+  QUOIN_CHECK(prepare_kernel(step, options_, host_, scratch_));
   out_.steps.push_back(std::move(step));
   return {};
 }
 
-Status Binder::add_call(const Frame& frame, const program::Node& node) {
+Status Binder::add_call(const Frame& frame, size_t index) {
+  const program::Node& node = frame.source.graph->nodes[index];
   const program::Delegate& delegate = model_.delegates[node.delegate];
   QUOIN_TRY(LoadAttempt attempt, load_delegate(delegate, options_, host_));
   if (attempt.loaded) {
-    Step step = make_step(frame, node);
+    Step step = make_step(frame, index);
     step.loaded.emplace(*std::move(attempt.loaded));
     quoin_memory_need memory{};
     memory.struct_size = sizeof memory;
     QUOIN_TRY(attempt.reason, plan_delegate(step, memory));
     if (attempt.reason.empty()) {
-      QUOIN_CHECK(need(memory));
+      QUOIN_CHECK(scratch_.add(memory));
       out_.steps.push_back(std::move(step));
       return {};
     }
@@ -131,7 +131,7 @@ Status Binder::add_call(const Frame& frame, const program::Node& node) {
   return add_original(frame, node);
 }
 
-// Its inputs and outputs are those of the call; its intermediates lie behind the arena of the program.
+// Its inputs and outputs are those of the call; its intermediates lie behind everything that the method itself needs.
 Status Binder::add_original(const Frame& outer, const program::Node& node) {
   const auto at = [&](const std::vector<uint32_t>& ids) {
     std::vector<Location> out;
@@ -139,30 +139,59 @@ Status Binder::add_original(const Frame& outer, const program::Node& node) {
     return out;
   };
   const program::Graph& original = *model_.delegates[node.delegate].original;
-  Frame inner = frame(original, at(node.inputs), at(node.outputs), model_.graph.arena_size);
+  if (original.arena_size > kMaxMemory) return fail(Code::limit, "an arena of {} bytes", original.arena_size);
+  Frame inner = frame(original, at(node.inputs), at(node.outputs), base_);
   inner.delegate = node.delegate;
-  out_.arena = std::max(out_.arena, model_.graph.arena_size + original.arena_size);
+  out_.arena = std::max(out_.arena, base_ + original.arena_size);
   return add_graph(inner);
 }
 
 Status Binder::add_graph(const Frame& frame) {
-  for (size_t i = 0; i < frame.graph.nodes.size(); ++i) {
-    const program::Node& node = frame.graph.nodes[i];
-    auto added = node.op.empty() ? add_call(frame, node) : add_kernel(frame, i);
+  for (size_t i = 0; i < frame.source.graph->nodes.size(); ++i) {
+    const program::Node& node = frame.source.graph->nodes[i];
+    auto added = node.op.empty() ? add_call(frame, i) : add_kernel(frame, i);
     if (!added) return fail(in(describe(node), std::move(added).error()));
   }
   return {};
 }
 
+// A state that is not updated in place gets its new content behind the arena, from where it is moved after the run.
+void Binder::place_states(std::vector<Location>& inputs, std::vector<Location>& outputs) {
+  for (const program::State& state : graph_.states) {
+    const StateLayout::Place& place = states_.places.find(state.name)->second;
+    const Location here{Location::state, place.offset, nullptr};
+    inputs[state.input] = outputs[state.output] = here;
+    if (state.in_place || graph_.inputs[state.input] == graph_.outputs[state.output]) continue;
+    outputs[state.output] = {Location::arena, base_, nullptr};
+    out_.copies.push_back({base_, place.offset, place.bytes});
+    base_ += align_up(place.bytes, program::kArenaAlignment);
+  }
+}
+
 Result<Bound> Binder::run() {
-  const program::Graph& graph = model_.graph;
-  std::vector<Location> inputs, outputs;
-  for (size_t i = 0; i < graph.inputs.size(); ++i) inputs.push_back({Location::input, i, nullptr});
-  for (size_t i = 0; i < graph.outputs.size(); ++i) outputs.push_back({Location::output, i, nullptr});
-  const Frame whole = frame(graph, inputs, outputs, 0);
-  out_.arena = graph.arena_size;
+  if (graph_.arena_size > kMaxMemory) return fail(Code::limit, "an arena of {} bytes", graph_.arena_size);
+  base_ = graph_.arena_size;
+  std::vector<Location> inputs(graph_.inputs.size()), outputs(graph_.outputs.size());
+  place_states(inputs, outputs);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].kind != Location::absent) continue;
+    inputs[i] = {Location::input, out_.inputs.size(), nullptr};
+    out_.inputs.push_back(graph_.inputs[i]);
+  }
+  std::vector<size_t> given;  // positions of the outputs that run() returns
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].kind != Location::absent) continue;
+    outputs[i] = {Location::output, given.size(), nullptr};
+    given.push_back(i);
+  }
+  out_.arena = base_;
+  const Frame whole = frame(graph_, inputs, outputs, 0);
   QUOIN_CHECK(add_graph(whole));
-  for (const uint32_t id : graph.outputs) out_.outputs.push_back(whole.locations[id]);
+  for (const size_t i : given) {
+    out_.outputs.push_back(graph_.outputs[i]);
+    out_.output_locations.push_back(whole.locations[graph_.outputs[i]]);
+  }
+  out_.longest = out_.length = program::longest(graph_);
   return std::move(out_);
 }
 
@@ -190,9 +219,26 @@ Status PreparedKernel::run(const quoin_run& run) const {
   return fail(std::move(called.error));
 }
 
-Result<Bound> bind(const program::Model& model, const Options& options, const quoin_host& host,
-                   Diagnostics& diagnostics) {
-  return Binder(model, options, host, diagnostics).run();
+Result<StateLayout> lay_out_states(const program::Model& model) {
+  StateLayout out;
+  for (const program::Method& method : model.methods)
+    for (const program::State& state : method.graph.states) {
+      const program::Value& value = method.graph.values[method.graph.inputs[state.input]];
+      const auto bytes = static_cast<uint64_t>(byte_size(value.type.dtype, value.type.shape));
+      const auto [at, is_new] = out.places.try_emplace(state.name, StateLayout::Place{out.bytes, bytes, &value});
+      if (!is_new) continue;
+      if (bytes > kMaxMemory - out.bytes) return fail(Code::limit, "states of more than {} bytes", kMaxMemory);
+      out.bytes += align_up(bytes, program::kArenaAlignment);
+    }
+  return out;
+}
+
+Result<Bound> bind(const program::Model& model, size_t method, const StateLayout& states, const Options& options,
+                   const quoin_host& host, Scratch& scratch, Diagnostics& diagnostics) {
+  const program::Method& from = model.methods[method];
+  auto bound = Binder(model, from.graph, states, options, host, scratch, diagnostics).run();
+  if (!bound && model.methods.size() > 1) return fail(in("method " + from.name, std::move(bound).error()));
+  return bound;
 }
 
 }  // namespace quoin::runtime

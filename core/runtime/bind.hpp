@@ -6,18 +6,42 @@
 
 #include "runtime/delegate.hpp"
 #include "runtime/graph_view.hpp"
+#include "runtime/prepare.hpp"
 
 namespace quoin::runtime {
 
-struct Bound {
-  std::deque<GraphView> views;  // what prepared kernels may point into
-  std::vector<Step> steps;
-  std::vector<Location> outputs;                            // of the program's outputs
-  uint64_t arena = 0, scratch = 0, scratch_alignment = 64;  // bytes
+// Where the state of each name lies in the memory of all states.
+struct StateLayout {
+  struct Place {
+    uint64_t offset = 0, bytes = 0;
+    const program::Value* value = nullptr;  // before a run; of the first method that has it
+  };
+  std::map<std::string, Place, std::less<>> places;
+  uint64_t bytes = 0;
+};
+// Errors: limit.
+Result<StateLayout> lay_out_states(const program::Model& model);
+
+// The new content of a state that is not updated in place: moved after the run.
+struct StateCopy {
+  uint64_t from = 0, to = 0, bytes = 0;  // offsets into the arena and into the states
 };
 
-// `model` must stay where it is. Errors: program_version, plugin, unsupported, limit.
-Result<Bound> bind(const program::Model& model, const Options& options, const quoin_host& host,
-                   Diagnostics& diagnostics);
+// One method.
+struct Bound {
+  std::deque<GraphView> views;  // what prepared kernels may point into
+  std::vector<Source> sources;  // the method's graph and the originals that run in it
+  std::vector<Step> steps;
+  std::vector<uint32_t> inputs, outputs;   // values of the graph that are no states
+  std::vector<Location> output_locations;  // of each of `outputs`
+  std::vector<StateCopy> copies;
+  uint64_t arena = 0;               // bytes
+  int64_t longest = 0, length = 0;  // of a run; that which the steps are prepared for, 0: none or not known
+};
+
+// `model` must stay where it is. Scratch memory that steps need is added to `scratch`.
+// Errors: program_version, plugin, unsupported, limit.
+Result<Bound> bind(const program::Model& model, size_t method, const StateLayout& states, const Options& options,
+                   const quoin_host& host, Scratch& scratch, Diagnostics& diagnostics);
 
 }  // namespace quoin::runtime

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,7 +18,8 @@ namespace quoin::runtime {
 
 struct TensorSpec {
   std::string name;
-  TensorType type;
+  TensorType type;       // of the longest run
+  uint32_t dynamic = 0;  // bit i: dim i is the length of the run, from 1 to type.shape[i]
 };
 
 struct Event {
@@ -34,6 +36,8 @@ struct Options {
   const kernels::KernelSet* kernels = nullptr;
 };
 
+// A program has methods, in its order; states (buffers that live between runs, such as key/value caches) belong to the
+// object and are shared by its methods. They are zero at first, and after an error their content is unspecified.
 // One run() at a time per object; several objects may share one program and pool. `host` and `kernels` must outlive it.
 class Executable {
  public:
@@ -45,11 +49,21 @@ class Executable {
   ~Executable();
 
   const program::Model& model() const;
-  std::vector<TensorSpec> inputs() const;
-  std::vector<TensorSpec> outputs() const;
-  // Inputs by position. Errors: input (count, dtype, shape; names the input), plugin, cancelled.
-  Result<std::vector<Tensor>> run(std::span<const Tensor> inputs, std::vector<Event>* profile = nullptr);
-  // Bytes of arena plus scratch that this object holds.
+  size_t methods() const;  // at least 1
+  std::optional<size_t> method(std::string_view name) const;
+  // Without the states. Precondition: method < methods().
+  std::vector<TensorSpec> inputs(size_t method = 0) const;
+  std::vector<TensorSpec> outputs(size_t method = 0) const;
+  std::vector<TensorSpec> states() const;  // of all methods, by name
+  // Inputs by position, without the states. All dynamic dims of one run are equal: its length; what the change of the
+  // length costs is paid in the first run of that length. Outputs have the shapes of this run.
+  // Errors: input (count, dtype, shape, length; names the input), plugin, cancelled.
+  Result<std::vector<Tensor>> run(size_t method, std::span<const Tensor> inputs, std::vector<Event>* profile = nullptr);
+  Result<std::vector<Tensor>> run(std::span<const Tensor> inputs, std::vector<Event>* profile = nullptr) {
+    return run(0, inputs, profile);
+  }
+  void reset_states();  // to zero
+  // Bytes of arena, scratch and states that this object holds.
   uint64_t memory() const;
 
  private:

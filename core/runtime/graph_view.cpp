@@ -1,11 +1,15 @@
 #include "runtime/graph_view.hpp"
 
 #include <deque>
+#include <map>
 
 #include "ops/abi_view.hpp"
+#include "program/length.hpp"
 
 namespace quoin::runtime {
+
 struct GraphView::Arrays {
+  const program::Graph* source;
   quoin_graph graph{};
   std::vector<quoin_value> values;
   std::vector<quoin_node> nodes;
@@ -13,6 +17,7 @@ struct GraphView::Arrays {
   std::vector<std::vector<quoin_place>> users;
   std::deque<quoin_qparams> qparams;  // deques: pointers into them stay valid as they grow
   AbiParams params;
+  std::map<size_t, Shape> dynamic;  // value -> its dims in the current run
 
   void add_value(const program::Value& from);
   void add_node(const program::Node& from);
@@ -24,6 +29,7 @@ void GraphView::Arrays::add_value(const program::Value& from) {
   value.dtype = static_cast<quoin_dtype>(from.type.dtype);
   value.rank = static_cast<uint32_t>(from.type.shape.size());
   value.dims = from.type.shape.data();
+  if (from.dynamic != 0) value.dims = dynamic.emplace(values.size(), from.type.shape).first->second.data();
   value.producer = QUOIN_NONE;
   if (from.constant) value.constant = {from.constant->data(), from.constant->bytes()};
   if (from.type.qparams) {
@@ -55,6 +61,7 @@ void GraphView::Arrays::add_node(const program::Node& from) {
 
 GraphView::GraphView(const program::Graph& graph) : arrays_(std::make_unique<Arrays>()) {
   Arrays& a = *arrays_;
+  a.source = &graph;
   for (const program::Value& value : graph.values) a.add_value(value);
   a.users.resize(graph.values.size());
   for (const program::Node& node : graph.nodes) a.add_node(node);
@@ -69,6 +76,13 @@ GraphView::GraphView(const program::Graph& graph) : arrays_(std::make_unique<Arr
   a.graph.nodes = abi_array(a.nodes);
   a.graph.inputs = graph.inputs.data();
   a.graph.outputs = graph.outputs.data();
+}
+
+void GraphView::set_length(int64_t length) {
+  for (auto& [id, dims] : arrays_->dynamic) {
+    const Shape now = program::type_at(arrays_->source->values[id], length).shape;
+    std::copy(now.begin(), now.end(), dims.begin());  // kernels may hold pointers to them
+  }
 }
 
 GraphView::GraphView(GraphView&&) noexcept = default;

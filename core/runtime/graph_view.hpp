@@ -7,13 +7,15 @@
 
 namespace quoin::runtime {
 
-// Operator nodes only: what delegates compute has no producer here. Value ids are the graph's own. Borrows from the
-// graph, which must outlive the view and stay where it is.
+// Of a run of one length: no dim is dynamic. Operator nodes only: what delegates compute has no producer here. Value
+// ids are the graph's own. Borrows from the graph, which must outlive the view and stay where it is.
 class GraphView {
  public:
   explicit GraphView(const program::Graph& graph);
   GraphView(GraphView&&) noexcept;
   ~GraphView();
+  // Of the longest run at first. Whatever was prepared for dynamic values must be prepared again.
+  void set_length(int64_t length);
   const quoin_graph* graph() const;
   // Index of an operator node in the view.
   uint32_t node(size_t graph_node) const;

@@ -8,6 +8,7 @@
 #include "host/call.hpp"
 #include "kernels/select.hpp"
 #include "program/model.hpp"
+#include "runtime/graph_view.hpp"
 
 namespace quoin::runtime {
 
@@ -63,14 +64,23 @@ class LoadedDelegate {
 
 // Where a tensor's bytes are.
 struct Location {
-  enum Kind : uint8_t { absent, arena, input, output, constant } kind = absent;
-  uint64_t at = 0;             // arena: offset; input, output: position in run()'s lists
+  enum Kind : uint8_t { absent, arena, input, output, constant, state } kind = absent;
+  uint64_t at = 0;             // arena, state: offset; input, output: position in run()'s lists
   const void* data = nullptr;  // constant
   friend bool operator==(const Location&, const Location&) = default;
 };
 
+// One graph that steps come from, and how kernels see it.
+struct Source {
+  const program::Graph* graph = nullptr;
+  GraphView* view = nullptr;
+};
+
 struct Step {
   const program::Node* node = nullptr;
+  Source source;
+  size_t index = 0;                      // of the node in its graph
+  bool dynamic = false;                  // it reads or makes a value that follows the length of the run
   uint32_t delegate = program::kNone;    // of the program; also for steps of its original
   std::optional<PreparedKernel> kernel;  // exactly one of these two
   std::optional<LoadedDelegate> loaded;
@@ -78,6 +88,9 @@ struct Step {
   std::vector<Location> locations;    // of each
   std::vector<Shape> dims;            // what tensors[i].dims points at
   uint32_t inputs = 0;                // how many of `tensors`
+  uint32_t value_id(size_t tensor) const {
+    return tensor < inputs ? node->inputs[tensor] : node->outputs[tensor - inputs];
+  }
   quoin_array input_array() const { return {tensors.data(), inputs, sizeof(quoin_tensor)}; }
   quoin_array output_array() const {
     return {tensors.data() + inputs, static_cast<uint32_t>(tensors.size()) - inputs, sizeof(quoin_tensor)};

@@ -64,7 +64,7 @@ TEST_F(Flow, AProgramHasTheOutputNamesOfItsModel) {
   const auto result = quantize(model, recipe, *context, nullptr, notes);
   const auto executable = open_model(model, recipe, *context, notes);
   ASSERT_TRUE(result && executable);
-  const program::Graph& graph = result->lowered.model.graph;
+  const program::Graph& graph = result->lowered.model.methods[0].graph;
   ASSERT_EQ(graph.outputs.size(), executable->outputs().size());
   for (size_t i = 0; i < graph.outputs.size(); ++i)
     EXPECT_EQ(graph.values[graph.outputs[i]].name, executable->outputs()[i].name);

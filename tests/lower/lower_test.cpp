@@ -29,8 +29,8 @@ TEST_F(Lowering, ClaimBecomesACallWithItsBlobAndOriginal) {
   ASSERT_TRUE(result) << text(result);
   const program::Model& model = result->model;
   ASSERT_TRUE(program::verify(model)) << program::verify(model).error().text();
-  ASSERT_EQ(model.graph.nodes.size(), 3u);
-  EXPECT_TRUE(model.graph.nodes[0].op.empty());
+  ASSERT_EQ(model.methods[0].graph.nodes.size(), 3u);
+  EXPECT_TRUE(model.methods[0].graph.nodes[0].op.empty());
   ASSERT_EQ(model.delegates.size(), 1u);
   const program::Delegate& delegate = model.delegates[0];
   EXPECT_EQ(delegate.plugin, "fake");
@@ -41,7 +41,7 @@ TEST_F(Lowering, ClaimBecomesACallWithItsBlobAndOriginal) {
   EXPECT_THAT(delegate.debug_ids, ElementsAre(11, 12));
   ASSERT_TRUE(delegate.original);
   EXPECT_EQ(delegate.original->nodes.size(), 2u);
-  EXPECT_EQ(model.graph.values.size(), 4u) << "the constants of the claim are not in the program's own graph";
+  EXPECT_EQ(model.methods[0].graph.values.size(), 4u) << "the constants of the claim are not in the program's own graph";
 }
 
 TEST_F(Lowering, OriginalsAreKeptOnlyOnRequest) {
@@ -158,7 +158,7 @@ TEST_F(Lowering, DeadNodesAndConstantsAreLeftOut) {
   const auto result = run({});
   ASSERT_TRUE(result) << text(result);
   EXPECT_EQ(result->placement.size(), 4u);
-  for (const program::Value& value : result->model.graph.values) EXPECT_NE(value.name, "unused");
+  for (const program::Value& value : result->model.methods[0].graph.values) EXPECT_NE(value.name, "unused");
 }
 
 TEST_F(Lowering, CountsMultiplyAdds) {

@@ -103,7 +103,7 @@ inline Model small_model() {
 
   Model model;
   model.name = "small";
-  model.graph = std::move(main.graph);
+  model.methods = {{"forward", std::move(main.graph)}};
   const auto blob = std::make_shared<Tensor>(floats({5}, 42));
   Delegate delegate;
   delegate.plugin = "npu";
@@ -124,12 +124,14 @@ inline Model small_model() {
 inline void expect_equal(const Graph& a, const Graph& b) {
   EXPECT_EQ(a.inputs, b.inputs);
   EXPECT_EQ(a.outputs, b.outputs);
+  EXPECT_EQ(a.states, b.states);
   EXPECT_EQ(a.arena_size, b.arena_size);
   ASSERT_EQ(a.values.size(), b.values.size());
   for (size_t i = 0; i < a.values.size(); ++i) {
     EXPECT_EQ(a.values[i].name, b.values[i].name);
     EXPECT_EQ(a.values[i].type, b.values[i].type);
     EXPECT_EQ(a.values[i].offset, b.values[i].offset);
+    EXPECT_EQ(a.values[i].dynamic, b.values[i].dynamic);
     ASSERT_EQ(a.values[i].constant.has_value(), b.values[i].constant.has_value());
     if (!a.values[i].constant) continue;
     const auto left = a.values[i].constant->as<uint8_t>(), right = b.values[i].constant->as<uint8_t>();
@@ -152,7 +154,11 @@ inline void expect_equal(const Graph& a, const Graph& b) {
 inline void expect_equal(const Model& a, const Model& b) {
   EXPECT_EQ(a.name, b.name);
   EXPECT_EQ(a.metadata, b.metadata);
-  expect_equal(a.graph, b.graph);
+  ASSERT_EQ(a.methods.size(), b.methods.size());
+  for (size_t i = 0; i < a.methods.size(); ++i) {
+    EXPECT_EQ(a.methods[i].name, b.methods[i].name);
+    expect_equal(a.methods[i].graph, b.methods[i].graph);
+  }
   ASSERT_EQ(a.delegates.size(), b.delegates.size());
   const auto same = [](auto left, auto right) {
     return std::equal(left.begin(), left.end(), right.begin(), right.end());

@@ -26,7 +26,7 @@ TEST(RoundTrip, KeepsEveryKindOfQParams) {
   builder.value("g", {DType::s4, {3, 4}, std::make_shared<const QParams>(group)}, Tensor(DType::s4, {3, 4}));
   builder.graph.outputs = {x};
   Model model;
-  model.graph = builder.graph;
+  model.methods = {{"forward", builder.graph}};
   const auto back = read_bytes(serialize(model).value());
   ASSERT_TRUE(back) << back.error().text();
   expect_equal(model, *back);
@@ -42,7 +42,7 @@ TEST(RoundTrip, KeepsEveryKindOfAttribute) {
   builder.graph.values[mean].offset = 0;
   builder.graph.arena_size = 64;
   Model model;
-  model.graph = builder.graph;
+  model.methods = {{"forward", builder.graph}};
   const auto file = serialize(model);
   ASSERT_TRUE(file) << file.error().text();
   const auto back = read_bytes(*file);
@@ -61,7 +61,7 @@ TEST(RoundTrip, IsDeterministic) {
 TEST(RoundTrip, StoresEqualBytesOnce) {
   const auto model = read_bytes(serialize(small_model()).value());
   ASSERT_TRUE(model);
-  const Value& w = model->graph.values[1];
+  const Value& w = model->methods[0].graph.values[1];
   const Value& again = model->delegates[0].original->values[2];
   ASSERT_EQ(w.name, "w");
   ASSERT_EQ(again.name, "w_again");
@@ -74,19 +74,19 @@ TEST(RoundTrip, DataBorrowsAlignedBytesAndOutlivesTheCaller) {
     const auto file = serialize(small_model());
     model = *read_bytes(*file);
   }
-  for (const Value& value : model->graph.values) {
+  for (const Value& value : model->methods[0].graph.values) {
     if (!value.constant) continue;
     EXPECT_EQ(reinterpret_cast<uintptr_t>(value.constant->data()) % 64, 0u) << value.name;
   }
   EXPECT_EQ(reinterpret_cast<uintptr_t>(model->delegates[0].blob.data()) % 64, 0u);
-  EXPECT_EQ(model->graph.values[1].constant->as<float>()[0], 1.0f);
+  EXPECT_EQ(model->methods[0].graph.values[1].constant->as<float>()[0], 1.0f);
 }
 
 TEST(RoundTrip, EmptyGraphIsAProgram) {
   GraphBuilder builder;
   builder.graph.outputs = {builder.input("x", f32({1}))};
   Model model;
-  model.graph = builder.graph;
+  model.methods = {{"forward", builder.graph}};
   const auto back = read_bytes(serialize(model).value());
   ASSERT_TRUE(back) << back.error().text();
   expect_equal(model, *back);

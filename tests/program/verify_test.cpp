@@ -27,92 +27,92 @@ std::shared_ptr<const QParams> changed(const std::function<void(QParams&)>& chan
 // Values of small_model: 0 x, 1 w, 2 b, 3 fc, 4 relu, 5 call, 6 clamped, 7 quantized.
 std::vector<Fault> faults() {
   return {
-      {"OperandOutOfRange", [](Model& m) { m.graph.nodes[1].inputs[0] = 90; }, "node 1 (n1): input 0: value 90 of 8"},
-      {"OperandNotYetComputed", [](Model& m) { m.graph.nodes[0].inputs[0] = 4; },
+      {"OperandOutOfRange", [](Model& m) { m.methods[0].graph.nodes[1].inputs[0] = 90; }, "node 1 (n1): input 0: value 90 of 8"},
+      {"OperandNotYetComputed", [](Model& m) { m.methods[0].graph.nodes[0].inputs[0] = 4; },
        "node 0 (n0): input 0: value 4 (v4) is not computed"},
-      {"ResultOutOfRange", [](Model& m) { m.graph.nodes[1].outputs[0] = 8; }, "node 1 (n1): output 0: value 8 of 8"},
-      {"TwoProducers", [](Model& m) { m.graph.nodes[1].outputs[0] = 3; }, "output 0: value 3 (v3) has another source"},
-      {"ConstantIsComputed", [](Model& m) { m.graph.nodes[1].outputs[0] = 1; }, "value 1 (w) has another source"},
-      {"InputIsConstant", [](Model& m) { m.graph.inputs[0] = 1; }, "graph input 0: value 1 (w) is a constant"},
-      {"InputTwice", [](Model& m) { m.graph.inputs.push_back(0); }, "graph input 1: value 0 (x) is an input twice"},
-      {"InputOutOfRange", [](Model& m) { m.graph.inputs[0] = 77; }, "graph input 0: value 77 of 8"},
-      {"OutputOutOfRange", [](Model& m) { m.graph.outputs[0] = kNone; }, "graph output 0: value 4294967295 of 8"},
+      {"ResultOutOfRange", [](Model& m) { m.methods[0].graph.nodes[1].outputs[0] = 8; }, "node 1 (n1): output 0: value 8 of 8"},
+      {"TwoProducers", [](Model& m) { m.methods[0].graph.nodes[1].outputs[0] = 3; }, "output 0: value 3 (v3) has another source"},
+      {"ConstantIsComputed", [](Model& m) { m.methods[0].graph.nodes[1].outputs[0] = 1; }, "value 1 (w) has another source"},
+      {"InputIsConstant", [](Model& m) { m.methods[0].graph.inputs[0] = 1; }, "graph input 0: value 1 (w) is a constant"},
+      {"InputTwice", [](Model& m) { m.methods[0].graph.inputs.push_back(0); }, "graph input 1: value 0 (x) is an input twice"},
+      {"InputOutOfRange", [](Model& m) { m.methods[0].graph.inputs[0] = 77; }, "graph inputs: value 77 of 8"},
+      {"OutputOutOfRange", [](Model& m) { m.methods[0].graph.outputs[0] = kNone; }, "graph output 0: value 4294967295 of 8"},
       {"OrphanValue",
        [](Model& m) {
-         m.graph.values.push_back({"orphan", f32({1}), {}, 0});
+         m.methods[0].graph.values.push_back({"orphan", f32({1}), {}, 0});
        },
        "value 8 (orphan) is neither"},
-      {"UnknownOperator", [](Model& m) { m.graph.nodes[1].op = "aten.relo.default"; },
+      {"UnknownOperator", [](Model& m) { m.methods[0].graph.nodes[1].op = "aten.relo.default"; },
        "\"aten.relo.default\" is not known", Code::program_version},
-      {"AttributesIncomplete", [](Model& m) { m.graph.nodes[3].attrs.clear(); },
+      {"AttributesIncomplete", [](Model& m) { m.methods[0].graph.nodes[3].attrs.clear(); },
        "node 3 (n3): attributes are not complete"},
-      {"AttributeOfWrongKind", [](Model& m) { m.graph.nodes[3].attrs["min_val"] = std::string("low"); },
+      {"AttributeOfWrongKind", [](Model& m) { m.methods[0].graph.nodes[3].attrs["min_val"] = std::string("low"); },
        "attribute min_val"},
       {"WrongShape",
        [](Model& m) {
-         m.graph.values[4].type.shape = {2, 5};
+         m.methods[0].graph.values[4].type.shape = {2, 5};
        },
        "node 1 (n1): output 0: value 4 (v4) is f32[2, 5], the operator gives f32[2, 4]"},
-      {"WrongElementType", [](Model& m) { m.graph.values[4].type.dtype = DType::s32; }, "the operator gives f32[2, 4]"},
+      {"WrongElementType", [](Model& m) { m.methods[0].graph.values[4].type.dtype = DType::s32; }, "the operator gives f32[2, 4]"},
       {"TooManyResults",
        [](Model& m) {
-         m.graph.nodes[1].outputs.push_back(8);
-         m.graph.values.push_back({"second", f32({1}), {}, 0});
+         m.methods[0].graph.nodes[1].outputs.push_back(8);
+         m.methods[0].graph.values.push_back({"second", f32({1}), {}, 0});
        },
        "2 results, the operator has 1"},
-      {"MissingOperand", [](Model& m) { m.graph.nodes[0].inputs = {0}; }, "operands"},
+      {"MissingOperand", [](Model& m) { m.methods[0].graph.nodes[0].inputs = {0}; }, "operands"},
       {"ConstantOfOtherShape",
        [](Model& m) {
-         m.graph.values[1].constant = floats({2, 2}, 0);
+         m.methods[0].graph.values[1].constant = floats({2, 2}, 0);
        },
        "value 1 (w): declared f32[4, 3] but holds f32[2, 2]"},
-      {"RankOverLimit", [](Model& m) { m.graph.values[0].type.shape = Shape(9, 1); }, "value 0 (x)", Code::limit},
-      {"NegativeDim", [](Model& m) { m.graph.values[0].type.shape = {-1}; }, "value 0 (x)", Code::limit},
-      {"HugeShape", [](Model& m) { m.graph.values[0].type.shape = Shape(8, int64_t{1} << 40); }, "value 0 (x)",
+      {"RankOverLimit", [](Model& m) { m.methods[0].graph.values[0].type.shape = Shape(9, 1); }, "value 0 (x)", Code::limit},
+      {"NegativeDim", [](Model& m) { m.methods[0].graph.values[0].type.shape = {-1}; }, "value 0 (x)", Code::limit},
+      {"HugeShape", [](Model& m) { m.methods[0].graph.values[0].type.shape = Shape(8, int64_t{1} << 40); }, "value 0 (x)",
        Code::limit},
-      {"LongName", [](Model& m) { m.graph.values[0].name.resize(70000, 'x'); }, "70000 bytes", Code::limit},
-      {"ScaleCount", [](Model& m) { m.graph.values[7].type.qparams = changed([](QParams& q) {
+      {"LongName", [](Model& m) { m.methods[0].graph.values[0].name.resize(70000, 'x'); }, "70000 bytes", Code::limit},
+      {"ScaleCount", [](Model& m) { m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) {
                                       q.scale = {1, 2};
                                     }); },
        "value 7 (v7): 2 scales where 1 are needed"},
-      {"ZeroScale", [](Model& m) { m.graph.values[7].type.qparams = changed([](QParams& q) { q.scale = {0}; }); },
+      {"ZeroScale", [](Model& m) { m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) { q.scale = {0}; }); },
        "scale 0: 0 is not a positive"},
       {"InfiniteScale",
-       [](Model& m) { m.graph.values[7].type.qparams = changed([](QParams& q) { q.scale = {INFINITY}; }); },
+       [](Model& m) { m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) { q.scale = {INFINITY}; }); },
        "scale 0: inf"},
-      {"NanScale", [](Model& m) { m.graph.values[7].type.qparams = changed([](QParams& q) { q.scale = {NAN}; }); },
+      {"NanScale", [](Model& m) { m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) { q.scale = {NAN}; }); },
        "scale 0: nan"},
       {"ZeroPointOutside",
-       [](Model& m) { m.graph.values[7].type.qparams = changed([](QParams& q) { q.zero_point = {200}; }); },
+       [](Model& m) { m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) { q.zero_point = {200}; }); },
        "zero point 0: 200 is outside s8"},
-      {"RangeOutside", [](Model& m) { m.graph.values[7].type.qparams = changed([](QParams& q) { q.qmax = 300; }); },
+      {"RangeOutside", [](Model& m) { m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) { q.qmax = 300; }); },
        "integer range -128..300 of s8"},
       {"ChannelAxis",
        [](Model& m) {
-         m.graph.values[7].type.qparams = changed([](QParams& q) {
+         m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) {
            q.scheme = Scheme::per_channel;
            q.axis = 5;
          });
        },
        "channel axis 5 of a rank 2"},
       {"GroupOfZero",
-       [](Model& m) { m.graph.values[7].type.qparams = changed([](QParams& q) { q.scheme = Scheme::per_group; }); },
+       [](Model& m) { m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) { q.scheme = Scheme::per_group; }); },
        "group size 0"},
       {"OtherStorage",
-       [](Model& m) { m.graph.values[7].type.qparams = changed([](QParams& q) { q.dtype = DType::u8; }); },
+       [](Model& m) { m.methods[0].graph.values[7].type.qparams = changed([](QParams& q) { q.dtype = DType::u8; }); },
        "stored as s8, but its qparams say u8"},
-      {"UnalignedOffset", [](Model& m) { m.graph.values[4].offset = 8; }, "memory plan: value 4 (v4): arena offset 8"},
-      {"OutsideArena", [](Model& m) { m.graph.values[4].offset = 128; }, "outside the arena of 128"},
-      {"OffsetOverflows", [](Model& m) { m.graph.values[4].offset = ~uint64_t{63}; }, "outside the arena"},
-      {"LivesOverlap", [](Model& m) { m.graph.values[4].offset = 0; },
+      {"UnalignedOffset", [](Model& m) { m.methods[0].graph.values[4].offset = 8; }, "memory plan: value 4 (v4): arena offset 8"},
+      {"OutsideArena", [](Model& m) { m.methods[0].graph.values[4].offset = 128; }, "outside the arena of 128"},
+      {"OffsetOverflows", [](Model& m) { m.methods[0].graph.values[4].offset = ~uint64_t{63}; }, "outside the arena"},
+      {"LivesOverlap", [](Model& m) { m.methods[0].graph.values[4].offset = 0; },
        "memory plan: value 3 (v3) and value 4 (v4) overlap"},
-      {"ArenaTooLarge", [](Model& m) { m.graph.arena_size = 1 << 20; }, "an arena of 1048576 bytes"},
-      {"OffsetOfInput", [](Model& m) { m.graph.values[0].offset = 64; }, "value 0 (x): has an arena offset"},
-      {"DelegateOutOfRange", [](Model& m) { m.graph.nodes[2].delegate = 1; }, "node 2 (npu_0): delegate 1 of 1"},
+      {"ArenaTooLarge", [](Model& m) { m.methods[0].graph.arena_size = 1 << 20; }, "an arena of 1048576 bytes"},
+      {"OffsetOfInput", [](Model& m) { m.methods[0].graph.values[0].offset = 64; }, "value 0 (x): has an arena offset"},
+      {"DelegateOutOfRange", [](Model& m) { m.methods[0].graph.nodes[2].delegate = 1; }, "node 2 (npu_0): delegate 1 of 1"},
       {"DelegateNotCalled", [](Model& m) { m.delegates.push_back(m.delegates[0]); },
        "delegate 1 (npu): no node calls it"},
-      {"DelegateWithOperator", [](Model& m) { m.graph.nodes[1].delegate = 0; }, "with delegate 0"},
-      {"DelegateWithAttributes", [](Model& m) { m.graph.nodes[2].attrs["a"] = true; }, "has attributes"},
+      {"DelegateWithOperator", [](Model& m) { m.methods[0].graph.nodes[1].delegate = 0; }, "with delegate 0"},
+      {"DelegateWithAttributes", [](Model& m) { m.methods[0].graph.nodes[2].attrs["a"] = true; }, "has attributes"},
       {"NestedDelegate", [](Model& m) { m.delegates[0].original->nodes[0].op.clear(); },
        "delegate 0 (npu): original: node 0 (n0): calls a delegate"},
       {"OriginalOfOtherType", [](Model& m) { m.delegates[0].original->inputs.clear(); }, "delegate 0 (npu)"},
@@ -150,7 +150,7 @@ Model with_view(uint64_t view_offset, uint64_t last_offset) {
   b.graph.values[last].offset = last_offset;
   b.graph.arena_size = std::max(view_offset, last_offset) + 64;
   Model model;
-  model.graph = b.graph;
+  model.methods = {{"forward", b.graph}};
   return model;
 }
 

@@ -67,7 +67,7 @@ TEST_F(Write, KilledWriterLeavesTheOldFile) {
 TEST_F(Write, FaultyModelLeavesTheOldFile) {
   ASSERT_TRUE(write(path, small_model()));
   Model faulty = small_model();
-  faulty.graph.nodes[0].inputs[0] = 1000;
+  faulty.methods[0].graph.nodes[0].inputs[0] = 1000;
   EXPECT_FALSE(write(path, faulty));
   EXPECT_TRUE(read(path));
 }

@@ -21,7 +21,7 @@ TEST_F(Running, DescribesInputsAndOutputs) {
   EXPECT_EQ(executable->inputs()[0].name, "x");
   EXPECT_EQ(executable->inputs()[0].type.shape, (Shape{2, 3}));
   EXPECT_EQ(executable->outputs()[0].type.shape, (Shape{2, 4}));
-  EXPECT_GE(executable->memory(), executable->model().graph.arena_size);
+  EXPECT_GE(executable->memory(), executable->model().methods[0].graph.arena_size);
 }
 
 struct WrongInput {
@@ -137,7 +137,7 @@ TEST_F(Running, KernelErrorNamesTheNode) {
 
 TEST_F(Running, FaultyModelIsNotLoaded) {
   program::Model model = kernel_model();
-  model.graph.nodes[1].inputs[0] = 1000;
+  model.methods[0].graph.nodes[1].inputs[0] = 1000;
   const auto executable = load(std::move(model));
   ASSERT_FALSE(executable);
   EXPECT_EQ(executable.error().code, Code::program);

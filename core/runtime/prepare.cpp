@@ -1,0 +1,76 @@
+#include "runtime/prepare.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "program/length.hpp"
+#include "runtime/bind.hpp"
+#include "runtime/delegate.hpp"
+
+namespace quoin::runtime {
+namespace {
+
+constexpr uint64_t kMaxScratch = uint64_t{1} << 40;
+constexpr uint64_t kMaxScratchAlignment = 4096;
+
+void resize_tensors(Step& step, int64_t length) {
+  for (size_t i = 0; i < step.tensors.size(); ++i) {
+    const uint32_t id = step.value_id(i);
+    if (id == program::kNone || step.source.graph->values[id].dynamic == 0) continue;
+    const TensorType type = program::type_at(step.source.graph->values[id], length);
+    std::ranges::copy(type.shape, step.dims[i].begin());  // tensors[i].dims points there
+    step.tensors[i].size = static_cast<uint64_t>(byte_size(type.dtype, type.shape));
+  }
+}
+
+Status plan(Step& step, Scratch& scratch) {
+  quoin_memory_need memory{};
+  memory.struct_size = sizeof memory;
+  QUOIN_TRY(const std::string reason, plan_delegate(step, memory));
+  if (!reason.empty())
+    return fail(
+        Error{Code::plugin, reason, {}, "plugin " + step.loaded->name() + " must take every length up to the longest"});
+  return scratch.add(memory);
+}
+
+}  // namespace
+
+Status Scratch::add(const quoin_memory_need& need) {
+  const uint64_t wanted = need.alignment == 0 ? 64 : need.alignment;
+  if (!std::has_single_bit(wanted) || wanted > kMaxScratchAlignment)
+    return fail(Code::plugin, "asks for scratch memory aligned to {} bytes", wanted);
+  if (need.scratch > kMaxScratch) return fail(Code::limit, "asks for {} bytes of scratch memory", need.scratch);
+  bytes = std::max(bytes, need.scratch);
+  alignment = std::max(alignment, wanted);
+  return {};
+}
+
+Status prepare_kernel(Step& step, const Options& options, const quoin_host& host, Scratch& scratch) {
+  if (options.kernels == nullptr) return fail(Code::internal, "no kernels were given to run it");
+  const quoin_graph* graph = step.source.view->graph();
+  const uint32_t id = step.source.view->node(step.index);
+  QUOIN_TRY(kernels::Choice choice, options.kernels->select(graph, id, host.isa));
+  step.kernel.emplace(std::move(choice), host);
+  quoin_memory_need memory{};
+  memory.struct_size = sizeof memory;
+  QUOIN_CHECK(step.kernel->prepare(graph, id, memory));
+  return scratch.add(memory);
+}
+
+Status set_length(Bound& bound, int64_t length, const Options& options, const quoin_host& host, Scratch& scratch) {
+  bound.length = 0;
+  for (const Source& source : bound.sources) {
+    QUOIN_CHECK(program::verify_length(*source.graph, length));
+    source.view->set_length(length);
+  }
+  for (Step& step : bound.steps) {
+    if (!step.dynamic) continue;
+    resize_tensors(step, length);
+    auto ready = step.loaded ? plan(step, scratch) : prepare_kernel(step, options, host, scratch);
+    if (!ready) return fail(in(describe(*step.node), std::move(ready).error()));
+  }
+  bound.length = length;
+  return {};
+}
+
+}  // namespace quoin::runtime
