@@ -32,6 +32,10 @@ class GraphBuilder {
     return n.outputs[0];
   }
   void type(uint32_t id) { values_[id].qparams = &qparams_; }
+  void follow_length(uint32_t id) {  // of at most two
+    values_[id].dims_max = values_[id].dims;
+    values_[id].dims = &open_;
+  }
   const quoin_graph* view(std::vector<uint32_t> outputs) {
     outputs_ = std::move(outputs);
     for (uint32_t v = 0; v < values_.size(); ++v) {
@@ -60,7 +64,7 @@ class GraphBuilder {
     users_.emplace_back();
     return static_cast<uint32_t>(values_.size() - 1);
   }
-  const int64_t two_ = 2;
+  const int64_t two_ = 2, open_ = -1;
   const float scale_ = 1;
   const quoin_qparams qparams_{
       sizeof(quoin_qparams), QUOIN_S8, QUOIN_PER_TENSOR, -1, 0, 1, -128, 127, &scale_, nullptr, nullptr, 0};
@@ -88,7 +92,7 @@ constexpr Placement kMove[] = {follow(0, byte), share(result(), operand(0))};
 constexpr PresetSpecs kMulPresets[] = {{"int8", kBoth}}, kMovePresets[] = {{"int8", kMove}};
 constexpr Rule kRules[] = {
     {"mul", "mul.Tensor [> batch_norm] [> relu|relu6]", kMulPresets, kFloat | kInteger, "no squares", no_squares},
-    {"view", "view", kMovePresets, kFloat | kInteger, {}, nullptr, true},
+    {"view", "view", kMovePresets, kFloat | kInteger | kDynamic, {}, nullptr, true},
     {"relu", "relu", {}, kFloat, {}, nullptr},
 };
 
@@ -223,6 +227,28 @@ TEST(Partition, IntegerNodesNeedAnIntegerRule) {
   const uint32_t x = g.input(), r = g.node(kRelu, {x}), v = g.node(kView, {r});
   g.type(x), g.type(r), g.type(v);
   EXPECT_EQ(partition(g.view({v})), (Lines{"decline 0: rule relu: is not computed on integers", "claim toy.1 1"}));
+}
+
+TEST(Partition, NodesThatFollowTheLengthNeedARuleForThem) {
+  GraphBuilder g;
+  const uint32_t x = g.input(), r = g.node(kRelu, {x}), v = g.node(kView, {r});
+  g.follow_length(r), g.follow_length(v);
+  EXPECT_EQ(
+      partition(g.view({v})),
+      (Lines{"decline 0: rule relu: is not computed on shapes that follow the length of a run", "claim toy.1 1"}));
+}
+
+TEST(Value, DimsAreThoseOfTheLongestRun) {
+  GraphBuilder g;
+  const uint32_t x = g.input(), v = g.node(kView, {x});
+  g.follow_length(v);
+  const Graph graph(g.view({v}));
+  EXPECT_TRUE(graph.value(x).is_static());
+  EXPECT_FALSE(graph.value(v).is_static());
+  EXPECT_TRUE(graph.value(v).is_dynamic(0));
+  EXPECT_FALSE(graph.value(v).is_dynamic(1));
+  EXPECT_EQ(graph.value(v).dims()[0], 2);
+  EXPECT_EQ(graph.value(v).numel(), 2);
 }
 
 TEST(Describe, ListsTheRulesAsAnExtension) {

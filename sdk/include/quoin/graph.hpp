@@ -144,11 +144,14 @@ class Value {
   Value(uint32_t id, const quoin_value& from) : raw(from), id_(id) {}
   uint32_t id() const { return id_; }
   quoin_dtype dtype() const { return raw.dtype; }
-  std::span<const int64_t> dims() const { return {raw.dims, raw.rank}; }
+  // Of the longest run, so that sizes made of them always suffice. All dynamic dims of a graph are one length, which
+  // the executor gets anew in plan() whenever it changes.
+  std::span<const int64_t> dims() const { return {raw.dims_max != nullptr ? raw.dims_max : raw.dims, raw.rank}; }
+  bool is_dynamic(uint32_t dim) const { return dim < raw.rank && raw.dims[dim] < 0; }
   bool is_static() const {
-    return std::none_of(dims().begin(), dims().end(), [](int64_t d) { return d < 0; });
+    return std::none_of(raw.dims, raw.dims + raw.rank, [](int64_t d) { return d < 0; });
   }
-  int64_t numel() const {
+  int64_t numel() const {  // of the longest run
     int64_t n = 1;
     for (const int64_t d : dims()) n *= d;
     return n;

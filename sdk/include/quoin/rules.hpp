@@ -85,7 +85,8 @@ struct PresetSpecs {
   std::span<const Placement> placements;
 };
 
-enum Form : uint32_t { kFloat = 1, kInteger = 2 };
+// kDynamic is added to the others: also where dims are known at run time only (Value::is_dynamic).
+enum Form : uint32_t { kFloat = 1, kInteger = 2, kDynamic = 4 };
 
 struct Rule {
   std::string_view name;
@@ -105,6 +106,13 @@ inline bool is_integer_node(const Graph& graph, const Node& node) {
   };
   return std::any_of(node.inputs().begin(), node.inputs().end(), typed) ||
          std::any_of(node.outputs().begin(), node.outputs().end(), typed);
+}
+
+// True when an operand or result follows the length of the run.
+inline bool is_dynamic_node(const Graph& graph, const Node& node) {
+  const auto dynamic = [&](uint32_t id) { return id != QUOIN_NONE && !graph.value(id).is_static(); };
+  return std::any_of(node.inputs().begin(), node.inputs().end(), dynamic) ||
+         std::any_of(node.outputs().begin(), node.outputs().end(), dynamic);
 }
 
 // -- the table
@@ -181,7 +189,7 @@ class RuleTable {
 
   // Why the backend cannot compute one node as it stands, or "".
   std::string why_not(const Graph& graph, const Node& node) const {
-    const bool integer = is_integer_node(graph, node);
+    const bool integer = is_integer_node(graph, node), dynamic = is_dynamic_node(graph, node);
     std::string reason;
     for (size_t i = 0; i < rules_.size(); ++i) {
       if (!patterns_[i].starts_with(node)) continue;
@@ -189,6 +197,8 @@ class RuleTable {
       std::string no;
       if ((rules_[i].forms & (integer ? kInteger : kFloat)) == 0)
         no = "is not computed" + std::string(form);
+      else if (dynamic && (rules_[i].forms & kDynamic) == 0)
+        no = "is not computed on shapes that follow the length of a run";
       else if (rules_[i].check != nullptr)
         no = rules_[i].check({graph, {node}});
       if (no.empty()) return {};
