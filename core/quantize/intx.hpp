@@ -3,6 +3,8 @@
 // bits also Int8DynActInt4WeightQuantizer), bit for bit.
 #pragma once
 
+#include <quoin/abi.h>
+
 #include "ops/tensor.hpp"
 
 namespace quoin::quantize {
@@ -37,6 +39,18 @@ struct IntxWeight {
 // the caller's decision, made before.
 // Errors (input): not an f32 matrix, bits, group or scale type out of range, no_clipping with 1 bit; (data): NaN or Inf
 // with its row and column, or a scale that the scale type cannot hold.
-Result<IntxWeight> quantize_weight(const Tensor& weight, const IntxConfig& config);
+// `host`: lends its threads; null: one. The result does not depend on them.
+Result<IntxWeight> quantize_weight(const Tensor& weight, const IntxConfig& config, const quoin_host* host = nullptr);
+
+// Scales rounded to `dtype` (f32, bf16, f16), as quantize_weight does. Errors (data): one that does not fit.
+Status round_scales(std::span<float> scales, DType dtype, const quoin_host* host = nullptr);
+
+// Codes under given qparams (per_group, or per_channel of axis 0), made as quantize_weight does for min_max scales of
+// type `scale_dtype`. Preconditions: f32 matrix, finite; scales that went through round_scales.
+Tensor quantize_codes(const Tensor& weight, const QParams& qparams, DType scale_dtype,
+                      const quoin_host* host = nullptr);
+
+// Errors (data): the first NaN or Inf with row and column. Precondition: an f32 matrix.
+Status check_finite(const Tensor& weight, const quoin_host* host = nullptr);
 
 }  // namespace quoin::quantize

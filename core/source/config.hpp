@@ -30,7 +30,7 @@ std::string_view name(WeightMapping mapping);
 
 // What happens to a layer whose rows the group does not divide.
 enum class Uneven {
-  pad,            // zero columns up to the next multiple; linear layers only
+  pad,            // zero columns up to the next multiple
   smaller_group,  // the largest divisor of the row below the group
   leave_float,
   error,
@@ -45,6 +45,7 @@ struct GptqConfig {
   // as published), 1 all that linear regression finds.
   double correction = 1.0;
   bool clip = true;  // scales by clip_search; else by min_max
+  friend bool operator==(const GptqConfig&, const GptqConfig&) = default;
 };
 
 struct LayerConfig {
@@ -60,6 +61,7 @@ struct LayerConfig {
   Uneven uneven = Uneven::pad;
   GptqConfig gptq;
   bool bias_correction = true;  // calibrated layers with a bias: it takes up the mean error of the output
+  friend bool operator==(const LayerConfig&, const LayerConfig&) = default;
 };
 
 // Errors (recipe): bits, group, types or options out of range, an algorithm that does not fit.

@@ -102,7 +102,7 @@ struct EmbeddingOptions {
   uint32_t bits = 8;  // 2, 4 or 8
   DType precision = DType::f32;
   int64_t group_size = 32;
-  Uneven padding = Uneven::smaller_group;
+  Uneven padding = Uneven::pad;
   DType scales_precision = DType::f32;
   WeightMapping mapping = WeightMapping::symmetric;
   Algorithm algorithm = Algorithm::min_max;

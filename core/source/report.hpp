@@ -9,6 +9,7 @@ namespace quoin::source {
 
 struct ReportLine {
   std::string name;  // of the module (weight "encoder.q.weight": "encoder.q"), or of the node where it has none
+  std::string node;  // of a graph
   std::string kind;  // "linear" or "embedding"
   bool quantized = false;
   uint32_t bits = 0;

@@ -23,6 +23,7 @@ DEPENDENCIES: Dict[str, Set[str]] = {
     "host": {"base"},
     "program": {"ops"},
     "quantize": {"ir", "interpret", "passes", "host", "recipe", "data"},
+    "source": {"ir", "interpret", "checkpoint", "nn", "quantize", "recipe", "data"},
     "lower": {"ir", "host", "program", "kernels"},
     "runtime": {"program", "kernels", "host"},
 }
@@ -51,6 +52,7 @@ THIRD_PARTY = {
     "unicode/": {"core/tokenize"},
     "jerror.h": {"core/data"},
     "png.h": {"core/data"},
+    "Eigen/": {"core/source"},
     "openssl/": {"core/host"},
     "xxhash.h": {"core"},
     "fmt/": {"core"},
