@@ -46,6 +46,7 @@ Verb calibrate_verb();
 Verb export_verb();
 Verb run_verb();
 Verb eval_verb();
+Verb generate_verb();
 Verb bench_verb();
 Verb explain_verb();
 Verb inspect_verb();

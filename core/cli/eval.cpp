@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "cli/common.hpp"
+#include "cli/eval_language.hpp"
 #include "cli/terminal.hpp"
 
 namespace quoin::cli {
@@ -9,12 +10,14 @@ namespace {
 void add_options(po::options_description& options) {
   options.add_options()("model", po::value<std::string>()->value_name("FILE"), "a program, or a model to run in float")(
       "data", po::value<std::string>()->value_name("PATH"),
-      "samples: image folder, .npy, .npz or .safetensors; overrides eval.data")(
+      "samples: image folder, .npy, .npz or .safetensors; perplexity: a text, or token ids; overrides eval.data")(
       "labels", po::value<std::string>()->value_name("CSV"), "file,label lines; overrides eval.labels")(
-      "metric", po::value<std::string>()->value_name("NAME"), "top1, cosine or relative_error; overrides eval.metric")(
+      "metric", po::value<std::string>()->value_name("NAME"),
+      "top1, cosine, relative_error or perplexity; overrides eval.metric")(
       "against", po::value<std::string>()->value_name("FILE"),
-      "second model: adds sqnr_db and agreement with its output")("limit", po::value<int64_t>()->value_name("N"),
-                                                                  "only the first N samples");
+      "second model: adds sqnr_db and agreement with its output, or divergence from its predictions")(
+      "limit", po::value<int64_t>()->value_name("N"), "only N samples");
+  add_language_eval_options(options);
   add_recipe_options(options);
 }
 
@@ -59,6 +62,8 @@ Result<data::Source> source_of(const Invocation& call, const recipe::Recipe& rec
 Status run(Invocation& call) {
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, call.text("model")));
   QUOIN_TRY(const std::string model, model_of(call, recipe));
+  const std::string metric = call.has("metric") ? call.text("metric") : recipe.eval.metric;
+  if (metric == "perplexity") return eval_language(call, recipe, model);
   QUOIN_TRY(const data::Source source, source_of(call, recipe));
   if (source.path.empty())
     return fail(Error{Code::usage, "no data to evaluate on", {}, "add --data, or set eval.data in the recipe"});
@@ -71,7 +76,6 @@ Status run(Invocation& call) {
   }
   QUOIN_TRY(const auto dataset, data::open_dataset(source, flow::input_specs(executable)));
   TerminalProgress progress(call.quiet);
-  const std::string metric = call.has("metric") ? call.text("metric") : recipe.eval.metric;
   QUOIN_TRY(const flow::Score score,
             flow::evaluate(executable, against ? &*against : nullptr, *dataset, metric, &progress, call.diagnostics));
   progress.finish();
@@ -86,15 +90,19 @@ Status run(Invocation& call) {
 }  // namespace
 
 Verb eval_verb() {
-  return {"eval",
-          "score a program or model on data",
-          "MODEL|PROGRAM [--data PATH] [--labels CSV] [-c RECIPE]",
-          "Runs every sample and scores it: top1 against labels, or cosine / relative_error against reference outputs\n"
-          "stored beside the inputs. A model file (.pt2, .onnx) runs in float. A program brings its own recipe.\n\n"
-          "  quoin eval effnet.quoin --data images/ --labels labels.csv --against effnet.pt2",
-          {"model"},
-          add_options,
-          run};
+  return {
+      "eval",
+      "score a program or model on data",
+      "MODEL|PROGRAM [--data PATH] [--labels CSV] [-c RECIPE]",
+      "Runs every sample and scores it: top1 against labels, or cosine / relative_error against reference outputs\n"
+      "stored beside the inputs. A model file (.pt2, .onnx) runs in float. A program brings its own recipe.\n\n"
+      "A language model is scored by perplexity on a text file, or on token ids ([N, T] in .safetensors or .npy, one\n"
+      "text per row; see docs/language_models.md).\n\n"
+      "  quoin eval effnet.quoin --data images/ --labels labels.csv --against effnet.pt2\n"
+      "  quoin eval llama.quoin --metric perplexity --data wiki.txt --against llama_float.quoin",
+      {"model"},
+      add_options,
+      run};
 }
 
 }  // namespace quoin::cli

@@ -102,7 +102,9 @@ struct Recipe {
   } lower;
   struct {
     std::string data, labels;
-    std::string metric;  // "", top1, cosine, relative_error: "" picks by what the data holds
+    std::string metric;  // "", top1, cosine, relative_error, perplexity: "" picks by what the data holds
+    std::string tensor;  // perplexity: as the recipe's reference says
+    int64_t first = 0, count = 0, window = 0, stride = 0;
   } eval;
   struct {
     int64_t threads = 1;

@@ -110,21 +110,25 @@ Result<std::vector<std::vector<int64_t>>> text_row(const TokenSource& source, co
 
 }  // namespace
 
-Result<TokenData> load_tokens(const TokenSource& source, const Tokenizer* tokenizer, int64_t vocabulary) {
+bool is_text(const TokenSource& source) {
   const std::string extension = std::filesystem::path(source.path).extension().string();
+  return extension != ".safetensors" && extension != ".npy";
+}
+
+Result<TokenData> load_tokens(const TokenSource& source, const Tokenizer* tokenizer, int64_t vocabulary) {
   TokenData out;
   std::string where = source.path;
-  if (extension == ".safetensors") {
+  if (is_text(source)) {
+    QUOIN_TRY(out.rows, text_row(source, tokenizer, vocabulary));
+  } else if (source.path.ends_with(".safetensors")) {
     QUOIN_TRY(const data::TensorMap tensors, data::read_safetensors(source.path));
     std::string name;
     QUOIN_TRY(const Tensor tensor, select(tensors, source, name));
     where += ": " + name;
     QUOIN_TRY(out.rows, rows_of(tensor, source, vocabulary, where));
-  } else if (extension == ".npy") {
+  } else {
     QUOIN_TRY(const Tensor tensor, data::read_npy(source.path));
     QUOIN_TRY(out.rows, rows_of(tensor, source, vocabulary, where));
-  } else {
-    QUOIN_TRY(out.rows, text_row(source, tokenizer, vocabulary));
   }
   size_t tokens = 0;
   for (const auto& row : out.rows) tokens += row.size();

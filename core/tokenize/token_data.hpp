@@ -16,6 +16,9 @@ struct TokenSource {
   size_t count = 0;    // 0: all from `first`
 };
 
+// Whether `source` is a text, which needs a tokenizer.
+bool is_text(const TokenSource& source);
+
 struct TokenData {
   std::vector<std::vector<int64_t>> rows;
   std::string describe;  // "stories.safetensors: stories, 96 rows, 24576 tokens"

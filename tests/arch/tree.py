@@ -26,6 +26,7 @@ DEPENDENCIES: Dict[str, Set[str]] = {
     "source": {"ir", "interpret", "checkpoint", "nn", "quantize", "recipe", "data"},
     "lower": {"ir", "host", "program", "kernels"},
     "runtime": {"program", "kernels", "host"},
+    "generate": {"tokenize", "runtime", "program"},
 }
 DEPENDENCIES["flow"] = set(DEPENDENCIES)
 DEPENDENCIES["conform"] = set(DEPENDENCIES)
