@@ -1,6 +1,7 @@
 #include "builder.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <quoin/numerics.hpp>
 
@@ -28,7 +29,7 @@ bool passes_layout(const sdk::Node& node) {
 
 template <class F>
 void for_each_ref(Instruction& i, const F& f) {
-  for (Ref* r : {&i.x, &i.x2, &i.y, &i.weights, &i.bias, &i.multiplier, &i.sums}) f(*r);
+  for (Ref* r : {&i.x, &i.x2, &i.x3, &i.y, &i.y2, &i.weights, &i.bias, &i.multiplier, &i.sums, &i.positions}) f(*r);
 }
 
 }  // namespace
@@ -77,9 +78,19 @@ Dims dense_strides(std::span<const int64_t> dims) {
 
 int64_t wrap(int64_t dim, size_t rank) { return dim < 0 ? dim + static_cast<int64_t>(rank) : dim; }
 
-Builder::Builder(const sdk::Graph& g) : graph(g) {
-  for (uint32_t i = 0; i < g.inputs().size(); ++i) {
-    const sdk::Value value = g.value(g.inputs()[i]);
+Builder::Builder(const sdk::Graph& g, sdk::Blob& out) : graph(g), blob_(out) {
+  for (uint32_t v = 0; v < graph.num_values(); ++v) {
+    const sdk::Value value = graph.value(v);
+    for (uint32_t d = 0; d < value.raw.rank; ++d) {
+      if (!value.is_dynamic(d)) continue;
+      if (d != 0 || (length_ != 0 && value.dims()[0] != length_))
+        throw sdk::Failure(QUOIN_UNSUPPORTED, "value '" + std::string(sdk::view(value.raw.name)) +
+                                                  "' follows the length of a run otherwise than with its first dim");
+      length_ = value.dims()[0];
+    }
+  }
+  for (uint32_t i = 0; i < graph.inputs().size(); ++i) {
+    const sdk::Value value = graph.value(graph.inputs()[i]);
     if (!is_u8(value)) where_[{value.id(), Layout::plain}] = add_storage(info(value).bytes, {Space::input, i, 0});
   }
 }
@@ -162,14 +173,29 @@ Ref Builder::constant(const sdk::Value& value) {
     std::transform(from.begin(), from.end(), to, [](int8_t q) { return static_cast<uint8_t>(q + 128); });
     at = place;
   } else {
-    const auto from = value.constant<float>();
-    const auto [place, to] = room<float>(static_cast<int64_t>(from.size()));
+    const auto from = value.constant<char>();
+    const auto [place, to] = room<char>(static_cast<int64_t>(from.size()));
     std::copy(from.begin(), from.end(), to);
     at = place;
   }
   const uint32_t storage = add_storage(0, at);
   where_[{value.id(), Layout::plain}] = storage;
   return ref(storage);
+}
+
+Ref Builder::named(const sdk::Value& constant, const std::string& layout, uint64_t bytes,
+                   const std::function<void(std::byte*)>& fill) {
+  const std::string key = std::string(sdk::view(constant.raw.name)) + ":" + layout;
+  const auto [found, fresh] = named_.try_emplace(key, static_cast<uint32_t>(named_infos_.size()));
+  if (fresh) {
+    const auto free = [](std::byte* p) { ::operator delete[](p, std::align_val_t{kAlign}); };
+    const std::unique_ptr<std::byte[], decltype(free)> memory(new (std::align_val_t{kAlign}) std::byte[bytes]{}, free);
+    fill(memory.get());
+    blob_.named(key, {memory.get(), bytes}, kAlign);
+    named_infos_.push_back({bytes, keys_.size(), key.size()});
+    keys_ += key;
+  }
+  return {Space::named, found->second, 0};
 }
 
 void Builder::convert(const sdk::Value& value, Ref from, Ref to, Layout to_layout) {
@@ -199,6 +225,7 @@ TensorInfo Builder::info(const sdk::Value& value) const {
   out.rank = value.raw.rank;
   std::copy(value.dims().begin(), value.dims().end(), out.dims);
   out.bytes = static_cast<uint64_t>(value.numel()) * element_size(value);
+  out.follows = follows(value, 1);
   return out;
 }
 
@@ -213,15 +240,17 @@ void Builder::write_outputs() {
       storage.place = place;
       continue;
     }
+    constexpr uint32_t last = kMaxDims - 1;
     Instruction i;
-    i.op = is_u8(value) ? Op::flip_sign : Op::copy_f32;
+    i.op = is_u8(value) ? Op::flip_sign : value.dtype() == QUOIN_F32 ? Op::copy_f32 : Op::copy_u8;
     i.x = from;
     i.y = place;
     i.rows = 1;
     i.n = value.numel();
     std::fill(std::begin(i.dims), std::end(i.dims), 1);
-    i.dims[kMaxDims - 1] = value.numel();
-    i.x_strides[kMaxDims - 1] = i.y_strides[kMaxDims - 1] = 1;
+    i.dims[last] = value.numel();
+    i.x_strides[last] = i.y_strides[last] = 1;
+    i.follows = follows(value, kFollowN | kFollowDims << last);
     emit(i);
   }
 }
@@ -270,39 +299,50 @@ void Builder::resolve() {
     });
 }
 
-void Builder::finish(sdk::Blob& blob) {
+void Builder::write_tensors() {
+  for (const auto& ids : {graph.inputs(), graph.outputs()})
+    for (const uint32_t id : ids) {
+      const TensorInfo t = info(graph.value(id));
+      blob_.bytes(&t, sizeof t);
+    }
+  blob_.align(kAlign);
+}
+
+void Builder::write_names() {
+  blob_.bytes(named_infos_.data(), named_infos_.size() * sizeof(NamedInfo));
+  blob_.bytes(keys_.data(), keys_.size());
+  blob_.align(kAlign);
+}
+
+void Builder::finish() {
   write_outputs();
   Header header;
   header.num_inputs = static_cast<uint32_t>(graph.inputs().size());
   header.num_outputs = static_cast<uint32_t>(graph.outputs().size());
   header.num_instructions = static_cast<uint32_t>(instructions_.size());
+  header.num_named = static_cast<uint32_t>(named_infos_.size());
+  header.key_bytes = keys_.size();
+  header.length = length_;
   header.scratch_bytes = aligned(plan_scratch());
   header.worker_bytes = aligned(worker_bytes_);
   resolve();
   data_.resize(aligned(data_.size() + kReadPadding));
   header.data_bytes = data_.size();
-  blob.bytes(&header, sizeof header);
-  blob.align(kAlign);
-  for (const uint32_t id : graph.inputs()) {
-    const TensorInfo t = info(graph.value(id));
-    blob.bytes(&t, sizeof t);
-  }
-  for (const uint32_t id : graph.outputs()) {
-    const TensorInfo t = info(graph.value(id));
-    blob.bytes(&t, sizeof t);
-  }
-  blob.align(kAlign);
-  blob.bytes(instructions_.data(), instructions_.size() * sizeof(Instruction));
-  blob.align(kAlign);
-  blob.bytes(data_.data(), data_.size());
+  blob_.bytes(&header, sizeof header);
+  blob_.align(kAlign);
+  write_tensors();
+  write_names();
+  blob_.bytes(instructions_.data(), instructions_.size() * sizeof(Instruction));
+  blob_.align(kAlign);
+  blob_.bytes(data_.data(), data_.size());
 }
 
 void compile(const sdk::Graph& graph, sdk::Blob& blob) {
   std::map<std::string_view, const Emitter*> emitters;
-  for (const auto& group :
-       {convolution_emitters(), matrix_emitters(), elementwise_emitters(), pooling_emitters(), movement_emitters()})
+  for (const auto& group : {convolution_emitters(), matrix_emitters(), elementwise_emitters(), pooling_emitters(),
+                            movement_emitters(), language_emitters()})
     for (const Emitter& e : group) emitters[e.op] = &e;
-  Builder builder(graph);
+  Builder builder(graph, blob);
   for (uint32_t n = 0; n < graph.num_nodes(); ++n) {
     const sdk::Node node = graph.node(n);
     if (builder.is_done(node)) continue;
@@ -310,7 +350,7 @@ void compile(const sdk::Graph& graph, sdk::Blob& blob) {
     if (found == emitters.end()) throw sdk::Failure(QUOIN_INVALID, "cpu cannot compile " + std::string(node.op()));
     found->second->emit(builder, node);
   }
-  builder.finish(blob);
+  builder.finish();
 }
 
 }  // namespace quoin::cpu

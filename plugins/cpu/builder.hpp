@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
 #include <quoin/layers.hpp>
@@ -45,7 +46,9 @@ struct Padding {
 // While building, a Ref into scratch has the storage in `index` and an offset inside it; finish() places storages.
 class Builder {
  public:
-  explicit Builder(const sdk::Graph& g);
+  // Named data goes to `out` while instructions are emitted, the blob itself by finish().
+  // Throws UNSUPPORTED where another dim than the first follows the length of a run; the rules decline such nodes.
+  Builder(const sdk::Graph& g, sdk::Blob& out);
   const sdk::Graph& graph;
 
   // -- values
@@ -62,7 +65,11 @@ class Builder {
   // Element strides of the value's dims in the given layout.
   static Dims strides(const sdk::Value& value, Layout layout);
   static bool is_u8(const sdk::Value& value) { return value.raw.qparams != nullptr; }
-  static uint64_t element_size(const sdk::Value& value) { return is_u8(value) ? 1 : sizeof(float); }
+  static uint64_t element_size(const sdk::Value& value) {
+    return value.dtype() == QUOIN_S64 ? sizeof(int64_t) : value.dtype() == QUOIN_F32 ? sizeof(float) : 1;
+  }
+  // `bits` where the value's first dim follows the length of a run: for Instruction::follows.
+  static uint64_t follows(const sdk::Value& value, uint64_t bits) { return value.is_dynamic(0) ? bits : 0; }
 
   Ref temporary(uint64_t bytes);
   // Every worker gets at least this much memory of its own.
@@ -80,6 +87,10 @@ class Builder {
   // A per-channel array, padded as kernels.hpp asks.
   template <class T>
   Ref channels(std::span<const T> items);
+  // Bytes of a constant in some layout, kept beside the blob under the constant's name and `layout`, so that all
+  // delegates of a program share them. `fill` writes them, zeroed and aligned before; it is called once per key.
+  Ref named(const sdk::Value& constant, const std::string& layout, uint64_t bytes,
+            const std::function<void(std::byte*)>& fill);
 
   // -- nodes
   Instruction make(Op op, const sdk::Node& node) const {
@@ -94,16 +105,21 @@ class Builder {
   std::pair<sdk::Value, Clamp> through_clamp(const sdk::Node& node);
   void mark_done(const sdk::Node& node) { done_.insert(node.id()); }
 
-  std::map<uint32_t, Padding> paddings;     // by the padded value
-  std::map<uint32_t, uint32_t> transposed;  // result of a transpose of the last two dims -> its source
+  std::map<uint32_t, Padding> paddings;       // by the padded value
+  std::map<uint32_t, uint32_t> transposed;    // result of a transpose of the last two dims -> its source
+  std::map<uint32_t, uint32_t> row_paddings;  // value padded behind its rows -> the value before the pad
+  std::map<uint32_t, uint32_t> gates;  // result of a silu that the multiplication behind it computes -> its operand
   struct Rows {
-    Ref x, scale, zero;
+    Ref x, scale, zero, sums;
   };
-  // Dynamically quantized values by value, numerics::Dynamic and eps; shared by their readers.
-  std::map<std::tuple<uint32_t, uint32_t, float>, Rows> quantized_rows;
+  // Dynamically quantized values by value, numerics::Dynamic and eps, and where they are in groups by the rest; shared
+  // by their readers.
+  using RowsKey = std::tuple<uint32_t, uint32_t, float, int64_t, int64_t, int32_t>;
+  std::map<RowsKey, Rows> quantized_rows;
+  std::map<std::tuple<uint32_t, uint32_t, float>, Ref> rope_tables;  // by positions, frequencies and scale
 
   // -- the end
-  void finish(sdk::Blob& blob);
+  void finish();
 
  private:
   struct Storage {
@@ -125,11 +141,18 @@ class Builder {
   uint64_t plan_scratch();
   void resolve();
   TensorInfo info(const sdk::Value& value) const;
+  void write_tensors();
+  void write_names();
 
+  sdk::Blob& blob_;
+  int64_t length_ = 0;  // of the longest run; 0: no dim follows it
   std::vector<Storage> storages_;
   std::map<Key, uint32_t> where_;
   std::vector<Instruction> instructions_;
   std::vector<char> data_;
+  std::map<std::string, uint32_t, std::less<>> named_;  // key -> index
+  std::vector<NamedInfo> named_infos_;
+  std::string keys_;
   std::set<uint32_t> done_;
   uint64_t worker_bytes_ = 0;
 };
@@ -154,11 +177,18 @@ std::span<const Emitter> matrix_emitters();
 std::span<const Emitter> elementwise_emitters();
 std::span<const Emitter> pooling_emitters();
 std::span<const Emitter> movement_emitters();
+std::span<const Emitter> language_emitters();
 
-// Moves elements: dims are those of the result, strides those of the operand behind them (0 repeats). Becomes an alias
-// where nothing moves.
+// linear and quoin.linear_dynamic whose weight has few bits in groups; embeddings (compile_grouped.cpp).
+void emit_grouped_linear(Builder& b, const sdk::Node& node);
+void emit_grouped_dynamic(Builder& b, const sdk::Node& node);
+void emit_embedding(Builder& b, const sdk::Node& node);
+
+// Moves elements: dims are those of the result, strides those of the operand behind them (0 repeats). `from_end`: the
+// elements by which the place moves with the length of a run, where it counts from the end. Becomes an alias where
+// nothing moves.
 void emit_copy(Builder& b, const sdk::Node& node, const sdk::Value& x, Layout x_layout, const Dims& x_strides,
-               int64_t x_offset);
+               int64_t x_offset, int64_t from_end = 0);
 
 // bias folded with the operand's zero point, multiplier and zero_x of a typed conv2d or linear whose geometry is set.
 void fill_integer_parameters(Builder& b, const sdk::Node& node, const sdk::Value& weight, Instruction& i);

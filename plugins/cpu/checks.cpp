@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "grouped_weights.hpp"
+
 namespace quoin::cpu {
 namespace {
 
@@ -16,20 +18,6 @@ constexpr int64_t kMaxDepth = 65000;     // products of u8 and s8 that an int32 
 constexpr int64_t kMaxPixels = 1 << 22;  // bytes that an int32 can sum
 
 std::string quoted(const Value& value) { return "'" + std::string(sdk::view(value.raw.name)) + "'"; }
-
-// A tensor that flows between nodes.
-std::string check_activation(const Value& value) {
-  if (!value.is_static()) return quoted(value) + " has a dynamic shape";
-  const auto d = value.dims();
-  if (d.size() > 8 || std::any_of(d.begin(), d.end(), [](int64_t n) { return n < 1 || n >= kMaxElements; }) ||
-      value.numel() >= kMaxElements)
-    return quoted(value) + " is empty or too large";
-  const auto q = value.qparams();
-  if (!q) return value.dtype() == QUOIN_F32 ? "" : quoted(value) + " is not f32";
-  if (value.dtype() != QUOIN_S8 || q->scheme != QUOIN_PER_TENSOR || q->scale.size() != 1)
-    return quoted(value) + " is not s8 with one scale";
-  return "";
-}
 
 bool same(const std::optional<QParams>& a, const std::optional<QParams>& b) {
   if (!a || !b) return !a && !b;
@@ -74,12 +62,36 @@ std::string check_layer(const Match& m, int64_t channels, int64_t depth) {
   return "";
 }
 
+std::string check_rows(const Match& m) {
+  const bool whole = m.input(0).is_static() || m.input(0).raw.rank > 1;
+  return whole ? "" : "its rows follow the length of a run";
+}
+
+std::string check_float_bias(const Match& m) {
+  const bool fits = !m.root().has_input(2) || (m.input(2).is_constant() && m.input(2).dtype() == QUOIN_F32);
+  return fits ? "" : "the bias is not a constant of f32";
+}
+
 std::string check_image(const Match& m) {
   if (std::string no = check_values(m); !no.empty()) return no;
   return m.input(0).raw.rank == 4 ? "" : "the operand is not [N, C, H, W]";
 }
 
 }  // namespace
+
+std::string check_activation(const Value& value) {
+  for (uint32_t d = 1; d < value.raw.rank; ++d)
+    if (value.is_dynamic(d)) return quoted(value) + " has a dynamic dim that is not the first";
+  const auto d = value.dims();
+  if (d.size() > 8 || std::any_of(d.begin(), d.end(), [](int64_t n) { return n < 1 || n >= kMaxElements; }) ||
+      value.numel() >= kMaxElements)
+    return quoted(value) + " is empty or too large";
+  const auto q = value.qparams();
+  if (!q) return value.dtype() == QUOIN_F32 ? "" : quoted(value) + " is not f32";
+  if (value.dtype() != QUOIN_S8 || q->scheme != QUOIN_PER_TENSOR || q->scale.size() != 1)
+    return quoted(value) + " is not s8 with one scale";
+  return value.is_static() ? "" : quoted(value) + " is s8 and has a dynamic shape";
+}
 
 // Constants that are weights or biases are left to the rule.
 std::string check_values(const Match& m) {
@@ -100,6 +112,36 @@ std::string check_shared(const Match& m) {
   return same(m.input(0).qparams(), m.output().qparams()) ? "" : "operand and result have different qparams";
 }
 
+namespace {
+
+// Whether a permutation, transposition or slice of a tensor whose first dim follows the length leaves that dim where it
+// is, or takes only the last of it.
+bool keeps_length(const Match& m) {
+  const Value x = m.input(0), y = m.output();
+  const sdk::Params a = m.root().attrs();
+  const std::string_view op = m.root().op();
+  const int64_t rank = x.raw.rank;
+  const auto dim = [&](const char* name) {
+    const int64_t d = a.integer(name, 0);
+    return d < 0 ? d + rank : d;
+  };
+  if (op == "aten.permute.default") return (a.integers("dims")[0] + rank) % rank == 0;
+  if (op == "aten.transpose.int") return dim("dim0") != 0 && dim("dim1") != 0;
+  if (op == "aten.expand.default") return true;
+  if (op == "aten.select.int") return dim("dim") != 0 || a.integer("index", 0) == -1;
+  if (op != "aten.slice.Tensor") return false;
+  if (dim("dim") != 0) return true;
+  const int64_t start = a.integer("start", 0);
+  return y.is_static() ? start == -1 : start == 0 && a.integer("step", 1) == 1;
+}
+
+}  // namespace
+
+std::string check_move(const Match& m) {
+  if (std::string no = check_shared(m); !no.empty()) return no;
+  return m.input(0).is_static() || keeps_length(m) ? "" : "it moves the dim that follows the length of a run";
+}
+
 std::string check_conv2d(const Match& m) {
   if (std::string no = check_image(m); !no.empty()) return no;
   const Value w = m.input(1);
@@ -109,22 +151,28 @@ std::string check_conv2d(const Match& m) {
 
 std::string check_linear(const Match& m) {
   if (std::string no = check_values(m); !no.empty()) return no;
+  if (std::string no = check_rows(m); !no.empty()) return no;
   const Value w = m.input(1);
   if (w.raw.rank != 2) return "the weight is not [out, in]";
+  if (!m.input(0).qparams() && !is_typed(m) && is_grouped(w, true)) {
+    if (std::string no = check_float_bias(m); !no.empty()) return no;
+    return check_groups(w);
+  }
   return check_layer(m, w.dims()[0], w.dims()[1]);
 }
 
 std::string check_linear_dynamic(const Match& m) {
   if (std::string no = check_values(m); !no.empty()) return no;
+  if (std::string no = check_rows(m); !no.empty()) return no;
   const sdk::Params a = m.root().attrs();
   if (a.text("granularity", "per_token") != "per_token") return "activations are not quantized per token";
   if (a.integer("qmin", -128) != -128 || a.integer("qmax", 127) != 127) return "activations do not use -128..127";
   if (!numerics::dynamic_scheme(a.text("scheme", "affine"))) return "its scheme is not known";
+  if (std::string no = check_float_bias(m); !no.empty()) return no;
   const Value w = m.input(1);
+  if (is_grouped(w, false)) return check_groups(w);
   if (std::string no = check_weight(m, w, w.dims()[0]); !no.empty()) return no;
   if (!w.qparams()) return "the weight is not s8";
-  if (m.root().has_input(2) && (!m.input(2).is_constant() || m.input(2).dtype() != QUOIN_F32))
-    return "the bias is not a constant of f32";
   return w.dims()[1] > kMaxDepth ? "more than 65000 products per output do not fit int32" : "";
 }
 
@@ -194,6 +242,8 @@ std::string check_mean(const Match& m) {
 std::string check_pad(const Match& m) {
   if (std::string no = check_shared(m); !no.empty()) return no;
   if (m.root().attrs().text("mode", "constant") != "constant") return "the mode is not constant";
+  if (!m.input(0).is_static() && m.root().attrs().integers("pad").size() / 2 >= m.input(0).raw.rank)
+    return "it pads the dim that follows the length of a run";
   return m.root().attrs().number("value", 0) == 0 || !is_typed(m) ? "" : "int8 images are padded with zero only";
 }
 
@@ -229,7 +279,8 @@ std::string check_layer_norm(const Match& m) {
   for (uint32_t slot = 1; slot < 3; ++slot)
     if (m.root().has_input(slot) && (!m.input(slot).is_constant() || m.input(slot).dtype() != QUOIN_F32))
       return "weight and bias are not constants of f32";
-  return "";
+  const bool rows = m.root().attrs().integers("normalized_shape").size() < m.input(0).raw.rank;
+  return rows || m.input(0).is_static() ? "" : "it normalizes over the length of a run";
 }
 
 }  // namespace quoin::cpu

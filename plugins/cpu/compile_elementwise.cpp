@@ -1,4 +1,5 @@
 // Quantize and dequantize, arithmetic of two tensors, clamps and functions of one.
+#include <algorithm>
 #include <quoin/numerics.hpp>
 
 #include "builder.hpp"
@@ -75,6 +76,7 @@ void emit_clamp(Builder& b, const sdk::Node& node) {
   Instruction i = b.make(Op::clamp_f32, node);
   i.rows = 1;
   i.n = x.numel();
+  i.follows = b.follows(x, kFollowN);
   i.low_f = clamp.low;
   i.high_f = clamp.high;
   i.x = b.read(x, layout);
@@ -154,6 +156,7 @@ Operand expand(Builder& b, const sdk::Node& node, const sdk::Value& x, Ref at, c
   std::copy(dims.begin(), dims.end(), i.dims + lead);
   std::copy(strides.begin(), strides.end(), i.x_strides + lead);
   std::copy(dense.begin(), dense.end(), i.y_strides + lead);
+  i.follows = b.follows(b.graph.output(node), kFollowDims << lead);
   i.x = at;
   i.y = b.temporary(static_cast<uint64_t>(product(dims)) * Builder::element_size(x) + kReadPadding);
   b.emit(i);
@@ -185,6 +188,7 @@ void set_operands(Builder& b, const sdk::Node& node, const sdk::Value& y, Layout
     i.n *= i.rows;
     i.rows = 1;
   }
+  i.follows = b.follows(y, i.rows == 1 ? kFollowN : kFollowRows);
   i.x = operands[0].at;
   i.x2 = operands[1].at;
   i.x_stride = operands[0].stride == 0 ? 0 : i.n;
@@ -210,7 +214,35 @@ void set_integer_parameters(Builder& b, const sdk::Node& node, const sdk::Value&
   i.ratio2 = qb.scale[0] / qy.scale[0];
 }
 
+// silu(a) * b in one step, where the multiplication alone reads the silu.
+bool waits_for_product(Builder& b, const sdk::Node& node) {
+  const sdk::Value x = b.graph.input(node, 0), y = b.graph.output(node);
+  const auto next = b.graph.single_user(y);
+  if (!next || next->op() != "aten.mul.Tensor" || Builder::is_u8(x) || b.layout(x) != Layout::plain) return false;
+  const auto same = [&](const sdk::Value& v) { return std::ranges::equal(v.dims(), y.dims()) && !Builder::is_u8(v); };
+  return same(b.graph.input(*next, 0)) && same(b.graph.input(*next, 1)) && !Builder::is_u8(b.graph.output(*next));
+}
+
+bool emit_gated(Builder& b, const sdk::Node& node) {
+  for (const uint32_t slot : {0u, 1u}) {
+    const auto gate = b.gates.find(b.graph.input(node, slot).id());
+    if (gate == b.gates.end()) continue;
+    const sdk::Value y = b.graph.output(node);
+    Instruction i = b.make(Op::silu_mul_f32, node);
+    i.rows = 1;
+    i.n = y.numel();
+    i.follows = b.follows(y, kFollowN);
+    i.x = b.read(b.graph.value(gate->second), Layout::plain);
+    i.x2 = b.read(b.graph.input(node, 1 - slot), Layout::plain);
+    i.y = b.write(y, Layout::plain);
+    b.emit(i);
+    return true;
+  }
+  return false;
+}
+
 void emit_binary(Builder& b, const sdk::Node& node, Op integer, Op real) {
+  if (real == Op::mul_f32 && emit_gated(b, node)) return;
   const auto [y, clamp] = b.through_clamp(node);
   const bool u8 = Builder::is_u8(y);
   Layout layout = Layout::plain;
@@ -239,6 +271,7 @@ void emit_function(Builder& b, const sdk::Node& node, Op op) {
   Instruction i = b.make(op, node);
   i.rows = 1;
   i.n = x.numel();
+  i.follows = b.follows(x, kFollowN);
   i.x = b.read(x, layout);
   i.y = b.write(b.graph.output(node), layout);
   b.emit(i);
@@ -247,6 +280,13 @@ void emit_function(Builder& b, const sdk::Node& node, Op op) {
 template <Op op>
 void emit_function(Builder& b, const sdk::Node& node) {
   emit_function(b, node, op);
+}
+
+void emit_silu(Builder& b, const sdk::Node& node) {
+  if (waits_for_product(b, node))
+    b.gates[b.graph.output(node).id()] = b.graph.input(node, 0).id();
+  else
+    emit_function(b, node, Op::silu_f32);
 }
 
 void emit_gelu(Builder& b, const sdk::Node& node) {
@@ -270,7 +310,7 @@ constexpr Emitter kEmitters[] = {
     {"aten.gelu.default", emit_gelu},
     {"aten.tanh.default", emit_function<Op::tanh_f32>},
     {"aten.sigmoid.default", emit_function<Op::sigmoid_f32>},
-    {"aten.silu.default", emit_function<Op::silu_f32>},
+    {"aten.silu.default", emit_silu},
     {"aten.hardswish.default", emit_function<Op::hardswish_f32>},
     {"aten.exp.default", emit_function<Op::exp_f32>},
 };

@@ -2,6 +2,7 @@
 #include <quoin/numerics.hpp>
 
 #include "builder.hpp"
+#include "grouped_weights.hpp"
 #include "kernels/pack.hpp"
 #include "tiles.hpp"
 
@@ -13,6 +14,7 @@ Instruction matrix(Builder& b, Op op, const sdk::Node& node, const sdk::Value& x
   i.k = x.dims().back();
   i.n = n;
   i.rows = x.numel() / i.k;
+  i.follows = b.follows(x, kFollowRows);
   i.x_stride = i.k;
   i.y_stride = n;
   return i;
@@ -26,6 +28,7 @@ Ref pack_rows(Builder& b, std::span<const int8_t> w, int64_t n, int64_t k) {
 
 void emit_linear(Builder& b, const sdk::Node& node) {
   const sdk::Value x = b.graph.input(node, 0), weight = b.graph.input(node, 1);
+  if (!Builder::is_u8(x) && weight.qparams()) return emit_grouped_linear(b, node);
   Instruction i = matrix(b, Op::conv_u8, node, x, weight.dims()[0]);
   i.flags = kDirect;
   const auto [y, clamp] = b.through_clamp(node);
@@ -42,9 +45,9 @@ void emit_linear(Builder& b, const sdk::Node& node) {
     i.op = Op::conv_f32;
     i.low_f = clamp.low;
     i.high_f = clamp.high;
-    const auto [at, to] = b.room<float>(packed_gemm_f32(i.n, i.k));
-    pack_gemm_f32(weight.constant<float>().data(), i.n, i.k, to);
-    i.weights = at;
+    i.weights = b.named(
+        weight, "f32", static_cast<uint64_t>(packed_gemm_f32(i.n, i.k)) * sizeof(float),
+        [&](std::byte* to) { pack_gemm_f32(weight.constant<float>().data(), i.n, i.k, reinterpret_cast<float*>(to)); });
     fill_float_bias(b, node, i);
   }
   b.emit(i);
@@ -54,7 +57,7 @@ void emit_linear(Builder& b, const sdk::Node& node) {
 Builder::Rows quantized_rows(Builder& b, const sdk::Node& node, const sdk::Value& x) {
   const auto scheme = static_cast<uint32_t>(*numerics::dynamic_scheme(node.attrs().text("scheme", "affine")));
   const auto eps = static_cast<float>(node.attrs().number("eps", double{numerics::kDefaultEps}));
-  const std::tuple key(x.id(), scheme, eps);
+  const Builder::RowsKey key(x.id(), scheme, eps, 0, 0, 0);
   if (const auto found = b.quantized_rows.find(key); found != b.quantized_rows.end()) return found->second;
   Instruction i = matrix(b, Op::quantize_rows, node, x, 0);
   i.flags = scheme;
@@ -66,12 +69,13 @@ Builder::Rows quantized_rows(Builder& b, const sdk::Node& node, const sdk::Value
   i.multiplier = b.temporary(rows * sizeof(float));
   i.sums = b.temporary(rows * sizeof(int32_t));
   b.emit(i);
-  return b.quantized_rows[key] = {i.y, i.multiplier, i.sums};
+  return b.quantized_rows[key] = {i.y, i.multiplier, i.sums, {}};
 }
 
 // y = (x_q . w_q - zero_row * sum(w_q)) * (scale_row * scale_w) + bias
 void emit_linear_dynamic(Builder& b, const sdk::Node& node) {
   const sdk::Value x = b.graph.input(node, 0), weight = b.graph.input(node, 1);
+  if (is_grouped(weight, false)) return emit_grouped_dynamic(b, node);
   const Builder::Rows rows = quantized_rows(b, node, x);
   Instruction i = matrix(b, Op::gemm_u8_f32, node, x, weight.dims()[0]);
   const auto [y, clamp] = b.through_clamp(node);
@@ -81,8 +85,9 @@ void emit_linear_dynamic(Builder& b, const sdk::Node& node) {
   i.x2 = rows.scale;
   i.sums = rows.zero;
   i.y = b.write(y, Layout::plain);
-  const auto w = integers(weight);
-  i.weights = pack_rows(b, w, i.n, i.k);
+  const std::vector<int8_t> w = integers(weight);
+  i.weights = b.named(weight, "s8", static_cast<uint64_t>(packed_gemm_s8(i.n, i.k)),
+                      [&](std::byte* to) { pack_gemm_s8(w.data(), i.n, i.k, reinterpret_cast<int8_t*>(to)); });
   // One array behind the other: scales of the weights, sums of the weights, bias.
   const int64_t padded = round_up(i.n, kChannelPadding);
   const auto [at, to] = b.room<float>(padded * 3);
@@ -145,6 +150,7 @@ void emit_layer_norm(Builder& b, const sdk::Node& node) {
   Instruction i = b.make(Op::layer_norm_f32, node);
   i.n = n;
   i.rows = x.numel() / n;
+  i.follows = b.follows(x, kFollowRows);
   i.eps = static_cast<float>(node.attrs().number("eps", 1e-5));
   if (node.has_input(1)) i.weights = b.channels(b.graph.input(node, 1).constant<float>());
   if (node.has_input(2)) i.bias = b.channels(b.graph.input(node, 2).constant<float>());

@@ -3,6 +3,7 @@
 #include <quoin/numerics.hpp>
 
 #include "builder.hpp"
+#include "grouped_weights.hpp"
 
 namespace quoin::cpu {
 namespace {
@@ -32,6 +33,8 @@ Instruction copy_of(Builder& b, const sdk::Node& node, const sdk::Value& value, 
   std::copy(walk.dims.begin(), walk.dims.end(), i.dims + lead);
   std::copy(walk.x.begin(), walk.x.end(), i.x_strides + lead);
   std::copy(walk.y.begin(), walk.y.end(), i.y_strides + lead);
+  // The length is part of the outermost dim of what is copied. (A value that has it has no other first dim.)
+  if (!walk.dims.empty()) i.follows = b.follows(value, kFollowDims << lead);
   return i;
 }
 
@@ -96,7 +99,7 @@ void emit_slice(Builder& b, const sdk::Node& node) {
   Dims strides = Builder::strides(x, layout);
   const int64_t offset = std::clamp<int64_t>(start < 0 ? start + size : start, 0, size) * strides[dim];
   strides[dim] *= node.attrs().integer("step", 1);
-  emit_copy(b, node, x, layout, strides, offset);
+  emit_copy(b, node, x, layout, strides, offset, start < 0 && dim == 0 ? strides[0] : 0);
 }
 
 void emit_select(Builder& b, const sdk::Node& node) {
@@ -105,9 +108,10 @@ void emit_select(Builder& b, const sdk::Node& node) {
   const int64_t index = wrap(node.attrs().integer("index", 0), static_cast<size_t>(x.dims()[static_cast<size_t>(dim)]));
   const Layout layout = b.layout(x);
   Dims strides = Builder::strides(x, layout);
-  const int64_t offset = index * strides[static_cast<size_t>(dim)];
+  const int64_t stride = strides[static_cast<size_t>(dim)];
   strides.erase(strides.begin() + dim);
-  emit_copy(b, node, x, layout, strides, offset);
+  const bool from_end = dim == 0 && node.attrs().integer("index", 0) < 0;
+  emit_copy(b, node, x, layout, strides, index * stride, from_end ? stride : 0);
 }
 
 void emit_cat(Builder& b, const sdk::Node& node) {
@@ -165,9 +169,32 @@ bool convolutions_pad(Builder& b, const sdk::Node& node, const Amounts& by) {
   });
 }
 
+// Zeros behind every row, which linear layers with grouped weights do without where the weight has nothing for them.
+bool linears_do_without(Builder& b, const sdk::Node& node, const Amounts& by) {
+  const sdk::Value x = b.graph.input(node, 0), y = b.graph.output(node);
+  const size_t rank = x.raw.rank;
+  if (rank == 0 || Builder::is_u8(x) || node.attrs().number("value", 0) != 0 || b.graph.is_output(y.id()) ||
+      y.users().empty())
+    return false;
+  for (size_t d = 0; d < rank; ++d)
+    if (by.before[d] != 0 || by.after[d] < 0 || (d + 1 < rank && by.after[d] != 0)) return false;
+  return std::all_of(y.users().begin(), y.users().end(), [&](const quoin_place& p) {
+    const sdk::Node user = b.graph.node(p.node);
+    const bool dynamic = user.op() == "quoin.linear_dynamic.default";
+    if (p.slot != 0 || (!dynamic && user.op() != "aten.linear.default")) return false;
+    const sdk::Value weight = b.graph.input(user, 1);
+    const int64_t used = x.dims().back();
+    return is_grouped(weight, !dynamic) && padding_is_free(weight, used) && grouped_layout(weight, used).has_value();
+  });
+}
+
 void emit_pad(Builder& b, const sdk::Node& node) {
   const sdk::Value x = b.graph.input(node, 0), y = b.graph.output(node);
   const Amounts by = amounts_of(node, x.raw.rank);
+  if (linears_do_without(b, node, by)) {
+    b.row_paddings[y.id()] = x.id();
+    return;
+  }
   if (convolutions_pad(b, node, by)) {
     const auto narrow = [](int64_t v) { return static_cast<int32_t>(v); };
     b.paddings[y.id()] = {x.id(), narrow(by.before[2]), narrow(by.before[3])};
@@ -177,6 +204,7 @@ void emit_pad(Builder& b, const sdk::Node& node) {
   const Dims from = Builder::strides(x, layout), to = Builder::strides(y, layout);
   Instruction fill = b.make(Builder::is_u8(x) ? Op::fill_u8 : Op::fill_f32, node);
   fill.n = y.numel();
+  fill.follows = b.follows(y, kFollowN);
   fill.value = static_cast<float>(node.attrs().number("value", 0));
   if (Builder::is_u8(x)) {
     const sdk::QParams q = *y.qparams();
@@ -221,8 +249,9 @@ constexpr Emitter kEmitters[] = {
 std::span<const Emitter> movement_emitters() { return kEmitters; }
 
 void emit_copy(Builder& b, const sdk::Node& node, const sdk::Value& x, Layout x_layout, const Dims& x_strides,
-               int64_t x_offset) {
+               int64_t x_offset, int64_t from_end) {
   const sdk::Value y = b.graph.output(node);
+  const bool moves_with_end = b.follows(x, 1) != 0 && from_end != 0;
   const Dims to = dense_strides(y.dims());
   Walk walk;
   for (size_t d = 0; d < to.size(); ++d) walk.add(y.dims()[d], x_strides[d], to[d]);
@@ -233,6 +262,7 @@ void emit_copy(Builder& b, const sdk::Node& node, const sdk::Value& x, Layout x_
   Instruction i = copy_of(b, node, y, walk);
   i.x = b.read(x, x_layout);
   i.x.offset += static_cast<uint64_t>(x_offset) * Builder::element_size(x);
+  if (moves_with_end) i.x_step = from_end * static_cast<int64_t>(Builder::element_size(x));
   i.y = b.write(y, Layout::plain);
   b.emit(i);
 }

@@ -27,6 +27,10 @@ void Checker::inside(const Ref& ref, int64_t bytes, size_t alignment, bool write
       require(!write, "a result lies in the data");
       size = regions_.data;
       break;
+    case Space::named:
+      require(!write && ref.index < regions_.named.size(), "named data is not there");
+      size = regions_.named[ref.index];
+      break;
     case Space::input:
       require(!write && ref.index < regions_.inputs.size(), "an input is not one");
       size = regions_.inputs[ref.index];
@@ -70,7 +74,7 @@ const Operation* find_operation(Op op) {
   static const auto table = [] {
     std::array<const Operation*, static_cast<size_t>(Op::count_)> out{};
     for (const auto& group : {convolution_operations(), matrix_operations(), elementwise_operations(),
-                              pooling_operations(), movement_operations()})
+                              pooling_operations(), movement_operations(), grouped_operations(), language_operations()})
       for (const Operation& o : group) out[static_cast<size_t>(o.op)] = &o;
     return out;
   }();

@@ -14,7 +14,7 @@ namespace quoin::cpu {
 // Sizes in bytes of every region a Ref can name.
 struct Regions {
   uint64_t scratch = 0, worker = 0, data = 0;
-  std::vector<uint64_t> inputs, outputs;
+  std::vector<uint64_t> named, inputs, outputs;
 };
 
 // Untrusted numbers: every helper throws CORRUPT before a value is used that could leave its region.
@@ -39,10 +39,11 @@ class Checker {
   void writes(const Ref& ref, int64_t count) const {
     inside(ref, mul(count, sizeof(T)), sizeof(T), true);
   }
-  // Parameters in data, aligned for vector loads.
+  // Parameters in data or beside the blob, aligned for vector loads.
   template <class T>
   void parameters(const Ref& ref, int64_t count) const {
-    require(ref.space == Space::data && ref.offset % kAlign == 0, "a parameter is not in the data");
+    require((ref.space == Space::data || ref.space == Space::named) && ref.offset % kAlign == 0,
+            "a parameter is not in the data");
     inside(ref, mul(count, sizeof(T)), sizeof(T), false);
   }
   void worker(uint64_t bytes) const { require(bytes <= regions_.worker, "too little memory per worker"); }
@@ -66,6 +67,7 @@ class Context {
   char* worker_memory;
   uint64_t worker_bytes;
   const char* data;
+  std::span<const char* const> named;
   std::span<char*const> inputs, outputs;
   const uint32_t* cancel;  // null: the run cannot be cancelled
 
@@ -102,6 +104,8 @@ class Context {
         return scratch;
       case Space::data:
         return const_cast<char*>(data);  // checked: only ever read
+      case Space::named:
+        return const_cast<char*>(named[ref.index]);
       case Space::input:
         return inputs[ref.index];
       case Space::output:
@@ -124,6 +128,8 @@ std::span<const Operation> matrix_operations();
 std::span<const Operation> elementwise_operations();
 std::span<const Operation> pooling_operations();
 std::span<const Operation> movement_operations();
+std::span<const Operation> grouped_operations();
+std::span<const Operation> language_operations();
 
 // nullptr for a code that no operation has.
 const Operation* find_operation(Op op);

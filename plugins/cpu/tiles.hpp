@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/kernels.hpp"
+#include "kernels/language.hpp"
 #include "kernels/pack.hpp"
 #include "program.hpp"
 
@@ -17,6 +18,13 @@ inline int64_t tile_rows(int64_t k, int64_t element_size) {
 inline int64_t tile_stride(int64_t k) { return (k + 15) / 16 * 16; }
 inline uint64_t tile_bytes(int64_t k, int64_t element_size) {
   return static_cast<uint64_t>(tile_rows(k, element_size) * tile_stride(k) * element_size + kReadPadding);
+}
+
+// Tokens whose attention a worker computes at a time, where `heads` query heads share a key/value head: enough that
+// packing the keys pays.
+inline int64_t attention_tokens(int64_t heads) { return std::max<int64_t>(64 / heads, 1); }
+inline uint64_t attention_bytes(int64_t heads, int64_t length, int64_t value_length) {
+  return static_cast<uint64_t>(attention_floats(attention_tokens(heads) * heads, length, value_length)) * sizeof(float);
 }
 
 }  // namespace quoin::cpu

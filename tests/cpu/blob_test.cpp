@@ -22,7 +22,7 @@ class BlobTest : public ::testing::Test {
     net.typed = false;
     const auto y = net.op("aten.softmax.int", {net.linear_dynamic(x, 4)}, {{"dim", int64_t{-1}}});
     net.returns({y});
-    blob = plugin.compile(net.graph);
+    blob = plugin.compile(net.graph, named);
     inputs = random_inputs(net.graph, random);
     outputs.emplace_back(DType::f32, Shape{1, 4});
   }
@@ -31,6 +31,7 @@ class BlobTest : public ::testing::Test {
   FakeHost host{2};
   Plugin plugin{host};
   Blob blob;
+  Named named;
   std::vector<Tensor> inputs, outputs;
 };
 
@@ -38,21 +39,21 @@ TEST_F(BlobTest, CompilingTwiceGivesTheSameBytes) { EXPECT_EQ(plugin.compile(net
 
 TEST_F(BlobTest, EveryTruncationIsRefused) {
   for (size_t size = 0; size < blob.size(); size += size < 6000 ? 1 : 61) {
-    Loaded loaded(host, plugin, Blob(blob.begin(), blob.begin() + static_cast<std::ptrdiff_t>(size)));
+    Loaded loaded(host, plugin, Blob(blob.begin(), blob.begin() + static_cast<std::ptrdiff_t>(size)), named);
     ASSERT_EQ(loaded.status(), QUOIN_CORRUPT) << "cut at " << size;
   }
 }
 
 TEST_F(BlobTest, BytesBehindTheEndAreRefused) {
   blob.push_back(0);
-  EXPECT_EQ(Loaded(host, plugin, blob).status(), QUOIN_CORRUPT);
+  EXPECT_EQ(Loaded(host, plugin, blob, named).status(), QUOIN_CORRUPT);
 }
 
 TEST_F(BlobTest, AnotherFormatIsNamed) {
   blob[4] = 1;
-  Loaded loaded(host, plugin, blob);
+  Loaded loaded(host, plugin, blob, named);
   EXPECT_EQ(loaded.status(), QUOIN_INCOMPATIBLE);
-  EXPECT_NE(loaded.message().find("blob format 1, expected 2"), std::string::npos) << loaded.message();
+  EXPECT_NE(loaded.message().find("blob format 1, expected 3"), std::string::npos) << loaded.message();
 }
 
 // A changed blob is either refused, or runs inside its memory (sanitizers watch) with other numbers.
@@ -64,7 +65,7 @@ TEST_F(BlobTest, ChangedBitsAreRefusedOrHarmless) {
     for (int64_t flips = net.pick(1, 3); flips > 0; --flips)
       changed[static_cast<size_t>(net.pick(0, static_cast<int64_t>(head) - 1))] ^=
           static_cast<char>(1 << net.pick(0, 7));
-    Loaded loaded(host, plugin, changed);
+    Loaded loaded(host, plugin, changed, named);
     if (loaded.status() != QUOIN_OK) {
       ++refused;
       continue;
@@ -81,11 +82,11 @@ TEST_F(BlobTest, ChangedBitsAreRefusedOrHarmless) {
 TEST_F(BlobTest, RandomInstructionFieldsAreRefusedOrHarmless) {
   for (int trial = 0; trial < 3000; ++trial) {
     Blob changed = blob;
-    const auto field = static_cast<size_t>(net.pick(52, 1400)) * 4;  // behind the header
+    const auto field = static_cast<size_t>(net.pick(64, 1700)) * 4;  // behind the header
     const int64_t values[] = {0, 1, -1, 7, 64, 4096, INT32_MAX, INT32_MIN, net.pick(0, 100000)};
     const auto value = static_cast<int32_t>(values[net.pick(0, 8)]);
     if (field + 4 <= changed.size()) std::memcpy(changed.data() + field, &value, 4);
-    Loaded loaded(host, plugin, changed);
+    Loaded loaded(host, plugin, changed, named);
     if (loaded.status() == QUOIN_OK) loaded.run(inputs, outputs);
   }
 }
@@ -106,7 +107,7 @@ TEST_F(BlobTest, CopiesOntoThemselvesAreRefused) {
     if (number != 1) continue;
     number = int64_t{1} << 30;  // a dim of 1, whose strides are 0
     std::memcpy(changed.data() + at, &number, sizeof number);
-    Loaded loaded(host, plugin, changed);
+    Loaded loaded(host, plugin, changed, named);
     if (loaded.status() == QUOIN_OK) loaded.run(x_values, y_values);  // a field that copies do not read
     refused += loaded.message().find("lie on each other") != std::string::npos ? 1 : 0;
   }
@@ -114,7 +115,7 @@ TEST_F(BlobTest, CopiesOntoThemselvesAreRefused) {
 }
 
 TEST_F(BlobTest, OtherShapesAreUnsupported) {
-  Loaded loaded(host, plugin, blob);
+  Loaded loaded(host, plugin, blob, named);
   inputs[0] = Tensor(DType::f32, {1, 3, 9, 8});
   EXPECT_EQ(loaded.run(inputs, outputs), QUOIN_UNSUPPORTED);
   EXPECT_NE(loaded.message().find("compiled for [1, 3, 9, 9], found [1, 3, 9, 8]"), std::string::npos)
@@ -122,12 +123,12 @@ TEST_F(BlobTest, OtherShapesAreUnsupported) {
 }
 
 TEST_F(BlobTest, TooLittleScratchIsRefused) {
-  Loaded loaded(host, plugin, blob);
+  Loaded loaded(host, plugin, blob, named);
   EXPECT_EQ(loaded.run(inputs, outputs, nullptr, nullptr, 1), QUOIN_INVALID);
 }
 
 TEST_F(BlobTest, CancelStopsTheRun) {
-  Loaded loaded(host, plugin, blob);
+  Loaded loaded(host, plugin, blob, named);
   const uint32_t cancel = 1;
   EXPECT_EQ(loaded.run(inputs, outputs, nullptr, &cancel), QUOIN_CANCELLED);
 }
@@ -154,7 +155,7 @@ TEST_F(BlobTest, CancelStopsWithinAnInstruction) {
 }
 
 TEST_F(BlobTest, ProfilerSeesEveryInstructionOnce) {
-  Loaded loaded(host, plugin, blob);
+  Loaded loaded(host, plugin, blob, named);
   std::vector<std::string> names;
   quoin_profiler profiler{sizeof profiler, 0, &names, nullptr, nullptr, nullptr};
   profiler.begin = [](void* self, quoin_str name, uint64_t) -> uint64_t {
@@ -168,7 +169,7 @@ TEST_F(BlobTest, ProfilerSeesEveryInstructionOnce) {
 }
 
 TEST_F(BlobTest, RunsDoNotDependOnEachOther) {
-  Loaded loaded(host, plugin, blob);
+  Loaded loaded(host, plugin, blob, named);
   ASSERT_EQ(loaded.run(inputs, outputs), QUOIN_OK);
   std::vector<Tensor> again{Tensor(DType::f32, Shape{1, 4})}, other = random_inputs(net.graph, random);
   ASSERT_EQ(loaded.run(other, again), QUOIN_OK);

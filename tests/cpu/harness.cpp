@@ -86,7 +86,7 @@ Plugin::Plugin(const FakeHost& host) {
 Plugin::~Plugin() { table_->close(backend_); }
 
 Claimed Plugin::partition(const ir::Graph& graph) const {
-  const ir::Snapshot snapshot = ir::Snapshot::of(graph);
+  const ir::Snapshot snapshot = ir::Snapshot::of(graph, ir::Dims::marked);
   Claimed out;
   quoin_claims claims{sizeof(quoin_claims), 0, &out, nullptr, nullptr};
   claims.claim = [](void* self, const uint32_t* nodes, uint32_t count, quoin_str) -> quoin_status {
@@ -102,32 +102,54 @@ Claimed Plugin::partition(const ir::Graph& graph) const {
   return out;
 }
 
-Blob Plugin::compile(const ir::Graph& graph) const {
+Blob Plugin::compile(const ir::Graph& graph, Named& named) const {
   const Claimed claimed = partition(graph);
   EXPECT_EQ(claimed.claims.size(), 1u);
   for (const auto& [node, reason] : claimed.declined) ADD_FAILURE() << graph.describe(node) << ": " << reason;
-  const ir::Snapshot snapshot = ir::Snapshot::of(graph);
-  Blob blob;
-  quoin_blob_writer writer{sizeof(quoin_blob_writer), 0, &blob, nullptr, nullptr, nullptr};
+  const ir::Snapshot snapshot = ir::Snapshot::of(graph, ir::Dims::marked);
+  struct Written {
+    Blob blob;
+    Named& named;
+  } written{{}, named};
+  quoin_blob_writer writer{sizeof(quoin_blob_writer), 0, &written, nullptr, nullptr, nullptr};
   writer.write = [](void* self, quoin_bytes chunk) -> quoin_status {
-    auto& to = *static_cast<Blob*>(self);
+    auto& to = static_cast<Written*>(self)->blob;
     const auto* from = static_cast<const char*>(chunk.data);
     to.insert(to.end(), from, from + chunk.size);
     return QUOIN_OK;
   };
+  writer.named = [](void* self, quoin_str key, quoin_bytes data, uint64_t) -> quoin_status {
+    const auto* from = static_cast<const char*>(data.data);
+    Blob bytes(from, from + data.size);
+    const auto [found, fresh] = static_cast<Written*>(self)->named.try_emplace({key.data, key.size}, bytes);
+    return fresh || found->second == bytes ? QUOIN_OK : QUOIN_INVALID;
+  };
   const quoin_lower_request request{sizeof(quoin_lower_request), 0, snapshot.view(), {}, 0};
   quoin_error error = fresh_error();
   EXPECT_EQ(table_->compiler->compile(backend_, &request, &writer, &error), QUOIN_OK) << error.message;
-  return blob;
+  return written.blob;
 }
 
-Loaded::Loaded(const FakeHost&, const Plugin& plugin, Blob blob)
+Loaded::Loaded(const FakeHost&, const Plugin& plugin, Blob blob, const Named& named)
     : plugin_(plugin), bytes_(aligned(blob.size())), size_(blob.size()), error_(fresh_error()) {
   std::copy(blob.begin(), blob.end(), bytes_.get());
+  for (const auto& [key, data] : named) {
+    const auto copy = aligned(data.size());
+    std::copy(data.begin(), data.end(), copy.get());
+    named_[key] = {copy, data.size()};
+  }
   quoin_load_request request{};
   request.struct_size = sizeof request;
   request.blob_format = plugin.table().compiler->blob_format;
   request.blob = {bytes_.get(), size_};
+  request.self = this;
+  request.named = [](void* self, quoin_str key, quoin_bytes* out) -> quoin_status {
+    const auto& all = static_cast<Loaded*>(self)->named_;
+    const auto found = all.find(view(key));
+    if (found == all.end()) return QUOIN_NOT_FOUND;
+    *out = {found->second.first.get(), found->second.second};
+    return QUOIN_OK;
+  };
   status_ = plugin.table().executor->init(plugin.backend(), &request, &delegate_, &error_);
 }
 Loaded::~Loaded() {
@@ -225,7 +247,9 @@ std::vector<Tensor> random_inputs(const ir::Graph& graph, std::mt19937& random) 
 void expect_same(const ir::Graph& graph, std::mt19937& random, uint32_t workers, float tolerance, uint64_t isa) {
   const FakeHost host(workers, isa);
   const Plugin plugin(host);
-  Loaded loaded(host, plugin, plugin.compile(graph));
+  Named named;
+  const Blob blob = plugin.compile(graph, named);
+  Loaded loaded(host, plugin, blob, named);
   ASSERT_EQ(loaded.status(), QUOIN_OK) << loaded.message();
   const std::vector<Tensor> inputs = random_inputs(graph, random), expected = reference(host, graph, inputs);
   std::vector<Tensor> found;

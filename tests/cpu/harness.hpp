@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <quoin/abi.h>
 
+#include <map>
 #include <memory>
 #include <random>
 #include <span>
@@ -25,6 +26,7 @@ class FakeHost {
 };
 
 using Blob = std::vector<char>;
+using Named = std::map<std::string, Blob>;  // what lies beside blobs
 
 struct Claimed {
   std::vector<std::vector<uint32_t>> claims;  // node ids of the snapshot
@@ -42,8 +44,12 @@ class Plugin {
   quoin_backend* backend() const { return backend_; }
 
   Claimed partition(const ir::Graph& graph) const;
-  // Expects that one claim covers the graph.
-  Blob compile(const ir::Graph& graph) const;
+  // Expects that one claim covers the graph. Named data is added to `named`; equal keys must bring equal bytes.
+  Blob compile(const ir::Graph& graph, Named& named) const;
+  Blob compile(const ir::Graph& graph) const {
+    Named none;
+    return compile(graph, none);
+  }
 
  private:
   const quoin_plugin* table_;
@@ -53,7 +59,7 @@ class Plugin {
 // A blob loaded from memory of exactly its size. Every status is kept, nothing is asserted.
 class Loaded {
  public:
-  Loaded(const FakeHost& host, const Plugin& plugin, Blob blob);
+  Loaded(const FakeHost& host, const Plugin& plugin, Blob blob, const Named& named = {});
   ~Loaded();
   Loaded(const Loaded&) = delete;
   Loaded& operator=(const Loaded&) = delete;
@@ -66,6 +72,7 @@ class Loaded {
  private:
   const Plugin& plugin_;
   std::shared_ptr<char> bytes_;
+  std::map<std::string, std::pair<std::shared_ptr<char>, uint64_t>, std::less<>> named_;
   uint64_t size_;
   quoin_delegate* delegate_ = nullptr;
   quoin_status status_ = QUOIN_OK;

@@ -133,6 +133,10 @@ ScaleType exact_scale_type(std::span<const float> scales) {
   return all([](float x) { return (std::bit_cast<uint32_t>(x) & 0xFFFFu) == 0; }) ? ScaleType::bf16 : ScaleType::f32;
 }
 
+void store_scales(ScaleType type, std::span<const float> scales, uint8_t* to) {
+  for (size_t i = 0; i < scales.size(); ++i) store_scale(type, scales[i], static_cast<int64_t>(i), to);
+}
+
 std::optional<GroupedLayout> GroupedLayout::make(const GroupedSpec& spec) {
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max() / 1024;  // leaves room for rounding up
   const GroupedSpec& s = spec;

@@ -16,6 +16,8 @@ struct GroupedSource {
 
 // The smallest type (f16 before bf16) that holds every scale exactly.
 ScaleType exact_scale_type(std::span<const float> scales);
+// The scales one behind the other, each exact in `type`: scales.size() * scale_bytes(type) bytes.
+void store_scales(ScaleType type, std::span<const float> scales, uint8_t* to);
 
 // Writes blocks [block_begin, block_end): `packed` and `corr` are those of all blocks (layout.bytes bytes and
 // layout.blocks * 16 floats), so ranges may be packed on different threads.
