@@ -3,23 +3,28 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <optional>
 
 #include "host/call.hpp"
 #include "ir/snapshot.hpp"
+#include "lower/buffer.hpp"
 
 namespace quoin::lower {
 namespace {
 
+constexpr size_t kLarge = 1u << 20;  // bytes of named data that go to the temporary file
+
 // What a delegate's spans borrow from.
 struct Storage {
   Buffer blob;
-  std::vector<std::shared_ptr<const Buffer>> named;
+  std::vector<std::shared_ptr<const void>> named;
 };
 
 // Collects what the plugin writes.
 class Writer {
  public:
-  explicit Writer(NamedData& named) : all_named_(named), storage_(std::make_shared<Storage>()) {}
+  Writer(const std::string& plugin, NamedData& named)
+      : plugin_(plugin), all_named_(named), storage_(std::make_shared<Storage>()) {}
 
   quoin_blob_writer table() {
     return {sizeof(quoin_blob_writer),
@@ -31,7 +36,7 @@ class Writer {
             },
             [](void* self, uint64_t isa) { static_cast<Writer*>(self)->isa_ |= isa; }};
   }
-  const std::string& fault() const { return fault_; }
+  const std::optional<Error>& fault() const { return fault_; }
   // Call once, after compile().
   void move_into(program::Delegate& delegate) {
     storage_->blob.shrink_to_fit();
@@ -64,25 +69,24 @@ class Writer {
     if (data.data == nullptr && data.size != 0)
       return refuse(fmt::format("data {}: {} bytes from nowhere", name, data.size));
     if (alignment > 64) return refuse(fmt::format("data {}: alignment {}, at most 64", name, alignment));
-    std::shared_ptr<const Buffer>& known = all_named_[name];
-    const auto* bytes = static_cast<const std::byte*>(data.data);
-    if (!known) known = std::make_shared<const Buffer>(bytes, bytes + data.size);
-    if (known->size() != data.size || (data.size != 0 && std::memcmp(known->data(), bytes, data.size) != 0))
-      return refuse(fmt::format("data {} was written twice with different bytes", name));
-    storage_->named.push_back(known);
-    named_[name] = *known;
+    auto kept = all_named_.keep(plugin_, name, {static_cast<const std::byte*>(data.data), data.size});
+    if (!kept) return refuse(std::move(kept).error());
+    storage_->named.push_back(kept->owner);
+    named_[name] = kept->bytes;
     return QUOIN_OK;
   }
-  quoin_status refuse(std::string why) {
-    if (fault_.empty()) fault_ = std::move(why);
+  quoin_status refuse(std::string why) { return refuse(Error{Code::plugin, std::move(why), {}, {}}); }
+  quoin_status refuse(Error why) {
+    if (!fault_) fault_ = std::move(why);
     return QUOIN_INVALID;
   }
 
+  const std::string& plugin_;
   NamedData& all_named_;
   std::shared_ptr<Storage> storage_;
   std::map<std::string, std::span<const std::byte>> named_;
   uint64_t isa_ = 0;
-  std::string fault_;
+  std::optional<Error> fault_;
 };
 
 std::vector<ir::ValueId> graph_values(const ir::Snapshot& snapshot, const uint32_t* ids, uint32_t count) {
@@ -93,6 +97,30 @@ std::vector<ir::ValueId> graph_values(const ir::Snapshot& snapshot, const uint32
 
 }  // namespace
 
+Result<Spill::Kept> NamedData::store(Bytes bytes) {
+  if (bytes.size() < kLarge) {
+    const auto copy = std::make_shared<const Buffer>(bytes.begin(), bytes.end());
+    return Spill::Kept{copy, *copy};
+  }
+  if (!spill_) {
+    QUOIN_TRY(spill_, Spill::create());
+  }
+  return spill_->keep(bytes);
+}
+
+Result<Spill::Kept> NamedData::keep(const std::string& plugin, const std::string& key, Bytes bytes) {
+  auto& of_plugin = by_plugin_[plugin];
+  if (const auto known = of_plugin.find(key); known != of_plugin.end()) {
+    const Bytes before = known->second.bytes;
+    if (before.size() == bytes.size() && (bytes.empty() || std::memcmp(before.data(), bytes.data(), bytes.size()) == 0))
+      return known->second;
+    return fail(Error{Code::plugin, fmt::format("data {} was written twice with different bytes", key), {}, {}});
+  }
+  auto kept = store(bytes);
+  if (!kept) return fail(in("data " + key, std::move(kept).error()));
+  return of_plugin[key] = *std::move(kept);
+}
+
 Result<Compiled> compile(const ir::Graph& graph, const Claim& claim, const Options& options, NamedData& named) {
   const host::Backend& backend = *claim.backend;
   const ir::Snapshot snapshot = ir::Snapshot::of(graph, claim.nodes, ir::Dims::marked);
@@ -102,15 +130,14 @@ Result<Compiled> compile(const ir::Graph& graph, const Claim& claim, const Optio
       snapshot.view(),
       {options.params.data(), static_cast<uint32_t>(options.params.size()), sizeof(quoin_param)},
       options.isa};
-  Writer writer(named);
+  Writer writer(backend.name(), named);
   const quoin_blob_writer table = writer.table();
   auto called = host::call(backend.name(), [&](quoin_error* error) {
     return backend.table().compiler->compile(backend.handle(), &request, &table, error);
   });
   const std::string where =
       fmt::format("compile {} ({} nodes from {})", claim.tag, claim.nodes.size(), graph.describe(claim.nodes[0]));
-  if (!writer.fault().empty())
-    return fail(Error{Code::plugin, writer.fault(), where + ": plugin " + backend.name(), {}});
+  if (writer.fault()) return fail(in(where + ": plugin " + backend.name(), *writer.fault()));
   if (!called.ok()) return fail(in(where, std::move(called.error)));
 
   Compiled out;

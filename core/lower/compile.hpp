@@ -3,13 +3,24 @@
 
 #include <map>
 
-#include "lower/buffer.hpp"
+#include "base/spill.hpp"
 #include "lower/partition.hpp"
 
 namespace quoin::lower {
 
-// Named data of all blobs of one plugin: equal keys must hold equal bytes.
-using NamedData = std::map<std::string, std::shared_ptr<const Buffer>, std::less<>>;
+// Named data of all blobs, by plugin and key. What is large lies in a temporary file: packed weights of all layers
+// together need not fit into memory.
+class NamedData {
+ public:
+  // The bytes of `key`, kept now or before; 64-byte aligned. Errors: plugin (kept before with other bytes), io (no
+  // space for the temporary file).
+  Result<Spill::Kept> keep(const std::string& plugin, const std::string& key, Bytes bytes);
+
+ private:
+  Result<Spill::Kept> store(Bytes bytes);
+  std::map<std::string, std::map<std::string, Spill::Kept>> by_plugin_;
+  std::shared_ptr<Spill> spill_;  // made when it is needed
+};
 
 struct Compiled {
   program::Delegate delegate;                // without `original`

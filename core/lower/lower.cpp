@@ -12,9 +12,6 @@
 namespace quoin::lower {
 namespace {
 
-// Named data of each plugin, for all methods.
-using NamedDataOf = std::map<std::string, NamedData>;
-
 // One method.
 class Lowering {
  public:
@@ -34,14 +31,14 @@ class Lowering {
   // First: who takes which node.
   Result<std::vector<Placement>> place();
   // Then: compiles the claims and adds their delegates to `model`. `named`: of all methods.
-  Result<program::Graph> build(NamedDataOf& named, program::Model& model);
+  Result<program::Graph> build(NamedData& named, program::Model& model);
 
  private:
   Result<std::string> kernel_of(ir::NodeId node) const;
   Result<std::map<ir::NodeId, std::string>> select_kernels() const;
   std::optional<program::Graph> original(const Claim& claim, const Compiled& compiled) const;
   void report_states() const;
-  Status add_claim(ProgramBuilder& builder, const Claim& claim, NamedDataOf& named, program::Model& model) const;
+  Status add_claim(ProgramBuilder& builder, const Claim& claim, NamedData& named, program::Model& model) const;
 
   const ir::Graph graph_;
   const Options& options_;
@@ -88,9 +85,8 @@ std::optional<program::Graph> Lowering::original(const Claim& claim, const Compi
   return out;
 }
 
-Status Lowering::add_claim(ProgramBuilder& builder, const Claim& claim, NamedDataOf& named,
-                           program::Model& model) const {
-  QUOIN_TRY(Compiled compiled, compile(graph_, claim, options_, named[claim.backend->name()]));
+Status Lowering::add_claim(ProgramBuilder& builder, const Claim& claim, NamedData& named, program::Model& model) const {
+  QUOIN_TRY(Compiled compiled, compile(graph_, claim, options_, named));
   if (options_.keep_original) compiled.delegate.original = original(claim, compiled);
   const auto index = static_cast<uint32_t>(model.delegates.size());
   builder.add_call(index, fmt::format("{}_{}", claim.backend->name(), index), compiled.inputs, compiled.outputs);
@@ -110,7 +106,7 @@ Result<std::vector<Placement>> Lowering::place() {
   return lower::place(graph_, parts_, kernel_names);
 }
 
-Result<program::Graph> Lowering::build(NamedDataOf& named, program::Model& model) {
+Result<program::Graph> Lowering::build(NamedData& named, program::Model& model) {
   const auto steps = schedule(graph_, node_lists(parts_.claims));
   if (!steps) return fail(Code::internal, "accepted claims depend on each other in a circle");
   ProgramBuilder builder(graph_);
@@ -157,7 +153,7 @@ Result<Lowered> lower(std::span<const Method> methods, const Options& options, c
     }
   }
   QUOIN_CHECK(report_fallback(out.placement, options, diagnostics));
-  NamedDataOf named;
+  NamedData named;
   for (size_t i = 0; i < methods.size(); ++i) {
     auto graph = stages[i].build(named, out.model);
     if (!graph) return located(methods[i], std::move(graph).error());

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <cstring>
+#include <map>
 #include <unordered_map>
 
 #include "base/checked.hpp"
@@ -20,6 +21,14 @@ constexpr uint32_t kFirstBlob = 2;  // segments: GRPH, WGTS, then one BLOB per d
 class WeightStore {
  public:
   fb::Span place(Bytes bytes) {
+    const auto [here, is_new] = at_address_.try_emplace({bytes.data(), bytes.size()});
+    if (is_new) here->second = place_content(bytes);
+    return here->second;
+  }
+  std::vector<Bytes> take_pieces() { return std::move(pieces_); }
+
+ private:
+  fb::Span place_content(Bytes bytes) {
     const uint64_t key = XXH3_64bits(bytes.data(), bytes.size());
     auto [at, end] = placed_.equal_range(key);
     for (; at != end; ++at)
@@ -32,9 +41,6 @@ class WeightStore {
     placed_.insert({key, {bytes, span}});
     return span;
   }
-  std::vector<Bytes> take_pieces() { return std::move(pieces_); }
-
- private:
   struct Placed {
     Bytes bytes;
     fb::Span span;
@@ -43,6 +49,7 @@ class WeightStore {
     if (a.size() != b.size()) return false;
     return a.data() == b.data() || a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0;
   }
+  std::map<std::pair<const std::byte*, size_t>, fb::Span> at_address_;  // what methods share is not hashed again
   std::unordered_multimap<uint64_t, Placed> placed_;
   std::vector<Bytes> pieces_;
   uint64_t size_ = 0;

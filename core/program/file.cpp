@@ -27,8 +27,8 @@ Aligned aligned(std::shared_ptr<const void> owner, Bytes bytes) {
   return {copy.owner(), {static_cast<const std::byte*>(copy.data()), bytes.size()}};
 }
 
-Result<Model> read_aligned(const std::shared_ptr<const void>& owner, Bytes bytes) {
-  QUOIN_TRY(const std::vector<Segment> segments, parse_layout(bytes));
+Result<Model> read_aligned(const std::shared_ptr<const void>& owner, Bytes bytes, const ReadOptions& options) {
+  QUOIN_TRY(const std::vector<Segment> segments, parse_layout(bytes, options.weights == ReadOptions::Weights::trust));
   QUOIN_TRY(Model model, decode(segments, owner));
   if (auto status = verify(model); !status) return fail(in("segment GRPH", std::move(status).error()));
   return model;
@@ -57,16 +57,17 @@ Status write(const std::string& path, const Model& model) {
   });
 }
 
-Result<Model> read(const std::string& path) {
+Result<Model> read(const std::string& path, const ReadOptions& options) {
   QUOIN_TRY(MappedFile file, MappedFile::open(path));
   const auto owner = std::make_shared<MappedFile>(std::move(file));
-  return read(owner, owner->bytes(), path);
+  return read(owner, owner->bytes(), path, options);
 }
 
-Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::string& name) {
+Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::string& name,
+                   const ReadOptions& options) {
   return guarded([&]() -> Result<Model> {
     const Aligned file = aligned(std::move(owner), bytes);
-    auto model = read_aligned(file.owner, file.bytes);
+    auto model = read_aligned(file.owner, file.bytes, options);
     if (!model) return fail(in(name, std::move(model).error()));
     return model;
   });

@@ -13,11 +13,18 @@ namespace quoin::program {
 Result<std::vector<std::byte>> serialize(const Model& model);
 Status write(const std::string& path, const Model& model);  // atomic
 
-// Verified before use, always: header, checksums, FlatBuffers structure, then meaning (indices, topological order,
-// operator rules, qparams, memory plan). Tensors and blobs borrow the mapping, which the model keeps alive.
-// Errors: not_found, io, program (path to the fault), program_version, limit.
-Result<Model> read(const std::string& path);
-Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::string& name);
+struct ReadOptions {
+  // The checksum of the weights (constants and named data): computed, which reads every byte of them, or left out, so
+  // that they are read as they are used and damage shows as wrong results only.
+  enum class Weights { hash, trust } weights = Weights::hash;
+};
+
+// Verified before use, always: header, checksums (but see ReadOptions), FlatBuffers structure, then meaning (indices,
+// topological order, operator rules, qparams, states, memory plan). Tensors and blobs borrow the mapping, which the
+// model keeps alive. Errors: not_found, io, program (path to the fault), program_version, limit.
+Result<Model> read(const std::string& path, const ReadOptions& options = {});
+Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::string& name,
+                   const ReadOptions& options = {});
 bool looks_like_program(Bytes head);
 
 // The semantic half of read(); serialize() runs it too.

@@ -28,9 +28,10 @@ struct Segment {
   Bytes bytes;
 };
 
-// Checks header, table, tiling, padding and every checksum. Segments come in file order; unknown optional ones stay in
-// the list (indices into it are used inside the file). Errors: program, program_version, limit.
-Result<std::vector<Segment>> parse_layout(Bytes file);
+// Checks header, table, tiling, padding and every checksum, that of the weights unless they are trusted. Segments come
+// in file order; unknown optional ones stay in the list (indices into it are used inside the file). Errors: program,
+// program_version, limit.
+Result<std::vector<Segment>> parse_layout(Bytes file, bool trust_weights = false);
 
 std::string kind_name(uint32_t kind);
 // Zero bytes, at most 65536 of them.
