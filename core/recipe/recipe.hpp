@@ -108,6 +108,7 @@ struct Recipe {
   } eval;
   struct {
     int64_t threads = 1;
+    std::string weights = "hash";  // or "trust"
   } run;
   std::string resolved;  // canonical YAML after --set, stored in the program as provenance
 };

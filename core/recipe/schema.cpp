@@ -324,6 +324,13 @@ std::vector<Key> output_rows() {
        {},
        0,
        256},
+      {"run.weights",
+       Kind::text,
+       "hash",
+       "Checksum of the weights in a program that is loaded: computed, which reads all of them, or trusted, so that they "
+       "are read as they are used.",
+       [](Target& t, V v, N) { t.recipe.run.weights = as<std::string>(v); },
+       {"hash", "trust"}},
   };
 }
 
