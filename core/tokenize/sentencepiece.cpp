@@ -57,33 +57,8 @@ class SentencePiece : public Codec {
     return out;
   }
 
-  std::string bytes(std::span<const int64_t> ids) const override {
-    std::string out;
-    bool begin = true, space_seen = false;
-    for (const int64_t id : ids) {
-      const Piece& piece = file_.pieces[static_cast<size_t>(id)];
-      if (piece.type == Type::byte) {
-        out += static_cast<char>(*fallback_byte(piece.text));
-        continue;
-      }
-      if (space_seen || !out.empty()) begin = false;
-      space_seen = false;
-      if (piece.type == Type::control) continue;
-      if (piece.type == Type::unknown) {
-        out += file_.unknown_surface;
-        continue;
-      }
-      std::string_view text = piece.text;
-      if (begin && (file_.dummy_prefix || file_.remove_extra_whitespaces) && text.starts_with(kSpace)) {
-        text.remove_prefix(kSpace.size());
-        space_seen = !file_.remove_extra_whitespaces;
-      }
-      out += replace_all(text, kSpace, " ");
-    }
-    return out;
-  }
-
-  std::string text(std::span<const int64_t> ids) const override { return replace_bad_bytes(bytes(ids)); }
+  std::string bytes(std::span<const int64_t> ids) const override { return join(ids, true); }
+  std::string text(std::span<const int64_t> ids) const override { return join(ids, false); }
   int64_t size() const override { return static_cast<int64_t>(file_.pieces.size()); }
   std::optional<int64_t> id(std::string_view token) const override {
     const auto found = ids_.find(token);
@@ -110,6 +85,39 @@ class SentencePiece : public Codec {
   }
   int64_t byte_piece(unsigned byte) const { return *id(fmt::format("<0x{:02X}>", byte)); }
   const Piece& piece(int64_t id) const { return file_.pieces[static_cast<size_t>(id)]; }
+
+  // `raw`: bytes are kept, else those of a run of byte pieces that form no character become U+FFFD.
+  std::string join(std::span<const int64_t> ids, bool raw) const {
+    std::string out, run;
+    const auto end_run = [&] {
+      out += raw ? run : replace_bad_bytes(run);
+      run.clear();
+    };
+    bool begin = true, space_seen = false;
+    for (const int64_t id : ids) {
+      const Piece& piece = file_.pieces[static_cast<size_t>(id)];
+      if (piece.type == Type::byte) {
+        run += static_cast<char>(*fallback_byte(piece.text));
+        continue;
+      }
+      end_run();
+      if (space_seen || !out.empty()) begin = false;
+      space_seen = false;
+      if (piece.type == Type::control) continue;
+      if (piece.type == Type::unknown) {
+        out += file_.unknown_surface;
+        continue;
+      }
+      std::string_view text = piece.text;
+      if (begin && (file_.dummy_prefix || file_.remove_extra_whitespaces) && text.starts_with(kSpace)) {
+        text.remove_prefix(kSpace.size());
+        space_seen = !file_.remove_extra_whitespaces;
+      }
+      out += replace_all(text, kSpace, " ");
+    }
+    end_run();
+    return out;
+  }
 
   // What the start of `text` becomes, and how many bytes that takes.
   std::pair<std::string_view, size_t> normalize_prefix(std::string_view text) const {

@@ -11,7 +11,8 @@
 namespace quoin::tokenize {
 namespace {
 
-constexpr int32_t kMostMilliseconds = 60'000;  // about: ICU counts steps
+constexpr int32_t kMostMilliseconds = 60'000;       // about: ICU counts steps
+constexpr int32_t kMostMemory = 256 * 1024 * 1024;  // for going back; a million spaces take 64 MiB
 
 UChar32 icu_character(char32_t character) { return static_cast<UChar32>(character); }
 
@@ -102,6 +103,7 @@ Result<std::vector<Range>> Regex::matches(std::string_view text) const {
   const std::unique_ptr<icu::RegexMatcher> matcher(state_->pattern->matcher(wide, status));
   if (U_FAILURE(status)) return icu_error("matching a regular expression", status);
   matcher->setTimeLimit(kMostMilliseconds, status);
+  matcher->setStackLimit(kMostMemory, status);
   // ICU counts in UTF-16: both positions go over the text once.
   int32_t unit = 0;
   size_t byte = 0;

@@ -1,0 +1,95 @@
+// Files that the tests of core/tokenize write and read.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/file.hpp"
+#include "tokenize/tokenizer.hpp"
+
+namespace quoin::tokenize::test {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+inline const fs::path kFixtures = fs::path(QUOIN_SOURCE_ROOT) / "tests/tokenize/fixtures";
+
+// The folder with reference models and data.
+inline fs::path shared_folder() {
+  const char* named = std::getenv("QUOIN_SHARED");
+  return named != nullptr ? fs::path(named) : fs::path(QUOIN_SOURCE_ROOT).parent_path() / "shared";
+}
+
+// A folder that lives as long as the object.
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string name = (fs::temp_directory_path() / "quoin_tokenize_XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  ~TempFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  std::string path() const { return path_.string(); }
+  std::string write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(path_ / name, std::ios::binary) << bytes;
+    return (path_ / name).string();
+  }
+
+ private:
+  fs::path path_;
+};
+
+inline std::string read_bytes(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline Tokenizer fixture(const std::string& name) {
+  auto opened = Tokenizer::open((kFixtures / name).string());
+  if (!opened) throw std::runtime_error(opened.error().text());
+  return *opened;
+}
+
+// All that a stream gives for `ids`; fails the test if a part is not UTF-8.
+inline std::string streamed(const Tokenizer& tokenizer, const std::vector<int64_t>& ids) {
+  Stream stream(tokenizer);
+  std::string out;
+  for (const int64_t id : ids) {
+    const auto part = stream.push(id);
+    EXPECT_TRUE(part) << (part ? "" : part.error().text());
+    EXPECT_TRUE(Json(*part).dump() != "") << "not UTF-8";  // dump() throws for what is not
+    out += *part;
+  }
+  return out + stream.finish();
+}
+
+// Names a test by the file that it gets.
+template <class T>
+std::string file_as_name(const ::testing::TestParamInfo<T>& given) {
+  std::string name = given.param;
+  std::ranges::replace(name, '.', '_');
+  return name;
+}
+
+template <class T>
+::testing::AssertionResult fails_with(const Result<T>& result, Code code, const std::string& part) {
+  if (result) return ::testing::AssertionFailure() << "succeeded, expected an error with \"" << part << '"';
+  const std::string text = result.error().text();
+  if (result.error().code != code)
+    return ::testing::AssertionFailure() << code_name(result.error().code) << ": " << text;
+  if (text.find(part) == std::string::npos)
+    return ::testing::AssertionFailure() << '"' << text << "\" lacks \"" << part << '"';
+  return ::testing::AssertionSuccess();
+}
+
+}  // namespace quoin::tokenize::test
