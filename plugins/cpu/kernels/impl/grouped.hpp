@@ -9,8 +9,9 @@ namespace quoin::cpu {
 namespace {
 
 constexpr int64_t kUnit = 4;             // k per unpacked vector
-constexpr int64_t kGroupedTile = 64;     // tokens whose sums are kept near while weights stay in registers
+constexpr int64_t kGroupedTile = 128;    // tokens whose sums are kept near while weights stay in registers
 constexpr int64_t kGroupedAhead = 2048;  // bytes that single tokens prefetch ahead of the codes
+constexpr int64_t kTileAhead = 512;      // the same for tiles of tokens
 
 // Where the head and the codes of each group of a block are, in order.
 class GroupCursor {
@@ -84,15 +85,10 @@ QUOIN_INLINE void dot_units(const typename T::I (&w)[Vectors][Units], const int8
       }
     }
   } else {
-    // 16-bit sums over at most 8 units of codes below 16; bytes are two such codes.
+    // 16-bit sums of up to 16 products of codes below 16; bytes are two such codes.
     static_assert(Units <= 8);
     const I nibble = T::set1_int(0x0F0F0F0F);
     I low[Tokens][Vectors], high[Tokens][Vectors];
-    QUOIN_UNROLL
-    for (int t = 0; t < Tokens; ++t) {
-      QUOIN_UNROLL
-      for (int v = 0; v < Vectors; ++v) low[t][v] = high[t][v] = T::set1_int(0);
-    }
     QUOIN_UNROLL
     for (int u = 0; u < Units; ++u) {
       QUOIN_UNROLL
@@ -100,9 +96,12 @@ QUOIN_INLINE void dot_units(const typename T::I (&w)[Vectors][Units], const int8
         const I codes = token(t, u);
         QUOIN_UNROLL
         for (int v = 0; v < Vectors; ++v) {
-          low[t][v] = T::dot2(low[t][v], Bits == 8 ? T::and_int(w[v][u], nibble) : w[v][u], codes);
-          if constexpr (Bits == 8)
-            high[t][v] = T::dot2(high[t][v], T::and_int(T::shift_right(w[v][u], 4), nibble), codes);
+          const I dot = T::dot2(Bits == 8 ? T::and_int(w[v][u], nibble) : w[v][u], codes);
+          low[t][v] = u == 0 ? dot : T::add_words(low[t][v], dot);
+          if constexpr (Bits == 8) {
+            const I upper = T::dot2(T::and_int(T::shift_right(w[v][u], 4), nibble), codes);
+            high[t][v] = u == 0 ? upper : T::add_words(high[t][v], upper);
+          }
         }
       }
     }
@@ -213,7 +212,7 @@ class TokenTile {
     const uint8_t* first = g_.weights + vector_ / kParts * l_.block_bytes;
     GroupCursor at(l_, first);
     x_ = g_.codes + row_ * kGroupedChunk;
-    std::memset(acc_, 0, sizeof acc_);
+    for (int64_t i = 0; i < count_ * kWidth; i += T::kLanes) T::store(acc_ + i, T::set1(0));
     for (int64_t group = 0; group < l_.groups; ++group, at.next()) {
       sums_ = g_.sums + group * g_.rows + row_;
       head_ = at.head();
@@ -250,6 +249,9 @@ class TokenTile {
 
   template <int Units>
   QUOIN_INLINE void step(bool first, bool last) {
+    for (int v = 0; v < Vectors; v += kParts)
+      for (int64_t p = 0; p < 64 * Units * Bits / 8 + 64; p += 64)
+        __builtin_prefetch(codes_ + block_offset(v) + kTileAhead + p);
     I w[Vectors][Units];
     F scale[Vectors];
     QUOIN_UNROLL

@@ -8,28 +8,38 @@
 namespace quoin::cpu {
 namespace {
 
-// Codes + 128 of up to kLanes elements.
-template <class T>
-class TokenQuantizer {
- public:
-  QUOIN_INLINE explicit TokenQuantizer(const RowParams& p)
-      : wide_(p.before_rounding),
-        inverse_(1.0 / static_cast<double>(p.scale)),
-        zero_(p.zero_point),
-        inverse_f_(T::set1(1.0f / p.scale)),
-        zero_f_(T::set1(static_cast<float>(p.zero_point))) {}
-  QUOIN_INLINE typename T::I operator()(typename T::F x) const {
+// How the codes of one row are made.
+struct TokenQuantizer {
+  bool wide = false;
+  double inverse = 1, zero = 0;
+  float inverse_f = 1, zero_f = 0;
+
+  QUOIN_INLINE void set(const RowParams& p) {
+    wide = p.before_rounding;
+    inverse = 1.0 / static_cast<double>(p.scale);
+    zero = p.zero_point;
+    inverse_f = 1.0f / p.scale;
+    zero_f = static_cast<float>(p.zero_point);
+  }
+  // Codes + 128 of a vector.
+  template <class T>
+  QUOIN_INLINE typename T::I make(typename T::F x) const {
     const typename T::I shift = T::set1_int(128);
-    if (wide_) return T::add_int(T::quantize_wide(x, inverse_, zero_), shift);
-    const typename T::F q = T::round(x * inverse_f_) + zero_f_;
+    if (wide) return T::add_int(T::quantize_wide(x, inverse, zero), shift);
+    const typename T::F q = T::round(x * T::set1(inverse_f)) + T::set1(zero_f);
     return T::add_int(T::round_to_int(T::min(T::max(q, T::set1(-128)), T::set1(127))), shift);
   }
-
- private:
-  bool wide_;
-  double inverse_, zero_;
-  typename T::F inverse_f_, zero_f_;
 };
+
+// Codes of one chunk, `count` of them from x, the others 0; returns their sum.
+template <class T>
+QUOIN_INLINE int32_t quantize_chunk(const TokenQuantizer& quantizer, const float* x, int64_t count, int8_t* codes) {
+  auto* to = reinterpret_cast<uint8_t*>(codes);
+  if (count < kGroupedChunk) std::memset(to, 128, kGroupedChunk);
+  each_vector<T>(count, [&](int64_t i, int64_t n)
+                            QUOIN_LAMBDA_INLINE { T::store_u8_n(to + i, quantizer.make<T>(T::load_n(x + i, n)), n); });
+  return T::flip_codes(codes);
+}
 
 template <class T>
 QUOIN_INLINE RowParams token_params(const QuantizeTokens& g, const float* x) {
@@ -42,31 +52,36 @@ QUOIN_INLINE RowParams token_params(const QuantizeTokens& g, const float* x) {
   return g.choose(g.scheme, g.eps, T::min_of(low), T::max_of(high));
 }
 
+// Rows [row, row + Rows) side by side: their codes of a chunk are neighbours in memory.
+template <class T, int Rows>
+QUOIN_INLINE void quantize_panel(const QuantizeTokens& g, int64_t row) {
+  TokenQuantizer quantizers[Rows];
+  for (int r = 0; r < Rows; ++r) {
+    const RowParams params = token_params<T>(g, g.x + (row + r) * g.x_stride);
+    g.scale[row + r] = params.scale;
+    g.zero_point[row + r] = params.zero_point;
+    quantizers[r].set(params);
+  }
+  int8_t* codes = g.codes + row * kGroupedChunk;
+  int32_t* sums = g.sums + row;
+  for (int64_t begin = 0; begin < g.k; begin += g.group, sums += g.rows) {
+    const int64_t end = smaller(g.k, begin + g.group), whole = begin + g.group;
+    int32_t total[Rows] = {};
+    for (int64_t k = begin; k < whole; k += kGroupedChunk, codes += g.rows * kGroupedChunk) {
+      const int64_t count = larger(0, smaller(kGroupedChunk, end - k));
+      for (int r = 0; r < Rows; ++r)
+        total[r] +=
+            quantize_chunk<T>(quantizers[r], g.x + (row + r) * g.x_stride + k, count, codes + r * kGroupedChunk);
+    }
+    for (int r = 0; r < Rows; ++r) sums[r] = g.sum_factor * total[r];
+  }
+}
+
 template <class T>
 void quantize_tokens(const QuantizeTokens& g) {
-  const int64_t stride = g.rows * kGroupedChunk;
-  for (int64_t row = g.row_begin; row < g.row_end; ++row) {
-    const float* x = g.x + row * g.x_stride;
-    const RowParams params = token_params<T>(g, x);
-    g.scale[row] = params.scale;
-    g.zero_point[row] = params.zero_point;
-    const TokenQuantizer<T> quantize(params);
-    int8_t* codes = g.codes + row * kGroupedChunk;
-    int32_t* sums = g.sums + row;
-    for (int64_t begin = 0; begin < g.k; begin += g.group, sums += g.rows) {
-      const int64_t end = smaller(g.k, begin + g.group), whole = begin + g.group;
-      int32_t total = 0;
-      for (int64_t k = begin; k < whole; k += kGroupedChunk, codes += stride) {
-        const int64_t count = larger(0, smaller(kGroupedChunk, end - k));
-        auto* to = reinterpret_cast<uint8_t*>(codes);
-        if (count < kGroupedChunk) std::memset(to, 128, kGroupedChunk);
-        each_vector<T>(count, [&](int64_t i, int64_t n)
-                                  QUOIN_LAMBDA_INLINE { T::store_u8_n(to + i, quantize(T::load_n(x + k + i, n)), n); });
-        total += T::flip_codes(codes);
-      }
-      *sums = g.sum_factor * total;
-    }
-  }
+  int64_t row = g.row_begin;
+  for (; row + 8 <= g.row_end; row += 8) quantize_panel<T, 8>(g, row);
+  for (; row < g.row_end; ++row) quantize_panel<T, 1>(g, row);
 }
 
 inline float scale_at(const void* scales, ScaleType type, int64_t i) {

@@ -77,8 +77,13 @@ struct Avx2 : Batch<Avx2Arch> {
     acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x.even, w.even));
     return _mm256_add_epi32(acc, _mm256_madd_epi16(x.odd, w.odd));
   }
-  // Pairs of products of u8 below 16 and s8, added to 16-bit lanes: exact for up to 8 calls.
-  static QUOIN_INLINE I dot2(I acc, I u8, I s8) { return _mm256_add_epi16(acc, _mm256_maddubs_epi16(u8, s8)); }
+  // 16-bit lanes: sums of two products of u8 and s8 (saturated, which u8 below 16 do not reach).
+  static QUOIN_INLINE I dot2(I u8, I s8) { return _mm256_maddubs_epi16(u8, s8); }
+  static QUOIN_INLINE I add_words(I a, I b) {
+    __m256i sum = _mm256_add_epi16(a, b);
+    QUOIN_PIN(sum);
+    return sum;
+  }
   // acc + factor * (even 16-bit lane + odd 16-bit lane)
   static QUOIN_INLINE I widen(I acc, I words, int16_t factor) {
     return _mm256_add_epi32(acc, _mm256_madd_epi16(words, _mm256_set1_epi16(factor)));

@@ -4,7 +4,7 @@
 //   load/load_n/store/store_n (n < kLanes touches n elements only), set1, fma, min, max, round_to_int, to_float, ...
 //   (batch.hpp has those that xsimd provides; min and max yield the second operand where one is NaN)
 //   kGroupedVectors, kGroupedTokens: vectors of outputs and tokens of a register tile of grouped.hpp
-//   kByteDots: dot4's operands are plain bytes; without, dot2 and widen do its work for small codes
+//   kByteDots: dot4's operands are plain bytes; without, dot2, add_words and widen do its work for small codes
 //   dot4(acc, x, w): lane += sum of 4 products u8 * s8, exact; interleave4: bytes of 4 rows side by side per column
 // Only internal linkage in here: code built with one tier's flags must never be picked by the linker for another tier.
 #pragma once
@@ -23,6 +23,11 @@
 #define QUOIN_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define QUOIN_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+// The sum so far stays in a register: compilers otherwise delay sums and spill the products of a whole tile.
+#if defined(__x86_64__)
+#define QUOIN_PIN(vector) __asm__("" : "+v"(vector))
 #endif
 
 namespace quoin::cpu {
