@@ -33,7 +33,11 @@ class Parser {
       if (count == kMaxStatements) return fail(limit("statements", kMaxStatements));
       QUOIN_CHECK(statement());
     }
-    if (!lexer_.next_is('}')) QUOIN_CHECK(outputs());
+    if (!lexer_.next_is('}') && !lexer_.next_is("state")) QUOIN_CHECK(outputs());
+    for (size_t count = 0; lexer_.accept("state"); ++count) {
+      if (count == kMaxStatements) return fail(limit("states", kMaxStatements));
+      QUOIN_CHECK(state());
+    }
     QUOIN_CHECK(lexer_.expect('}'));
     if (lexer_.peek().kind != Token::Kind::end) return fail(lexer_.unexpected("the end of the text"));
     if (auto status = verify(graph_); !status) return fail(in(options_.name, std::move(status).error()));
@@ -44,6 +48,7 @@ class Parser {
   struct Declaration {  // what stands left of "=" in a node
     std::string name;
     TensorType type;
+    uint32_t dynamic = 0;
     Token at;
   };
 
@@ -65,8 +70,8 @@ class Parser {
     QUOIN_TRY(std::string name, lexer_.name("a name"));
     if (values_.contains(name)) return fail(lexer_.error(at, fmt::format("the name %{} is taken", name_text(name))));
     QUOIN_CHECK(lexer_.expect(':'));
-    QUOIN_TRY(TensorType type, parse_type(lexer_));
-    return Declaration{std::move(name), std::move(type), at};
+    QUOIN_TRY(DeclaredType declared, parse_type(lexer_));
+    return Declaration{std::move(name), std::move(declared.type), declared.dynamic, at};
   }
 
   // An earlier value, or kNone for "none".
@@ -84,12 +89,15 @@ class Parser {
 
   Status input() {
     QUOIN_TRY(Declaration declared, declaration());
-    values_[declared.name] = graph_.add_input(declared.name, std::move(declared.type));
+    const ValueId id = graph_.add_input(declared.name, std::move(declared.type));
+    graph_.value(id).dynamic = declared.dynamic;
+    values_[declared.name] = id;
     return {};
   }
 
   Status constant() {
     QUOIN_TRY(Declaration declared, declaration());
+    if (declared.dynamic != 0) return fail(lexer_.error(declared.at, "a constant has no length of the run"));
     QUOIN_TRY(Tensor tensor, content(declared));
     values_[declared.name] = graph_.add_constant(declared.name, std::move(tensor), std::move(declared.type.qparams));
     return {};
@@ -162,6 +170,7 @@ class Parser {
           lexer_.error(declared.at, fmt::format("%{} is declared as {}, but its operator gives {}",
                                                 name_text(declared.name), to_string(declared.type), to_string(type))));
     type = declared.type;
+    graph_.value(id).dynamic = declared.dynamic;
     if (!values_.emplace(declared.name, id).second)
       return fail(lexer_.error(declared.at, fmt::format("the name %{} is taken", name_text(declared.name))));
     return {};
@@ -214,6 +223,23 @@ class Parser {
       if (count > 0) QUOIN_CHECK(lexer_.expect(','));
       QUOIN_CHECK(item());
     }
+    return {};
+  }
+
+  // name "input" number "output" number
+  Status state() {
+    QUOIN_TRY(std::string name, lexer_.name("the name of a state"));
+    const auto position = [&](const char* of) -> Result<uint32_t> {
+      QUOIN_CHECK(lexer_.expect(std::string_view(of)));
+      const Token at = lexer_.peek();
+      QUOIN_TRY(const std::string_view word, lexer_.word("a number"));
+      const auto number = read_unsigned(word);
+      if (!number || *number >= kNone) return fail(lexer_.error(at, fmt::format("{} is no {} of the graph", word, of)));
+      return static_cast<uint32_t>(*number);
+    };
+    QUOIN_TRY(const uint32_t input, position("input"));
+    QUOIN_TRY(const uint32_t output, position("output"));
+    graph_.states.push_back({std::move(name), input, output});
     return {};
   }
 

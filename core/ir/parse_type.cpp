@@ -37,6 +37,18 @@ Result<int64_t> integer(Lexer& lexer, int64_t low = std::numeric_limits<int64_t>
   return *value;
 }
 
+// "512", or "..512" for at most that many.
+Result<int64_t> dim(Lexer& lexer, std::vector<bool>& dynamic) {
+  const Token at = lexer.peek();
+  QUOIN_TRY(std::string_view word, lexer.word("a dim"));
+  dynamic.push_back(word.starts_with(".."));
+  if (dynamic.back()) word.remove_prefix(2);
+  const auto value = read_integer(word);
+  if (!value || *value < 0)
+    return fail(lexer.error(at, fmt::format("expected a dim such as 512 or ..512, found {}", quoted(at.text))));
+  return *value;
+}
+
 Result<float> number(Lexer& lexer) {
   const Token at = lexer.peek();
   QUOIN_TRY(const std::string_view word, lexer.word("a number"));
@@ -186,18 +198,22 @@ Result<Tensor> floats_of(Lexer& lexer, const TensorType& type) {
 
 }  // namespace
 
-Result<TensorType> parse_type(Lexer& lexer) {
+Result<DeclaredType> parse_type(Lexer& lexer) {
   const Token at = lexer.peek();
   QUOIN_TRY(const std::string_view word, lexer.word("a type such as f32[1, 3]"));
   const auto dtype = parse_dtype(word);
   if (!dtype) return fail(lexer.error(at, fmt::format("there is no element type {}", quoted(word))));
-  TensorType type{*dtype, {}, nullptr};
-  QUOIN_TRY(type.shape, list<int64_t>(lexer, [&] { return integer(lexer, 0); }));
+  DeclaredType out{{*dtype, {}, nullptr}, 0};
+  TensorType& type = out.type;
+  std::vector<bool> dynamic;
+  QUOIN_TRY(type.shape, list<int64_t>(lexer, [&] { return dim(lexer, dynamic); }));
   if (auto count = checked_numel(type.shape); !count) return fail(in(lexer.place(at), std::move(count).error()));
   if (lexer.next_is('(')) {
     QUOIN_TRY(type.qparams, qparams(lexer, *dtype));
   }
-  return type;
+  for (size_t i = 0; i < dynamic.size(); ++i)
+    if (dynamic[i]) out.dynamic |= 1u << i;
+  return out;
 }
 
 Result<Attrs> parse_attrs(Lexer& lexer) {

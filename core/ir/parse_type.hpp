@@ -6,8 +6,12 @@
 
 namespace quoin::ir {
 
+struct DeclaredType {
+  TensorType type;
+  uint32_t dynamic = 0;  // bit i: dim i stood behind ".." (Value::dynamic)
+};
 // dtype "[" dims "]" ["(" qparams ")"]. Errors (model, limit).
-Result<TensorType> parse_type(Lexer& lexer);
+Result<DeclaredType> parse_type(Lexer& lexer);
 // ["{" key "=" value {"," key "=" value} "}"]; a list without elements is one of integers, one with any number that is
 // no integer is one of numbers (complete_attrs knows which is due).
 Result<Attrs> parse_attrs(Lexer& lexer);

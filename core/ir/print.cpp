@@ -46,16 +46,30 @@ std::string_view scheme_prefix(Scheme scheme) {
   return "";
 }
 
-std::string type_text(const TensorType& type, Detail detail) {
-  if (detail == Detail::brief || !type.qparams) return to_string(type);
-  const QParams& q = *type.qparams;
+// "[..512, 64]": the first dim follows the length of the run, which is at most 512.
+std::string dims_text(const Value& value) {
+  std::vector<std::string> dims;
+  for (size_t i = 0; i < value.type.shape.size(); ++i)
+    dims.push_back(fmt::format("{}{}", (value.dynamic >> i & 1) != 0 ? ".." : "", value.type.shape[i]));
+  return "[" + join(dims, ", ") + "]";
+}
+
+std::string qparams_text(const QParams& q) {
   std::string text(scheme_prefix(q.scheme));
   if (q.axis != -1) text += fmt::format("axis {}, ", q.axis);
   if (q.group != 0) text += fmt::format("group {}, ", q.group);
   if (!q.block.empty()) text += fmt::format("block [{}], ", fmt::join(q.block, ", "));
   text += fmt::format("range {}..{}, scale {}", q.qmin, q.qmax, numbers(q.scale));
   if (!q.zero_point.empty()) text += ", zero_point " + numbers(q.zero_point);
-  return fmt::format("{}{}({})", name(type.dtype), to_string(type.shape), text);
+  return "(" + text + ")";
+}
+
+std::string type_text(const Value& value, Detail detail) {
+  const TensorType& type = value.type;
+  const std::string element(name(type.dtype));
+  if (detail != Detail::brief && type.qparams) return element + dims_text(value) + qparams_text(*type.qparams);
+  std::string text = to_string(type);
+  return text.replace(element.size(), to_string(type.shape).size(), dims_text(value));
 }
 
 template <class T>
@@ -107,8 +121,8 @@ std::string provenance_text(const Node& node) {
 std::string node_text(const Graph& graph, const Node& node, Detail detail) {
   std::string text;
   for (size_t i = 0; i < node.outputs.size(); ++i)
-    text += (i == 0 ? "" : ", ") + operand(graph, node.outputs[i]) + ": " +
-            type_text(graph.value(node.outputs[i]).type, detail);
+    text +=
+        (i == 0 ? "" : ", ") + operand(graph, node.outputs[i]) + ": " + type_text(graph.value(node.outputs[i]), detail);
   text += fmt::format(" = {}({})", node.op(), operands(graph, node.inputs));
   std::string attrs;
   for (const auto& [key, attr] : node.attrs)
@@ -124,15 +138,18 @@ std::string node_text(const Graph& graph, const Node& node, Detail detail) {
 std::string print(const Graph& graph, Detail detail) {
   std::string text = fmt::format("graph {} {{\n", name_text(graph.name));
   for (const ValueId id : graph.inputs())
-    text += fmt::format("  input {}: {}\n", operand(graph, id), type_text(graph.value(id).type, detail));
+    text += fmt::format("  input {}: {}\n", operand(graph, id), type_text(graph.value(id), detail));
   for (ValueId id = 0; id < graph.value_capacity(); ++id) {
     const Value& value = graph.value(id);
     if (!value.alive || !value.constant) continue;
-    text += fmt::format("  constant {}: {} {}\n", operand(graph, id), type_text(value.type, detail),
+    text += fmt::format("  constant {}: {} {}\n", operand(graph, id), type_text(value, detail),
                         content(*value.constant, detail));
   }
   for (const NodeId id : graph.order()) text += "  " + node_text(graph, graph.node(id), detail) + "\n";
-  return text + "  return " + operands(graph, graph.outputs()) + "\n}\n";
+  text += "  return " + operands(graph, graph.outputs()) + "\n";
+  for (const State& state : graph.states)
+    text += fmt::format("  state {} input {} output {}\n", name_text(state.name), state.input, state.output);
+  return text + "}\n";
 }
 
 }  // namespace quoin::ir

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <set>
 #include <unordered_set>
 
+#include "ir/dynamic.hpp"
 #include "ops/scale_layout.hpp"
 
 namespace quoin::ir {
@@ -87,11 +89,36 @@ Status check_users(const Graph& graph) {
   return {};
 }
 
+// What follows the length of a run is what inference says follows it.
+Status check_dynamic(const Graph& graph) {
+  const auto follows = [](const Value& value) { return value.alive && value.dynamic != 0; };
+  bool any = false;
+  for (ValueId id = 0; id < graph.value_capacity(); ++id) any |= follows(graph.value(id));
+  if (!any) return {};
+  Graph marked = graph;  // shares the constants' bytes
+  for (ValueId id = 0; id < marked.value_capacity(); ++id)
+    if (marked.value(id).producer != kNone || marked.value(id).constant) marked.value(id).dynamic = 0;
+  QUOIN_CHECK(mark_dynamic(marked));
+  for (ValueId id = 0; id < graph.value_capacity(); ++id)
+    if (graph.value(id).alive && graph.value(id).dynamic != marked.value(id).dynamic)
+      return fail(Error{Code::model,
+                        fmt::format("dims {:#b} are said to follow the length of the run, {:#b} do",
+                                    graph.value(id).dynamic, marked.value(id).dynamic),
+                        "value " + graph.value(id).name,
+                        {}});
+  return {};
+}
+
 Status check_states(const Graph& graph) {
+  std::set<std::string_view> names;
+  std::set<uint32_t> inputs, outputs;
   for (const State& state : graph.states) {
     const auto bad = [&](std::string what) {
       return fail(Error{Code::model, std::move(what), "state " + state.name, {}});
     };
+    if (!names.insert(state.name).second) return bad("two states have this name");
+    if (!inputs.insert(state.input).second || !outputs.insert(state.output).second)
+      return bad("another state has its input or output");
     if (state.input >= graph.inputs().size() || state.output >= graph.outputs().size())
       return bad("it is no input and output of the graph");
     const Value &before = graph.value(graph.inputs()[state.input]), &after = graph.value(graph.outputs()[state.output]);
@@ -138,6 +165,7 @@ Status verify(const Graph& graph) {
   QUOIN_CHECK(check_users(graph));
   for (const ValueId id : graph.outputs())
     if (id >= graph.value_capacity() || !defined[id]) return fail(Code::model, "a graph output is never computed");
+  QUOIN_CHECK(check_dynamic(graph));
   return check_states(graph);
 }
 

@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "ir/dynamic.hpp"
 #include "ir/snapshot.hpp"
 #include "lower/build.hpp"
 #include "lower/compile.hpp"
@@ -126,9 +127,11 @@ Result<program::Graph> Lowering::build(NamedData& named, program::Model& model) 
   return out;
 }
 
-ir::Graph without_dead_nodes(ir::Graph graph, Diagnostics& diagnostics) {
+// Without dead nodes, and marked: whoever rewrote the graph need not have kept the marks of its values.
+Result<ir::Graph> prepared(ir::Graph graph, Diagnostics& diagnostics) {
   if (const size_t dead = graph.erase_dead(); dead != 0)
     diagnostics.info(graph.name, fmt::format("{} nodes whose results nothing uses are left out", dead));
+  QUOIN_CHECK(ir::mark_dynamic(graph));
   return graph;
 }
 
@@ -144,7 +147,9 @@ Result<Lowered> lower(std::span<const Method> methods, const Options& options, c
   out.model.name = methods[0].graph.name;
   std::deque<Lowering> stages;
   for (const Method& method : methods) {
-    stages.emplace_back(without_dead_nodes(method.graph, diagnostics), options, kernels, diagnostics);
+    auto live = prepared(method.graph, diagnostics);  // shares the constants' bytes; ids stay
+    if (!live) return located(method, std::move(live).error());
+    stages.emplace_back(*std::move(live), options, kernels, diagnostics);
     auto placed = stages.back().place();
     if (!placed) return located(method, std::move(placed).error());
     for (Placement& row : *placed) {

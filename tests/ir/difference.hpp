@@ -16,6 +16,7 @@ class Difference {
   // "" when there is none, else where the first one is.
   std::string find() {
     if (a_.name != b_.name) return "the graph's name";
+    if (a_.states != b_.states) return "the states";
     if (constants(a_).size() != constants(b_).size()) return "the number of constants";
     if (a_.order().size() != b_.order().size()) return "the number of nodes";
     if (!values(a_.inputs(), b_.inputs())) return "input " + where_;
@@ -48,6 +49,7 @@ class Difference {
     const Value &x = a_.value(a), &y = b_.value(b);
     if (x.name != y.name) return different("name " + x.name + " / " + y.name);
     if (x.type != y.type) return different("type of " + x.name);
+    if (x.dynamic != y.dynamic) return different("dynamic dims of " + x.name);
     if (x.output_index != y.output_index) return different("place of " + x.name);
     if ((x.producer == kNone) != (y.producer == kNone)) return different("producer of " + x.name);
     if (x.users.size() != y.users.size()) return different("users of " + x.name);

@@ -1,5 +1,6 @@
 // The text of a graph reads back as the same graph, and foreign text is refused with its line and column.
 #include "ir/parse.hpp"
+#include "ir/dynamic.hpp"
 
 #include <gtest/gtest.h>
 
@@ -67,6 +68,36 @@ Graph sample() {
 }
 
 TEST(Parse, EverythingOfAGraphComesBack) { expect_identity(sample()); }
+
+// A step of a language model: states, and tokens of any number up to 4.
+Graph language() {
+  Graph graph;
+  graph.name = "language";
+  const ValueId x = graph.add_input("x", {DType::f32, {4, 1, 2}, nullptr});
+  const ValueId positions = graph.add_input("positions", {DType::s64, {4}, nullptr});
+  const ValueId cache = graph.add_input("cache", {DType::f32, {8, 1, 2}, nullptr});
+  const ValueId updated = result(graph, "quoin.kv_update.default", {cache, x, positions});
+  const ValueId y = result(graph, "quoin.attention.default", {x, updated, updated, positions}, {{"scale", 1.0}});
+  graph.set_outputs({y, updated});
+  graph.states = {{"layers.0.k", 2, 1}};
+  graph.value(x).dynamic = graph.value(positions).dynamic = 1;
+  EXPECT_TRUE(mark_dynamic(graph));
+  return graph;
+}
+
+TEST(Parse, StatesAndDynamicDimsComeBack) {
+  expect_identity(language());
+  const std::string text = print(language());
+  EXPECT_NE(text.find("input %x: f32[..4, 1, 2]\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("%attention: f32[..4, 1, 2] = "), std::string::npos) << text;
+  EXPECT_NE(text.find("  state layers.0.k input 2 output 1\n}"), std::string::npos) << text;
+}
+
+TEST(Verify, DynamicDimsAreThoseThatInferenceFinds) {
+  Graph graph = language();
+  graph.value(graph.outputs()[0]).dynamic = 0;
+  EXPECT_NE(why(verify(graph)).find("dims 0b0 are said to follow the length of the run, 0b1 do"), std::string::npos);
+}
 
 TEST(Parse, ErasedThingsLeaveNoTrace) {
   Graph graph = sample();
@@ -228,7 +259,18 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{"input %x: f32[1]", "t:2:7: the name %x is taken"},
                     Bad{"input %\"\": f32[1]", "t:2:8: expected a name, found an empty name"},
                     Bad{"input %y: f33[1]", "t:2:11: there is no element type \"f33\""},
-                    Bad{"input %y: f32[-1]", "t:2:15: expected an integer in 0.."},
+                    Bad{"input %y: f32[-1]", "t:2:15: expected a dim such as 512 or ..512, found \"-1\""},
+                    Bad{"input %y: f32[..]", "t:2:15: expected a dim such as 512 or ..512, found \"..\""},
+                    Bad{"input %y: f32[..1] return %x", "dim 0 follows the length of the run, of at most 1"},
+                    Bad{"input %y: f32[..4] input %z: f32[..5] return %x", "input z: dim 0 follows"},
+                    Bad{"constant %w: f32[..2] [1, 2]", "t:2:10: a constant has no length of the run"},
+                    Bad{"input %y: f32[..2, 3] %z: f32[2, 3] = aten.relu.default(%y) return %z", "value z: dims 0b0"},
+                    Bad{"%y: f32[..2, 3] = aten.relu.default(%x) return %y", "value y: dims 0b1"},
+                    Bad{"return %x state s input 0 output 1", "state s: it is no input and output of the graph"},
+                    Bad{"return %x state s input 4294967295 output 0", "t:2:25: 4294967295 is no input of the graph"},
+                    Bad{"return %x state s output 0", "t:2:19: expected \"input\", found \"output\""},
+                    Bad{"return %x state s input 0 output 0 state s input 0 output 0", "two states have this name"},
+                    Bad{"return %x state s input 0 output 0 state t input 0 output 0", "another state has its input"},
                     Bad{"input %y: f32[1000000000, 1000000000]", "more than 2^48 elements"},
                     Bad{"input %y: f32[1,1,1,1,1,1,1,1,1]", "t:2:11: rank 9"},
                     Bad{"%y: f32[2, 3] = aten.relo.default(%x)", "t:2:17: "},
