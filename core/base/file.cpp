@@ -66,6 +66,15 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::release(Bytes part) const {
+  if (part.empty()) return;
+  // Whole pages; what lies beside the part in them is read again when it is touched.
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(part.data()) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size());
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 Result<std::string> read_text(const std::string& path, uint64_t limit) {
   QUOIN_TRY(const MappedFile file, MappedFile::open(path));
   const Bytes bytes = file.bytes();

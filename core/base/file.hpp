@@ -22,6 +22,8 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();
   Bytes bytes() const { return {data_, size_}; }
+  // `part` of the bytes is not needed soon: it stops counting as memory of this process. Reading it again is fine.
+  void release(Bytes part) const;
 
  private:
   MappedFile(const std::byte* data, size_t size) : data_(data), size_(size) {}

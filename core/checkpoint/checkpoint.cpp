@@ -40,6 +40,12 @@ tl::unexpected<Error> not_finite(std::string_view name, const Entry& entry, int6
                     {}});
 }
 
+// Keeps a tensor's bytes; with the last copy they stop counting as memory of the process, so that whoever goes through
+// a model tensor by tensor needs the memory of one.
+std::shared_ptr<const void> hold(const Entry& entry) {
+  return {entry.bytes.data(), [file = entry.owner, bytes = entry.bytes](const void*) { file->release(bytes); }};
+}
+
 Result<std::shared_ptr<const MappedFile>> map_file(const std::string& path) {
   QUOIN_TRY(MappedFile file, MappedFile::open(path));
   return std::make_shared<const MappedFile>(std::move(file));
@@ -240,8 +246,9 @@ Result<Tensor> Checkpoint::load_f32(std::string_view name) const {
                       entry->file,
                       {}});
   const std::byte* data = entry->bytes.data();
+  const auto held = hold(*entry);
   const bool borrow = entry->type == "F32" && reinterpret_cast<uintptr_t>(data) % alignof(float) == 0;
-  Tensor out = borrow ? Tensor(DType::f32, entry->shape, entry->owner, data) : Tensor(DType::f32, entry->shape);
+  Tensor out = borrow ? Tensor(DType::f32, entry->shape, held, data) : Tensor(DType::f32, entry->shape);
   if (!borrow) entry->encoding->decode(data, numel(entry->shape) / entry->encoding->elements, out.as<float>().data());
   const std::span<const float> values = std::as_const(out).as<float>();
   for (size_t i = 0; i < values.size(); ++i)
@@ -253,6 +260,7 @@ Result<std::optional<Quantized>> Checkpoint::load_quantized(std::string_view nam
   QUOIN_TRY(const Entry* entry, state_->at(name));
   const Encoding* encoding = entry->encoding;
   if (encoding == nullptr || encoding->codes == nullptr || entry->shape.empty()) return std::nullopt;
+  const auto held = hold(*entry);
   const uint32_t bits = encoding->code_bits;
   const auto block = static_cast<size_t>(encoding->elements);
   auto qparams = std::make_shared<QParams>();

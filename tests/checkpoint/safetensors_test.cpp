@@ -56,6 +56,32 @@ TEST(Safetensors, TensorsOutliveTheCheckpoint) {
   EXPECT_EQ(floats(kept), (Floats{1, 2}));
 }
 
+// Resident bytes of files that this process has mapped.
+size_t resident_file_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssFile:")) return std::stoul(line.substr(8)) << 10;
+  return 0;
+}
+
+TEST(Safetensors, NeedMemoryForTheTensorsInHandOnly) {
+  constexpr size_t kElements = 4 << 20;  // 16 MiB each
+  const TempFolder folder;
+  const std::string header = fmt::format(R"({{"a":{{"dtype":"F32","shape":[{0}],"data_offsets":[0,{1}]}},)"
+                                         R"("b":{{"dtype":"F32","shape":[{0}],"data_offsets":[{1},{2}]}}}})",
+                                         kElements, 4 * kElements, 8 * kElements);
+  const auto checkpoint =
+      Checkpoint::open(folder.write("w.safetensors", safetensors(header, std::string(8 * kElements, '\0'))));
+  ASSERT_TRUE(checkpoint) << checkpoint.error().text();
+  const size_t before = resident_file_bytes();
+  for (const char* name : {"a", "b", "a", "b"}) {
+    const auto tensor = checkpoint->load_f32(name);
+    ASSERT_TRUE(tensor);
+    EXPECT_EQ(tensor->as<float>()[kElements - 1], 0.0f);
+  }
+  EXPECT_LT(resident_file_bytes(), before + kElements);
+}
+
 TEST(Safetensors, NamesTheFirstElementThatIsNotFinite) {
   const TempFolder folder;
   const std::string header = R"({"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}})";
