@@ -64,7 +64,7 @@ Status GraphVerifier::check_dynamic(const Value& value) const {
   if (value.constant) return bad("a constant follows the length of a run");
   if (longest_ < 2) return bad("it follows the length of a run, which no input gives");
   if (type_at(value, longest_).shape != value.type.shape)
-    return bad(fmt::format("{} follows a length of at most {}", to_string(value.type.shape), longest_));
+    return bad(fmt::format("{} follows a length of at most {}", to_string(value.type), longest_));
   return {};
 }
 

@@ -15,7 +15,14 @@ class Damage : public ::testing::Test {
   const FileBytes file = *serialize(small_model());
 };
 
-TEST_F(Damage, EveryTruncationIsAnError) {
+// A graph with a delegate, and methods with states and dynamic dims.
+class AnyDamage : public ::testing::TestWithParam<Model (*)()> {
+ protected:
+  const FileBytes file = *serialize(GetParam()());
+};
+INSTANTIATE_TEST_SUITE_P(Models, AnyDamage, ::testing::Values(small_model, language_model));
+
+TEST_P(AnyDamage, EveryTruncationIsAnError) {
   for (size_t size = 0; size < file.size(); ++size) {
     const auto result = read_bytes(FileBytes(file.begin(), file.begin() + static_cast<long>(size)));
     ASSERT_FALSE(result) << "cut to " << size;
@@ -29,7 +36,7 @@ TEST_F(Damage, AppendedBytesAreAnError) {
   EXPECT_FALSE(read_bytes(longer));
 }
 
-TEST_F(Damage, EverySingleBitFlipIsAnError) {
+TEST_P(AnyDamage, EverySingleBitFlipIsAnError) {
   FileBytes flipped = file;
   for (size_t bit = 0; bit < file.size() * 8; ++bit) {
     const std::byte mask{static_cast<unsigned char>(1u << (bit % 8))};
@@ -59,7 +66,7 @@ std::byte hostile_byte(std::mt19937& random) {
   return std::byte{roll % 2 == 0 ? kLikely[roll / 2 % kLikely.size()] : static_cast<unsigned char>(roll >> 8)};
 }
 
-TEST_F(Damage, GraphBytesUnderRepairedChecksumsNeverCrash) {
+TEST_P(AnyDamage, GraphBytesUnderRepairedChecksumsNeverCrash) {
   std::mt19937 random(20240);
   const SegmentEntry graph = table_of(file)[0];
   size_t accepted = 0;
@@ -88,7 +95,7 @@ TEST_F(Damage, HeaderAndTableUnderRepairedChecksumsNeverCrash) {
 }
 
 // Whole 32-bit words are what offsets, counts and indices are made of.
-TEST_F(Damage, EveryWordOfTheGraphSetToExtremesNeverCrashes) {
+TEST_P(AnyDamage, EveryWordOfTheGraphSetToExtremesNeverCrashes) {
   const SegmentEntry graph = table_of(file)[0];
   size_t accepted = 0;
   for (uint64_t at = 0; at + 4 <= graph.size; at += 4)

@@ -121,6 +121,44 @@ inline Model small_model() {
   return model;
 }
 
+// x f32[T, 1, 2], positions s64[T], state "keys" f32[8, 1, 2]. Values: 0 x, 1 positions, 2 keys, 3 updated, 4 y.
+inline Graph attention_graph(int64_t tokens, bool dynamic, bool delegated) {
+  GraphBuilder b;
+  const uint32_t x = b.input("x", f32({tokens, 1, 2}));
+  const uint32_t positions = b.input("positions", {DType::s64, {tokens}, nullptr});
+  const uint32_t keys = b.input("keys", f32({8, 1, 2}));
+  const uint32_t updated = delegated ? b.call(0, {keys, x, positions}, f32({8, 1, 2}))
+                                     : b.node("quoin.kv_update.default", {keys, x, positions}, f32({8, 1, 2}));
+  const uint32_t y =
+      b.node("quoin.attention.default", {x, updated, updated, positions}, f32({tokens, 1, 2}), {{"scale", 1.0}});
+  b.graph.outputs = {y, updated};
+  b.graph.states = {{"keys", 2, 1, true}};
+  if (dynamic)
+    for (const uint32_t id : {x, positions, y}) b.graph.values[id].dynamic = 1;
+  return b.graph;
+}
+
+// "prefill" of up to 4 tokens, whose delegate updates the state, and "decode" of one.
+inline Model language_model() {
+  GraphBuilder original;
+  const uint32_t keys = original.input("keys", f32({8, 1, 2}));
+  const uint32_t x = original.input("x", f32({4, 1, 2}));
+  const uint32_t positions = original.input("positions", {DType::s64, {4}, nullptr});
+  original.graph.values[x].dynamic = original.graph.values[positions].dynamic = 1;
+  original.graph.outputs = {original.node("quoin.kv_update.default", {keys, x, positions}, f32({8, 1, 2}))};
+  const auto blob = std::make_shared<Tensor>(floats({5}, 42));
+  Model model;
+  model.name = "language";
+  model.methods = {{"prefill", attention_graph(4, true, true)}, {"decode", attention_graph(1, false, false)}};
+  Delegate delegate;
+  delegate.plugin = "npu";
+  delegate.owner = blob;
+  delegate.blob = {static_cast<const std::byte*>(blob->data()), 17};
+  delegate.original = std::move(original.graph);
+  model.delegates.push_back(std::move(delegate));
+  return model;
+}
+
 inline void expect_equal(const Graph& a, const Graph& b) {
   EXPECT_EQ(a.inputs, b.inputs);
   EXPECT_EQ(a.outputs, b.outputs);

@@ -17,6 +17,16 @@ TEST(RoundTrip, KeepsGraphWeightsDelegatesOriginalsAndMetadata) {
   expect_equal(model, *back);
 }
 
+TEST(RoundTrip, KeepsMethodsStatesAndDynamicDims) {
+  const Model model = language_model();
+  const auto file = serialize(model);
+  ASSERT_TRUE(file) << file.error().text();
+  const auto back = read_bytes(*file);
+  ASSERT_TRUE(back) << back.error().text();
+  expect_equal(model, *back);
+  EXPECT_EQ(*file, *serialize(*back)) << "writing what was read must give the same bytes";
+}
+
 TEST(RoundTrip, KeepsEveryKindOfQParams) {
   GraphBuilder builder;
   const uint32_t x = builder.input("x", s8({2, 4}));
