@@ -6,6 +6,7 @@
 #include "conform/workbench.hpp"
 #include "host/call.hpp"
 #include "ir/snapshot.hpp"
+#include "lower/buffer.hpp"
 
 namespace quoin::conform {
 namespace {
