@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "base/text.hpp"
+#include "flow/language.hpp"
 #include "program/file.hpp"
 
 namespace quoin::cli {
@@ -27,12 +28,13 @@ Result<std::vector<recipe::Override>> overrides(const Invocation& call) {
 
 // The recipe that made a program file; "" for anything else.
 Result<std::string> stored_recipe(const std::string& path) {
-  if (path.empty()) return std::string();
+  if (path.empty() || flow::is_language_model(path)) return std::string();
   {
     QUOIN_TRY(const MappedFile file, MappedFile::open(path));
     if (!program::looks_like_program(file.bytes())) return std::string();
   }
-  QUOIN_TRY(const program::Model model, program::read(path));
+  // The weights are checked when the program is opened to run.
+  QUOIN_TRY(const program::Model model, program::read(path, {program::ReadOptions::Weights::trust}));
   const auto found = model.metadata.find("recipe");
   return found == model.metadata.end() ? std::string() : found->second;
 }
@@ -45,6 +47,22 @@ void add_recipe_options(po::options_description& options) {
       "override one recipe key; repeatable")("plugin", po::value<std::vector<std::string>>()->value_name("FOLDER"),
                                              "search this folder for plugins first; repeatable")(
       "threads", po::value<int64_t>()->value_name("N"), "worker threads (0: all cores); overrides run.threads");
+}
+
+void add_method_option(po::options_description& options) {
+  options.add_options()("method", po::value<std::string>()->value_name("NAME"),
+                        "which of the program's methods; default: the first");
+}
+
+Result<size_t> method_of(const Invocation& call, const runtime::Executable& program) {
+  if (!call.has("method")) return size_t{0};
+  if (const auto found = program.method(call.text("method"))) return *found;
+  std::vector<std::string> names;
+  for (const program::Method& method : program.model().methods) names.push_back(method.name);
+  return fail(Error{Code::usage,
+                    fmt::format("the program has no method \"{}\"", call.text("method")),
+                    program.model().name,
+                    "its methods are " + join(names, ", ")});
 }
 
 Result<recipe::Recipe> recipe_of(Invocation& call, const std::string& program) {

@@ -5,7 +5,6 @@
 #include "conform/forked.hpp"
 #include "conform/workbench.hpp"
 #include "lower/buffer.hpp"
-#include "lower/buffer.hpp"
 
 namespace quoin::conform {
 namespace {

@@ -99,7 +99,7 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
 // A .quoin file, or a model file lowered in memory without quantization. Ready to run.
 Result<runtime::Executable> open_model(const std::string& path, const recipe::Recipe& recipe, Context& context,
                                        Diagnostics& diagnostics);
-std::vector<data::InputSpec> input_specs(const runtime::Executable& model);
+std::vector<data::InputSpec> input_specs(const runtime::Executable& model, size_t method = 0);
 
 // Accuracy over a dataset. `against`: a second model whose first output is the reference for sqnr_db and agreement.
 struct Score {

@@ -12,7 +12,6 @@ namespace {
 Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& context) {
   lower::Options options;
   options.isa = context.services->table().isa;
-  options.keep_original = recipe.lower.keep_original.value_or(true);
   options.fallback = recipe.plugins.fallback;
   options.order = context.backends;
   if (recipe.lower.order.empty()) return options;
@@ -47,14 +46,24 @@ Result<Attrs> compile_params(const recipe::Params& given, const std::vector<std:
 
 }  // namespace
 
-Result<lower::Lowered> lower_graph(ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
-                                   Diagnostics& diagnostics) {
+Result<lower::Lowered> lower_methods(std::vector<lower::Method>& methods, const recipe::Recipe& recipe,
+                                     bool keep_original, Context& context, Diagnostics& diagnostics) {
   QUOIN_TRY(lower::Options options, lower_options(recipe, context));
-  for (const auto& backend : options.order) QUOIN_CHECK(quantize::run_passes(graph, *backend, context.passes));
+  options.keep_original = recipe.lower.keep_original.value_or(keep_original);
+  for (lower::Method& method : methods)
+    for (const auto& backend : options.order) QUOIN_CHECK(quantize::run_passes(method.graph, *backend, context.passes));
   QUOIN_TRY(const Attrs attrs, compile_params(recipe.lower.params, options.order));
   AbiParams params;
   for (const auto& [key, value] : attrs) options.params.push_back(params.param(key, value));
-  return lower::lower(graph, options, context.kernels, context.services->table(), diagnostics);
+  return lower::lower(methods, options, context.kernels, context.services->table(), diagnostics);
+}
+
+Result<lower::Lowered> lower_graph(ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
+                                   Diagnostics& diagnostics) {
+  std::vector<lower::Method> methods = {{program::kOnlyMethod, std::move(graph)}};
+  auto lowered = lower_methods(methods, recipe, true, context, diagnostics);
+  graph = std::move(methods[0].graph);
+  return lowered;
 }
 
 }  // namespace quoin::flow

@@ -8,6 +8,10 @@ namespace quoin::flow {
 
 // Nodes in float get the form that the plugins want, too: annotate rewrites only those to be quantized.
 // Errors: recipe (lower.order, lower.params), plugin, unsupported, strict.
+// `keep_original`: where the recipe does not say.
+Result<lower::Lowered> lower_methods(std::vector<lower::Method>& methods, const recipe::Recipe& recipe,
+                                     bool keep_original, Context& context, Diagnostics& diagnostics);
+// The same for a program with one method.
 Result<lower::Lowered> lower_graph(ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
                                    Diagnostics& diagnostics);
 

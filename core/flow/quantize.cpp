@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "flow/calibrate.hpp"
+#include "flow/language.hpp"
 #include "flow/lower_float.hpp"
 #include "flow/lowering.hpp"
 #include "flow/stopwatch.hpp"
@@ -88,6 +89,7 @@ Result<Qdq> quantize_qdq(const std::string& model, const recipe::Recipe& recipe,
 
 Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
                            Diagnostics& diagnostics) {
+  if (is_language_model(model)) return quantize_language_model(model, recipe, context, progress, diagnostics);
   QUOIN_TRY(Qdq qdq, quantize_qdq(model, recipe, context, progress, diagnostics));
   Quantized out;
   out.graph = std::move(qdq.graph);

@@ -1,16 +1,31 @@
+#include "flow/language.hpp"
 #include "flow/lower_float.hpp"
 #include "program/file.hpp"
 
 namespace quoin::flow {
 
-Result<runtime::Executable> open_model(const std::string& path, const recipe::Recipe& recipe, Context& context,
-                                       Diagnostics& diagnostics) {
-  bool is_program = false;
+namespace {
+
+program::ReadOptions read_options(const recipe::Recipe& recipe) {
+  using Weights = program::ReadOptions::Weights;
+  return {recipe.run.weights == "trust" ? Weights::trust : Weights::hash};
+}
+
+Result<program::Model> read_or_lower(const std::string& path, const recipe::Recipe& recipe, Context& context,
+                                     Diagnostics& diagnostics) {
+  if (is_language_model(path)) return lower_language_model(path, recipe, context, diagnostics);
   {
     QUOIN_TRY(const MappedFile file, MappedFile::open(path));
-    is_program = program::looks_like_program(file.bytes());
+    if (program::looks_like_program(file.bytes())) return program::read(path, read_options(recipe));
   }
-  QUOIN_TRY(program::Model model, is_program ? program::read(path) : lower_float(path, recipe, context, diagnostics));
+  return lower_float(path, recipe, context, diagnostics);
+}
+
+}  // namespace
+
+Result<runtime::Executable> open_model(const std::string& path, const recipe::Recipe& recipe, Context& context,
+                                       Diagnostics& diagnostics) {
+  QUOIN_TRY(program::Model model, read_or_lower(path, recipe, context, diagnostics));
   runtime::Options options;
   options.backend = [&context](const std::string& name) { return context.registry.open(name); };
   options.params = [&context](const host::Backend& backend) {
@@ -21,10 +36,10 @@ Result<runtime::Executable> open_model(const std::string& path, const recipe::Re
   return runtime::Executable::load(std::move(model), options, context.services->table(), diagnostics);
 }
 
-std::vector<data::InputSpec> input_specs(const runtime::Executable& model) {
+std::vector<data::InputSpec> input_specs(const runtime::Executable& model, size_t method) {
   std::vector<data::InputSpec> specs;
-  for (const runtime::TensorSpec& input : model.inputs())
-    specs.push_back({input.name, input.type.dtype, input.type.shape});
+  for (const runtime::TensorSpec& input : model.inputs(method))
+    specs.push_back({input.name, input.type.dtype, input.type.shape, input.dynamic});
   return specs;
 }
 
