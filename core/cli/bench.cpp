@@ -23,15 +23,16 @@ void add_options(po::options_description& options) {
       "runs", po::value<int64_t>()->default_value(50)->value_name("N"), "timed runs of each, in alternation")(
       "warmup", po::value<int64_t>()->default_value(5)->value_name("N"), "runs before timing")(
       "profile", "also print the time per operator of the first program")("no-memory", "do not measure peak memory");
+  add_method_option(options);
   add_recipe_options(options);
 }
 
 // Deterministic inputs: floats from N(0, 1), integers and booleans 1.
-std::vector<Tensor> make_inputs(const runtime::Executable& model) {
+std::vector<Tensor> make_inputs(const runtime::Executable& model, size_t method) {
   std::mt19937 random(0);
   std::normal_distribution<float> normal;
   std::vector<Tensor> inputs;
-  for (const runtime::TensorSpec& spec : model.inputs()) {
+  for (const runtime::TensorSpec& spec : model.inputs(method)) {
     Tensor tensor(spec.type.dtype, spec.type.shape);
     if (spec.type.dtype == DType::f32)
       for (float& v : tensor.as<float>()) v = normal(random);
@@ -49,6 +50,7 @@ std::vector<Tensor> make_inputs(const runtime::Executable& model) {
 struct Contender {
   std::string name;
   runtime::Executable executable;
+  size_t method;
   std::vector<Tensor> inputs;
   std::vector<double> ms;
   std::optional<uint64_t> peak_rss;
@@ -61,7 +63,7 @@ double percentile(std::vector<double> values, double share) {
 
 Status time_once(Contender& contender, bool keep) {
   const auto begin = std::chrono::steady_clock::now();
-  if (auto out = contender.executable.run(contender.inputs); !out)
+  if (auto out = contender.executable.run(contender.method, contender.inputs); !out)
     return fail(in(contender.name, std::move(out).error()));
   const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begin;
   if (keep) contender.ms.push_back(spent.count());
@@ -76,6 +78,7 @@ std::optional<uint64_t> probe_memory(const Invocation& call, const std::string& 
     words.push_back(value);
   };
   if (call.has("recipe")) pass("-c", call.text("recipe"));
+  if (call.has("method")) pass("--method", call.text("method"));
   for (const std::string& folder : call.list("plugin")) pass("--plugin", folder);
   for (const std::string& set : call.list("set")) pass("--set", set);
   if (call.has("threads")) pass("--threads", std::to_string(call.options["threads"].as<int64_t>()));
@@ -101,8 +104,9 @@ Result<std::vector<Contender>> load(Invocation& call, flow::Context& context, co
   std::vector<Contender> contenders;
   for (const std::string& path : call.list("models")) {
     QUOIN_TRY(runtime::Executable executable, flow::open_model(path, recipe, context, call.diagnostics));
-    std::vector<Tensor> inputs = make_inputs(executable);
-    contenders.push_back({path, std::move(executable), std::move(inputs), {}, std::nullopt});
+    QUOIN_TRY(const size_t method, method_of(call, executable));
+    std::vector<Tensor> inputs = make_inputs(executable, method);
+    contenders.push_back({path, std::move(executable), method, std::move(inputs), {}, std::nullopt});
     if (call.has("no-memory")) continue;
     contenders.back().peak_rss = probe_memory(call, path);
     if (!contenders.back().peak_rss)
@@ -170,7 +174,7 @@ void print_bench(const Json& result) {
 // Time of one run by operator: events of nodes, and of the steps inside delegates where they report them.
 Status print_profile(Contender& contender) {
   std::vector<runtime::Event> events;
-  if (auto out = contender.executable.run(contender.inputs, &events); !out) return fail(std::move(out).error());
+  if (auto out = contender.executable.run(contender.method, contender.inputs, &events); !out) return fail(std::move(out).error());
   std::stable_sort(events.begin(), events.end(),
                    [](const auto& a, const auto& b) { return a.end_ns - a.start_ns > b.end_ns - b.start_ns; });
   Table table({"us", "name", "op", "where", "module"});

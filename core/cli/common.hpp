@@ -9,6 +9,9 @@
 namespace quoin::cli {
 
 void add_recipe_options(po::options_description& options);  // -c, --set, --plugin, --threads
+void add_method_option(po::options_description& options);
+// The method that --method names; the first without it. Errors: usage.
+Result<size_t> method_of(const Invocation& call, const runtime::Executable& program);
 
 // The recipe of -c with --set and --threads applied; without -c, the one stored in `program` if that is a program file,
 // else an empty one. A stored recipe does not say where code is loaded from: its plugins.search is left out, with a note.

@@ -16,6 +16,7 @@ void add_options(po::options_description& options) {
       ".npy, .npz, .safetensors, JPEG or PNG; repeatable")("output", po::value<std::string>()->value_name("FOLDER"),
                                                            "write each output as FOLDER/NAME.npy")(
       "profile", po::value<std::string>()->value_name("FILE"), "write a Chrome/Perfetto trace of the run");
+  add_method_option(options);
   add_recipe_options(options);
 }
 
@@ -128,16 +129,18 @@ Status run(Invocation& call) {
   QUOIN_TRY(const std::string model, model_of(call, recipe));
   QUOIN_TRY(const auto context, context_of(call, recipe));
   QUOIN_TRY(runtime::Executable executable, flow::open_model(model, recipe, *context, call.diagnostics));
-  QUOIN_TRY(const std::vector<Tensor> inputs,
-            read_inputs(call.list("input"), flow::input_specs(executable), recipe.model.preprocess, call.diagnostics));
+  QUOIN_TRY(const size_t method, method_of(call, executable));
+  QUOIN_TRY(const std::vector<Tensor> inputs, read_inputs(call.list("input"), flow::input_specs(executable, method),
+                                                          recipe.model.preprocess, call.diagnostics));
   std::vector<runtime::Event> events;
-  QUOIN_TRY(const std::vector<Tensor> outputs, executable.run(inputs, call.has("profile") ? &events : nullptr));
+  QUOIN_TRY(const std::vector<Tensor> outputs, executable.run(method, inputs, call.has("profile") ? &events : nullptr));
+  const std::vector<runtime::TensorSpec> specs = executable.outputs(method);
   QUOIN_CHECK(check_strict(call));
-  if (call.has("output")) QUOIN_CHECK(write_outputs(call.text("output"), executable.outputs(), outputs));
+  if (call.has("output")) QUOIN_CHECK(write_outputs(call.text("output"), specs, outputs));
   if (call.has("profile")) QUOIN_CHECK(write_trace(call.text("profile"), events));
 
   Json list = Json::array();
-  for (size_t i = 0; i < outputs.size(); ++i) list.push_back(output_json(executable.outputs()[i], outputs[i]));
+  for (size_t i = 0; i < outputs.size(); ++i) list.push_back(output_json(specs[i], outputs[i]));
   if (call.json) {
     print({{"model", model}, {"outputs", list}});
     return {};
@@ -162,7 +165,8 @@ Verb run_verb() {
           "Runs one sample and prints a summary of each output. Images go through the recipe's preprocessing, which a\n"
           "program carries with it.\n\n"
           "  quoin run effnet.quoin --input cat.jpg --profile trace.json\n"
-          "  quoin run minilm.quoin --input ids=ids.npy --input mask=mask.npy --output out/",
+          "  quoin run minilm.quoin --input ids=ids.npy --input mask=mask.npy --output out/\n"
+          "  quoin run stories.quoin --method prefill --input tokens=tokens.npy --input positions=positions.npy",
           {"model", "input"},
           add_options,
           run};

@@ -27,6 +27,7 @@ struct InputSpec {
   std::string name;
   DType dtype = DType::f32;
   Shape shape;
+  uint32_t dynamic = 0;  // bit i: dim i of tensors in files may be smaller, at least 1
 };
 
 struct Sample {

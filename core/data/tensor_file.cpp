@@ -70,6 +70,16 @@ Result<std::string> find_input(const TensorMap& tensors, const InputSpec& input,
             path, did_you_mean(input.name, candidates)});
 }
 
+// The input as tensors of `shape` give it, one or many: dynamic dims take their size if they may.
+InputSpec as_given(InputSpec input, const Shape& shape) {
+  if (input.dynamic == 0 || shape.size() < input.shape.size()) return input;
+  const size_t extra = shape.size() - input.shape.size();
+  for (size_t i = 0; i < input.shape.size(); ++i)
+    if ((input.dynamic >> i & 1) != 0 && shape[extra + i] >= 1)
+      input.shape[i] = std::min(input.shape[i], shape[extra + i]);
+  return input;
+}
+
 // How many samples of `input` a tensor of `shape` holds: itself one, a leading dimension more, or a larger first one.
 Result<size_t> count_samples(const Shape& shape, const InputSpec& input, const std::string& where) {
   const Shape& one = input.shape;
@@ -170,9 +180,10 @@ Result<TensorMap> read_tensors(const std::string& path, const InputSpec& first) 
 
 Status read_columns(const TensorMap& tensors, const std::vector<InputSpec>& inputs, const std::string& path,
                     Content& out) {
-  for (const InputSpec& input : inputs) {
-    QUOIN_TRY(std::string name, find_input(tensors, input, inputs.size() == 1, path));
+  for (const InputSpec& declared : inputs) {
+    QUOIN_TRY(std::string name, find_input(tensors, declared, inputs.size() == 1, path));
     const Tensor& tensor = tensors.at(name);
+    const InputSpec input = as_given(declared, tensor.shape());
     const std::string where = path + ": tensor " + name;
     QUOIN_TRY(const size_t count, count_samples(tensor.shape(), input, where));
     if (count == 0) return bad_data(where, "holds no samples");
