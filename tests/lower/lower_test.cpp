@@ -1,4 +1,7 @@
 // From graph to program: delegates, kernels, placement, policy.
+#include <cstdlib>
+#include <cstring>
+
 #include "fixture.hpp"
 
 namespace quoin::lower {
@@ -41,7 +44,8 @@ TEST_F(Lowering, ClaimBecomesACallWithItsBlobAndOriginal) {
   EXPECT_THAT(delegate.debug_ids, ElementsAre(11, 12));
   ASSERT_TRUE(delegate.original);
   EXPECT_EQ(delegate.original->nodes.size(), 2u);
-  EXPECT_EQ(model.methods[0].graph.values.size(), 4u) << "the constants of the claim are not in the program's own graph";
+  EXPECT_EQ(model.methods[0].graph.values.size(), 4u)
+      << "the constants of the claim are not in the program's own graph";
 }
 
 TEST_F(Lowering, OriginalsAreKeptOnlyOnRequest) {
@@ -123,6 +127,75 @@ TEST_F(Lowering, NamedDataIsSharedAndMustAgree) {
     return writer.named(writer.self, {"lut", 3}, {&content, 1}, 4096);
   };
   EXPECT_THAT(text(run({&fake})), HasSubstr("alignment 4096"));
+}
+
+// Megabytes of named data lie in a temporary file.
+class LargeData : public Lowering {
+ protected:
+  void SetUp() override {
+    Lowering::SetUp();
+    fake.partition = quoin::testing::claims({{0}, {2}});
+    fake.compile = [this](const quoin_lower_request&, const quoin_blob_writer& writer, quoin_error*) {
+      content.back() += step;
+      return writer.named(writer.self, {"weights", 7}, {content.data(), content.size()}, 64);
+    };
+  }
+  std::vector<char> content = std::vector<char>(3u << 20, 'w');
+  char step = 0;
+};
+
+TEST_F(LargeData, IsKeptOnceOutsideTheHeap) {
+  const auto result = run({&fake});
+  ASSERT_TRUE(result) << text(result);
+  const auto first = result->model.delegates[0].named.at("weights"),
+             second = result->model.delegates[1].named.at("weights");
+  EXPECT_EQ(first.data(), second.data());
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(first.data()) % 4096, 0u) << "not mapped";
+  EXPECT_EQ(first.size(), content.size());
+  EXPECT_EQ(std::memcmp(first.data(), content.data(), content.size()), 0);
+}
+
+TEST_F(LargeData, WrittenTwiceWithOtherBytesIsRefused) {
+  step = 1;
+  EXPECT_THAT(text(run({&fake})), HasSubstr("data weights was written twice with different bytes"));
+}
+
+TEST_F(LargeData, WithoutAPlaceForItIsAnErrorOfTheDisk) {
+  const char* before = std::getenv("TMPDIR");
+  const std::string old = before == nullptr ? "" : before;
+  setenv("TMPDIR", "/no/such/folder", 1);
+  const auto result = run({&fake});
+  old.empty() ? unsetenv("TMPDIR") : setenv("TMPDIR", old.c_str(), 1);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Code::not_found);
+  EXPECT_THAT(result.error().text(),
+              HasSubstr("plugin fake: data weights: /no/such/folder: cannot create a temporary file"));
+}
+
+TEST_F(Lowering, MethodsAreLoweredTogether) {
+  fake.partition = quoin::testing::claims_op("aten.exp.default");
+  options.order = {fake.open(services.table())};
+  const std::vector<Method> methods = {{"first", graph}, {"second", graph}};
+  const auto result = lower(methods, options, kernels, services.table(), diagnostics);
+  ASSERT_TRUE(result) << text(result);
+  ASSERT_EQ(result->model.methods.size(), 2u);
+  EXPECT_EQ(result->model.methods[1].name, "second");
+  EXPECT_EQ(result->model.delegates.size(), 2u);
+  ASSERT_EQ(result->placement.size(), 8u);
+  EXPECT_EQ(result->placement[3].method, "first");
+  EXPECT_EQ(result->placement[4].method, "second");
+  EXPECT_EQ(result->model.methods[0].graph.values[1].constant->data(),
+            result->model.methods[1].graph.values[1].constant->data())
+      << "constants are shared";
+  EXPECT_TRUE(program::serialize(result->model));
+}
+
+TEST_F(Lowering, ErrorsNameTheMethod) {
+  fake.partition = quoin::testing::claims({{0, 0}});
+  options.order = {fake.open(services.table())};
+  const std::vector<Method> methods = {{"first", graph}, {"second", graph}};
+  EXPECT_THAT(text(lower(methods, options, kernels, services.table(), diagnostics)),
+              HasSubstr("method first: plugin fake: claims node fc"));
 }
 
 TEST_F(Lowering, WarningPolicyReportsEachReasonOnce) {
