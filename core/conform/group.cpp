@@ -22,6 +22,7 @@ std::span<const Group> groups() {
       {14, "events", "runs stop when they are told to; profiles are balanced", events_cases},
       {15, "unload", "it can be unloaded, again and again, and the process can end at any time", unload_cases},
       {16, "process", "rounding, locale, signals, descriptors and streams are as before", process_cases},
+      {17, "length", "nodes that it takes run every length up to the longest, with their states", length_cases},
   };
   return table;
 }

@@ -96,5 +96,6 @@ std::vector<Case> errors_cases(const Subject&);       // 13
 std::vector<Case> events_cases(const Subject&);       // 14: cancel and profiler
 std::vector<Case> unload_cases(const Subject&);       // 15
 std::vector<Case> process_cases(const Subject&);      // 16
+std::vector<Case> length_cases(const Subject&);       // 17
 
 }  // namespace quoin::conform

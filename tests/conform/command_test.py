@@ -103,7 +103,7 @@ class Check(CommandTest):
         groups = self.json_of("plugin", "check", "xnnpack")["groups"]
         with open(os.path.join(ROOT, "docs", "conformance.md"), encoding="utf-8") as file:
             page = file.read()
-        self.assertEqual(len(groups), 16)
+        self.assertEqual(len(groups), 17)
         for group in groups:
             self.assertIn(f"| {group['number']} | `{group['name']}` |", page)
 
