@@ -16,6 +16,7 @@
 #include "quantize/calibration.hpp"
 #include "recipe/recipe.hpp"
 #include "runtime/executable.hpp"
+#include "source/report.hpp"
 
 namespace quoin::flow {
 
@@ -76,6 +77,7 @@ Result<CalibrationRun> calibrate(const std::string& model, const recipe::Recipe&
 struct Qdq {
   ir::Graph graph;
   quantize::Annotations annotations;
+  source::Report layers;             // of quantize.source
   std::vector<std::string> outputs;  // names of the graph outputs in the imported model; those of the graph may differ
   std::vector<StageTime> times;
   size_t samples = 0;
@@ -86,8 +88,9 @@ Result<Qdq> quantize_qdq(const std::string& model, const recipe::Recipe& recipe,
 
 // The main job. With no quantizers in the recipe: a float program.
 struct Quantized {
-  ir::Graph graph;  // typed
+  ir::Graph graph;  // typed; empty for language models, whose methods have one each
   quantize::Annotations annotations;
+  source::Report layers;  // of quantize.source
   lower::Lowered lowered;
   std::vector<StageTime> times;
   size_t samples = 0;

@@ -2,13 +2,12 @@
 
 #include <filesystem>
 
-#include "base/spill.hpp"
 #include "flow/lowering.hpp"
+#include "flow/source.hpp"
 #include "flow/stopwatch.hpp"
 #include "generate/stored_tokenizer.hpp"
 #include "nn/language_model.hpp"
-#include "source/quantizer.hpp"
-#include "tokenize/token_data.hpp"
+#include "tokenize/tokenizer.hpp"
 
 namespace quoin::flow {
 namespace {
@@ -83,6 +82,8 @@ Result<Quantized> quantize_language_model(const std::string& path, const recipe:
   Stopwatch watch(out.times, progress);
   watch.start("open");
   QUOIN_TRY(nn::LanguageModel model, nn::LanguageModel::open(path, diagnostics));
+  watch.start("source");
+  QUOIN_TRY(out.layers, quantize_source(model, path, recipe, context, progress, diagnostics));
   watch.start("lower");
   QUOIN_TRY(out.lowered, lower_model(model, path, recipe, context, diagnostics));
   watch.stop();

@@ -4,6 +4,7 @@
 #include "flow/language.hpp"
 #include "flow/lower_float.hpp"
 #include "flow/lowering.hpp"
+#include "flow/source.hpp"
 #include "flow/stopwatch.hpp"
 #include "passes/passes.hpp"
 #include "quantize/in_model.hpp"
@@ -78,6 +79,10 @@ Result<Qdq> quantize_qdq(const std::string& model, const recipe::Recipe& recipe,
   watch.start("import");
   QUOIN_TRY(out.graph, import_clean(model, recipe, context, diagnostics));
   out.outputs = output_names(out.graph);
+  if (!recipe.quantize.source.rules.empty()) {
+    watch.start("source");
+    QUOIN_TRY(out.layers, quantize_source(out.graph, recipe, context, progress, diagnostics));
+  }
   watch.start("annotate");
   QUOIN_TRY(out.annotations, annotate_graph(out.graph, recipe, context, diagnostics));
   if (!recipe.quantize.quantizers.empty()) {
@@ -94,6 +99,7 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
   Quantized out;
   out.graph = std::move(qdq.graph);
   out.annotations = std::move(qdq.annotations);
+  out.layers = std::move(qdq.layers);
   out.times = std::move(qdq.times);
   out.samples = qdq.samples;
   out.calibration = std::move(qdq.calibration);

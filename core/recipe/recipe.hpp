@@ -50,6 +50,21 @@ struct Pass {  // one line of quantize.passes
   Place place;
 };
 
+struct SourceRule : Selector {           // one line of quantize.source.rules
+  std::optional<std::string> quantizer;  // none (YAML null): leave in float; the key itself is required
+  Params params;
+};
+
+struct Source {  // quantize.source: weights of few bits, before anything is annotated
+  std::vector<SourceRule> rules;
+  struct {
+    std::string data;    // samples of the model's inputs, or token ids; "": none
+    std::string tensor;  // of token ids in a .safetensors file
+    int64_t first = 0, samples = 0;
+    std::string mask;  // name of the input that is 0 for tokens that count nothing
+  } calibrate;
+};
+
 struct Calibrate {
   data::Source data;     // labels unused
   std::string observer;  // "": what the plugin's spec asks for
@@ -93,6 +108,7 @@ struct Recipe {
     std::vector<Pass> passes;           // graph passes before those that the quantizers ask for
     std::vector<Quantizer> quantizers;  // empty: float program
     Calibrate calibrate;
+    Source source;
   } quantize;
   struct {
     std::vector<std::string> order;  // plugins that may claim nodes; default: those of the quantizers

@@ -42,6 +42,7 @@ struct Target {
   Recipe& recipe;
   Quantizer* quantizer = nullptr;
   Rule* rule = nullptr;
+  SourceRule* source_rule = nullptr;
   Selector* selector = nullptr;
 };
 

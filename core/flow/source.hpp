@@ -1,0 +1,17 @@
+// quantize.source of a recipe: layers get weights of few bits before anything else is quantized.
+#pragma once
+
+#include "flow/flow.hpp"
+#include "nn/language_model.hpp"
+
+namespace quoin::flow {
+
+// Of an imported graph, or of a language model whose tokenizer is that of the recipe or of `path`. Packed codes go to a
+// temporary file. Nothing happens without rules.
+// Errors: recipe (rules, calibration data missing or left over), those of source::Quantizer and of the data.
+Result<source::Report> quantize_source(ir::Graph& graph, const recipe::Recipe& recipe, Context& context,
+                                       Progress* progress, Diagnostics& diagnostics);
+Result<source::Report> quantize_source(nn::LanguageModel& model, const std::string& path, const recipe::Recipe& recipe,
+                                       Context& context, Progress* progress, Diagnostics& diagnostics);
+
+}  // namespace quoin::flow
