@@ -197,10 +197,10 @@ class RuleTable {
       std::string no;
       if ((rules_[i].forms & (integer ? kInteger : kFloat)) == 0)
         no = "is not computed" + std::string(form);
-      else if (dynamic && (rules_[i].forms & kDynamic) == 0)
-        no = "is not computed on shapes that follow the length of a run";
       else if (rules_[i].check != nullptr)
         no = rules_[i].check({graph, {node}});
+      if (no.empty() && dynamic && (rules_[i].forms & kDynamic) == 0)
+        no = "is not computed on shapes that follow the length of a run";
       if (no.empty()) return {};
       if (reason.empty()) reason = "rule " + std::string(rules_[i].name) + ": " + no;
     }
