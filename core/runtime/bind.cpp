@@ -106,7 +106,7 @@ Status Binder::add_kernel(const Frame& frame, size_t index) {
   Step step = make_step(frame, index);
   if (program::is_free_view(graph, *step.node, frame.in_arena) && step.locations[0] == step.locations[step.inputs])
     return {};
-  QUOIN_CHECK(prepare_kernel(step, options_, host_, scratch_));
+  QUOIN_CHECK(prepare_kernel(step, options_.kernels, host_, scratch_));
   out_.steps.push_back(std::move(step));
   return {};
 }

@@ -75,7 +75,7 @@ struct Memory {
 struct Executable::State {
   std::unique_ptr<const program::Model> model;  // outlives the steps, which point into it
   const quoin_host* host;
-  Options options;
+  const kernels::KernelSet* kernels = nullptr;
   StateLayout layout;
   Scratch need;  // the most of all methods and of the lengths seen so far
   std::deque<Runnable> methods;
@@ -184,7 +184,7 @@ Result<int64_t> Executable::State::check_inputs(const Runnable& method, std::spa
 
 Status Executable::State::set_length(Runnable& method, int64_t length) {
   if (length == method.bound.length) return {};
-  QUOIN_CHECK(runtime::set_length(method.bound, length, options, *host, need));
+  QUOIN_CHECK(runtime::set_length(method.bound, length, kernels, *host, need));
   if (need.bytes <= memory->scratch.size() && need.alignment <= memory->scratch.alignment()) return {};
   method.bound.length = 0;  // until there is memory
   QUOIN_TRY(memory->scratch, Block::allocate(*host, need.bytes, need.alignment, "scratch memory"));
@@ -250,7 +250,7 @@ Result<Executable> Executable::load(program::Model program, const Options& optio
     auto state = std::make_unique<State>();
     state->model = std::make_unique<const program::Model>(std::move(program));
     state->host = &host;
-    state->options = options;
+    state->kernels = options.kernels;
     const program::Model& model = *state->model;
     QUOIN_TRY(state->layout, lay_out_states(model));
     for (size_t i = 0; i < model.methods.size(); ++i) {

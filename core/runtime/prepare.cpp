@@ -45,11 +45,11 @@ Status Scratch::add(const quoin_memory_need& need) {
   return {};
 }
 
-Status prepare_kernel(Step& step, const Options& options, const quoin_host& host, Scratch& scratch) {
-  if (options.kernels == nullptr) return fail(Code::internal, "no kernels were given to run it");
+Status prepare_kernel(Step& step, const kernels::KernelSet* kernels, const quoin_host& host, Scratch& scratch) {
+  if (kernels == nullptr) return fail(Code::internal, "no kernels were given to run it");
   const quoin_graph* graph = step.source.view->graph();
   const uint32_t id = step.source.view->node(step.index);
-  QUOIN_TRY(kernels::Choice choice, options.kernels->select(graph, id, host.isa));
+  QUOIN_TRY(kernels::Choice choice, kernels->select(graph, id, host.isa));
   step.kernel.emplace(std::move(choice), host);
   quoin_memory_need memory{};
   memory.struct_size = sizeof memory;
@@ -57,7 +57,8 @@ Status prepare_kernel(Step& step, const Options& options, const quoin_host& host
   return scratch.add(memory);
 }
 
-Status set_length(Bound& bound, int64_t length, const Options& options, const quoin_host& host, Scratch& scratch) {
+Status set_length(Bound& bound, int64_t length, const kernels::KernelSet* kernels, const quoin_host& host,
+                  Scratch& scratch) {
   bound.length = 0;
   for (const Source& source : bound.sources) {
     QUOIN_CHECK(program::verify_length(*source.graph, length));
@@ -66,7 +67,7 @@ Status set_length(Bound& bound, int64_t length, const Options& options, const qu
   for (Step& step : bound.steps) {
     if (!step.dynamic) continue;
     resize_tensors(step, length);
-    auto ready = step.loaded ? plan(step, scratch) : prepare_kernel(step, options, host, scratch);
+    auto ready = step.loaded ? plan(step, scratch) : prepare_kernel(step, kernels, host, scratch);
     if (!ready) return fail(in(describe(*step.node), std::move(ready).error()));
   }
   bound.length = length;

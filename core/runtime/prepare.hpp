@@ -16,11 +16,12 @@ struct Scratch {
 };
 
 // Chooses and prepares a kernel for the shapes that the step's view has now.
-Status prepare_kernel(Step& step, const Options& options, const quoin_host& host, Scratch& scratch);
+Status prepare_kernel(Step& step, const kernels::KernelSet* kernels, const quoin_host& host, Scratch& scratch);
 
 // Makes everything that follows the length of the run fit `length`: dims and sizes of tensors, kernels, delegates.
 // After an error the steps are not usable until it succeeds. Errors: program (a shape that the program says is not
 // what an operator gives for this length), plugin (a delegate cannot run it), unsupported, limit.
-Status set_length(Bound& bound, int64_t length, const Options& options, const quoin_host& host, Scratch& scratch);
+Status set_length(Bound& bound, int64_t length, const kernels::KernelSet* kernels, const quoin_host& host,
+                  Scratch& scratch);
 
 }  // namespace quoin::runtime
