@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "cli/common.hpp"
+#include "cli/layers.hpp"
 #include "cli/placement.hpp"
 #include "cli/report.hpp"
 #include "cli/terminal.hpp"
@@ -13,7 +14,8 @@ namespace quoin::cli {
 namespace {
 
 void add_options(po::options_description& options) {
-  options.add_options()("model", po::value<std::string>()->value_name("FILE"), "the trained model (.pt2 or .onnx)")(
+  options.add_options()("model", po::value<std::string>()->value_name("FILE"),
+                        "the trained model (.pt2, .onnx, .gguf, or a folder with config.json and safetensors)")(
       "output,o", po::value<std::string>()->value_name("FILE"), "the program to write")(
       "report", po::value<std::string>()->value_name("FILE"), "also write a one-page HTML report")(
       "calibration", po::value<std::string>()->value_name("FILE"),
@@ -22,10 +24,18 @@ void add_options(po::options_description& options) {
   add_recipe_options(options);
 }
 
-uint64_t file_size(const std::string& path) {
+// Of a file, or of the files in the folder of a language model that hold weights.
+uint64_t model_size(const std::string& path) {
+  namespace fs = std::filesystem;
   std::error_code ignored;
-  const auto size = std::filesystem::file_size(path, ignored);
-  return ignored ? 0 : size;
+  if (!fs::is_directory(path, ignored)) {
+    const auto size = fs::file_size(path, ignored);
+    return ignored ? 0 : size;
+  }
+  uint64_t sum = 0;
+  for (fs::directory_iterator at(path, ignored), end; !ignored && at != end; at.increment(ignored))
+    if (at->path().extension() == ".safetensors" || at->path().extension() == ".gguf") sum += model_size(at->path());
+  return sum;
 }
 
 Json stage_json(const std::vector<flow::StageTime>& times) {
@@ -45,11 +55,13 @@ Json summary_json(const QuantizeSummary& summary, const flow::Quantized& result,
           {"peak_rss_mb", static_cast<double>(summary.peak_rss) / 1e6},
           {"isa", summary.isa},
           {"threads", summary.threads},
+          {"layers", layers_json(result.layers)},
           {"placement", placement_json(result.lowered.placement)},
           {"notes", to_json(call.diagnostics.notes())}};
 }
 
-void print_summary(const QuantizeSummary& summary, const flow::Quantized& result) {
+void print_summary(const QuantizeSummary& summary, const flow::Quantized& result, bool verbose) {
+  if (const std::string layers = layers_text(result.layers, verbose); !layers.empty()) std::cout << layers << "\n";
   std::cout << placement_table(result.lowered.placement);
   if (const std::string left = left_out_text(result); !left.empty()) std::cout << "\n" << left;
   std::cout << "\n";
@@ -76,17 +88,17 @@ Status run(Invocation& call) {
   TerminalProgress progress(call.quiet);
   QUOIN_TRY(const flow::Quantized result, flow::quantize(model, recipe, *context, &progress, call.diagnostics));
   progress.finish();
-  QUOIN_TRY(const std::vector<std::byte> bytes, program::serialize(result.lowered.model));
   QUOIN_CHECK(check_strict(call));
   if (call.has("strict")) QUOIN_CHECK(check_intended(result.annotations, &result.lowered.placement));
 
   QuantizeSummary summary;
   summary.model = model;
-  summary.model_bytes = file_size(model);
-  summary.program_bytes = bytes.size();
-  if (!call.has("dry-run")) {
+  summary.model_bytes = model_size(model);
+  if (call.has("dry-run")) {
+    QUOIN_TRY(summary.program_bytes, program::measure(result.lowered.model));
+  } else {
     summary.program = call.text("output");
-    QUOIN_CHECK(write_file(summary.program, bytes));
+    QUOIN_TRY(summary.program_bytes, program::write(summary.program, result.lowered.model));
   }
   summary.isa = host::isa_name(context->services->table().isa);
   summary.threads = context->services->table().workers(context->services->table().self);
@@ -96,7 +108,7 @@ Status run(Invocation& call) {
   if (call.json)
     print(summary_json(summary, result, call));
   else
-    print_summary(summary, result);
+    print_summary(summary, result, call.has("verbose"));
   return {};
 }
 

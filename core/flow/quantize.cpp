@@ -85,6 +85,8 @@ Result<Qdq> quantize_qdq(const std::string& model, const recipe::Recipe& recipe,
   }
   watch.start("annotate");
   QUOIN_TRY(out.annotations, annotate_graph(out.graph, recipe, context, diagnostics));
+  // Without quantizers there is one verdict for all nodes, and out.layers tells more than that.
+  if (recipe.quantize.quantizers.empty() && !out.layers.lines.empty()) out.annotations.verdicts.clear();
   if (!recipe.quantize.quantizers.empty()) {
     QUOIN_TRY(out.graph, quantize_graph(out.graph, recipe, context, out, watch, progress, diagnostics));
   }

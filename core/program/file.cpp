@@ -47,13 +47,21 @@ Result<std::vector<std::byte>> serialize(const Model& model) {
   });
 }
 
-Status write(const std::string& path, const Model& model) {
-  return guarded([&]() -> Status {
+Result<uint64_t> write(const std::string& path, const Model& model) {
+  return guarded([&]() -> Result<uint64_t> {
     QUOIN_TRY(const Encoded encoded, checked_encode(model));
     const Image image = lay_out(encoded.segments);
     QUOIN_TRY(AtomicFile file, AtomicFile::create(path));
     for (const Bytes piece : image.pieces) QUOIN_CHECK(file.write(piece));
-    return file.commit();
+    QUOIN_CHECK(file.commit());
+    return image.size;
+  });
+}
+
+Result<uint64_t> measure(const Model& model) {
+  return guarded([&]() -> Result<uint64_t> {
+    QUOIN_TRY(const Encoded encoded, checked_encode(model));
+    return lay_out(encoded.segments).size;
   });
 }
 

@@ -11,7 +11,10 @@
 namespace quoin::program {
 
 Result<std::vector<std::byte>> serialize(const Model& model);
-Status write(const std::string& path, const Model& model);  // atomic
+// The same into a file, piece by piece; atomic. Returns its size.
+Result<uint64_t> write(const std::string& path, const Model& model);
+// The size that the file would have.
+Result<uint64_t> measure(const Model& model);
 
 struct ReadOptions {
   // The checksum of the weights (constants and named data): computed, which reads every byte of them, or left out, so
