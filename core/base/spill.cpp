@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "base/checked.hpp"
 
@@ -30,6 +31,29 @@ std::string temporary_folder() {
 uint64_t page_size() { return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)); }
 
 }  // namespace
+
+// Where kept bytes are mapped. Those who hold some may outlive the Spill.
+struct Spill::Mappings {
+  std::mutex mutex;
+  std::map<void*, size_t> sizes;
+  void add(void* data, size_t size) {
+    const std::lock_guard lock(mutex);
+    sizes[data] = size;
+  }
+  void remove(void* data) {
+    const std::lock_guard lock(mutex);
+    ::munmap(data, sizes[data]);
+    sizes.erase(data);
+  }
+};
+
+Spill::Spill(int descriptor, std::string folder)
+    : descriptor_(descriptor), folder_(std::move(folder)), mappings_(std::make_shared<Mappings>()) {}
+
+void Spill::let_go() {
+  const std::lock_guard lock(mappings_->mutex);
+  for (const auto& [data, size] : mappings_->sizes) ::madvise(data, size, MADV_DONTNEED);
+}
 
 Result<std::shared_ptr<Spill>> Spill::create(std::string folder) {
   if (folder.empty()) folder = temporary_folder();
@@ -60,7 +84,8 @@ Result<Spill::Kept> Spill::keep(Bytes bytes) {
   const size_t size = bytes.size();
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor_, static_cast<off_t>(at));
   if (data == MAP_FAILED) return os_error(folder_, "map");
-  std::shared_ptr<const void> owner(data, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
+  mappings_->add(data, size);
+  std::shared_ptr<const void> owner(data, [all = mappings_](void* p) { all->remove(p); });
   return Kept{std::move(owner), {static_cast<const std::byte*>(data), size}};
 }
 

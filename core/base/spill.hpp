@@ -26,13 +26,18 @@ class Spill {
   };
   // A copy of `bytes`. Errors: io (the disk is full); what was kept before stays.
   Result<Kept> keep(Bytes bytes);
+  // Bytes that were read count as memory of the process until they are let go: all of them, here. They stay valid and
+  // are read from the file again. Cheap; worth calling for every few hundred megabytes read.
+  void let_go();
 
  private:
-  Spill(int descriptor, std::string folder) : descriptor_(descriptor), folder_(std::move(folder)) {}
+  struct Mappings;
+  Spill(int descriptor, std::string folder);
   const int descriptor_;
   const std::string folder_;
   std::mutex mutex_;
   uint64_t size_ = 0;  // of the file, a multiple of the page size
+  std::shared_ptr<Mappings> mappings_;
 };
 
 }  // namespace quoin

@@ -28,6 +28,7 @@ struct Context {
   kernels::KernelSet kernels;                            // of every opened plugin, then the portable set
   std::vector<std::shared_ptr<host::Backend>> backends;  // in recipe order
   passes::Registry passes;                               // an application adds its own before it runs a flow
+  std::shared_ptr<Spill> spill;                          // what is large and not needed in memory; made when used
   bool strict = false;                                   // what would be a warning and cost work stops the flow at once
 };
 // Opens the plugins that the recipe names; a recipe that names none opens all usable ones if `open_all` (running a

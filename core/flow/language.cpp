@@ -86,6 +86,7 @@ Result<Quantized> quantize_language_model(const std::string& path, const recipe:
   QUOIN_TRY(out.layers, quantize_source(model, path, recipe, context, progress, diagnostics));
   watch.start("lower");
   QUOIN_TRY(out.lowered, lower_model(model, path, recipe, context, diagnostics));
+  if (context.spill) context.spill->let_go();
   watch.stop();
   out.lowered.model.metadata["recipe"] = recipe.resolved;
   return out;

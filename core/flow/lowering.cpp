@@ -13,6 +13,7 @@ Result<lower::Options> lower_options(const recipe::Recipe& recipe, Context& cont
   lower::Options options;
   options.isa = context.services->table().isa;
   options.fallback = recipe.plugins.fallback;
+  options.spill = context.spill;
   options.order = context.backends;
   if (recipe.lower.order.empty()) return options;
   options.order.clear();

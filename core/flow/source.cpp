@@ -23,19 +23,18 @@ Result<std::vector<source::Rule>> rules_of(const recipe::Recipe& recipe) {
   return rules;
 }
 
-// Codes leave memory as soon as they are packed. The file is made for the first of them.
-std::function<Result<Tensor>(Tensor)> keep_on_disk() {
-  return [spill = std::shared_ptr<Spill>()](Tensor codes) mutable -> Result<Tensor> {
-    if (!spill) {
-      QUOIN_TRY(spill, Spill::create());
-    }
-    QUOIN_TRY(const Spill::Kept kept, spill->keep({static_cast<const std::byte*>(codes.data()), codes.bytes()}));
-    return Tensor(codes.dtype(), codes.shape(), kept.owner, kept.bytes.data());
-  };
+// Codes leave memory as soon as they are packed.
+Result<Tensor> keep_on_disk(Context& context, const Tensor& codes) {
+  if (!context.spill) {
+    QUOIN_TRY(context.spill, Spill::create());
+  }
+  QUOIN_TRY(const Spill::Kept kept, context.spill->keep({static_cast<const std::byte*>(codes.data()), codes.bytes()}));
+  return Tensor(codes.dtype(), codes.shape(), kept.owner, kept.bytes.data());
 }
 
 source::Resources resources(Context& context, Progress* progress, Diagnostics& diagnostics) {
-  return {context.services->table(), diagnostics, &context.kernels, progress, keep_on_disk()};
+  return {context.services->table(), diagnostics, &context.kernels, progress,
+          [&context](const Tensor& codes) { return keep_on_disk(context, codes); }};
 }
 
 Result<std::vector<source::Sample>> graph_samples(const ir::Graph& graph, const recipe::Recipe& recipe) {

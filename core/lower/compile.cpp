@@ -12,7 +12,8 @@
 namespace quoin::lower {
 namespace {
 
-constexpr size_t kLarge = 1u << 20;  // bytes of named data that go to the temporary file
+constexpr size_t kLarge = 1u << 20;          // bytes of named data that go to the temporary file
+constexpr size_t kRest = size_t{256} << 20;  // bytes after which pages of the spill are let go
 
 // What a delegate's spans borrow from.
 struct Storage {
@@ -108,7 +109,16 @@ Result<Spill::Kept> NamedData::store(Bytes bytes) {
   return spill_->keep(bytes);
 }
 
+// Weights come from the same file, or from one like it: what was read of them is let go, too.
+void NamedData::rest(size_t bytes) {
+  since_rest_ += bytes;
+  if (!spill_ || since_rest_ < kRest) return;
+  spill_->let_go();
+  since_rest_ = 0;
+}
+
 Result<Spill::Kept> NamedData::keep(const std::string& plugin, const std::string& key, Bytes bytes) {
+  rest(bytes.size());
   auto& of_plugin = by_plugin_[plugin];
   if (const auto known = of_plugin.find(key); known != of_plugin.end()) {
     const Bytes before = known->second.bytes;

@@ -158,7 +158,7 @@ Result<Lowered> lower(std::span<const Method> methods, const Options& options, c
     }
   }
   QUOIN_CHECK(report_fallback(out.placement, options, diagnostics));
-  NamedData named;
+  NamedData named(options.spill);
   for (size_t i = 0; i < methods.size(); ++i) {
     auto graph = stages[i].build(named, out.model);
     if (!graph) return located(methods[i], std::move(graph).error());

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/diagnostics.hpp"
+#include "base/spill.hpp"
 #include "host/backend.hpp"
 #include "ir/graph.hpp"
 #include "kernels/select.hpp"
@@ -20,6 +21,7 @@ struct Options {
   bool keep_original = true;                          // store sub-graphs for fallback
   std::string fallback = "warn";                      // allow | warn | error: node that no plugin takes
   std::vector<quoin_param> params;                    // for partition and compile
+  std::shared_ptr<Spill> spill;                       // takes large named data; null: one of its own
 };
 
 // One graph of a program with several.
