@@ -11,7 +11,7 @@
 namespace quoin::tokenize {
 namespace {
 
-constexpr int32_t kMostMilliseconds = 60'000;       // about: ICU counts steps
+constexpr int32_t kMostMilliseconds = 10'000;       // about: ICU counts steps
 constexpr int32_t kMostMemory = 256 * 1024 * 1024;  // for going back; a million spaces take 64 MiB
 
 UChar32 icu_character(char32_t character) { return static_cast<UChar32>(character); }

@@ -35,8 +35,8 @@ class Regex {
  public:
   // Errors (unsupported): what is wrong with the pattern.
   static Result<Regex> compile(std::string_view pattern, const std::string& where);
-  // Matches from left to right that are not empty. Errors (limit): a pattern that takes more than a minute or too much
-  // memory for this text.
+  // Matches from left to right that are not empty. Errors (limit): a pattern that takes more than some 10 seconds or
+  // too much memory for this text.
   Result<std::vector<Range>> matches(std::string_view text) const;
 
  private:
