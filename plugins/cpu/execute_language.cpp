@@ -10,6 +10,7 @@
 
 #include <quoin/numerics.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include "operations.hpp"
@@ -20,13 +21,14 @@ namespace {
 
 constexpr int64_t kGrain = 16384;  // elements worth waking a thread for
 
-// Positions of tokens are only known while running.
-void check_positions(const Instruction& i, const Context& c, int64_t cache_rows) {
+// Positions of tokens are only known while running. Returns the largest.
+int64_t check_positions(const Instruction& i, const Context& c, int64_t cache_rows) {
   const auto* positions = c.at<const int64_t>(i.positions);
   for (int64_t t = 0; t < i.rows; ++t)
     if (positions[t] < 0 || positions[t] >= cache_rows)
       throw sdk::Failure(QUOIN_INVALID, "position " + std::to_string(positions[t]) + " of token " + std::to_string(t) +
                                             " is outside the cache of " + std::to_string(cache_rows) + " rows");
+  return *std::max_element(positions, positions + i.rows);
 }
 
 // They come from outside, so nothing that the instructions write can change them after they were checked.
@@ -215,7 +217,7 @@ CacheRows<T> cache_of(const Instruction& i, const Context& c, const Ref& data, c
 // Pieces: some tokens with the query heads that share one head of the cache.
 template <class T>
 void run_attention(const Instruction& i, const Context& c, void (*kernel)(const Attention<T>&)) {
-  check_positions(i, c, i.batch);
+  const int64_t seen = check_positions(i, c, i.batch) + 1;
   Attention<T> g;
   g.heads = i.n / i.groups;
   g.query_stride = i.n * i.k;
@@ -225,24 +227,26 @@ void run_attention(const Instruction& i, const Context& c, void (*kernel)(const 
   g.window = i.x_stride;
   g.scale = i.ratio;
   const int64_t step = attention_tokens(g.heads), blocks = (i.rows + step - 1) / step;
-  c.parallel(blocks * i.groups, 1, [&](uint64_t begin, uint64_t end, uint32_t worker) noexcept {
-    for (auto piece = static_cast<int64_t>(begin); piece < static_cast<int64_t>(end); ++piece) {
-      const int64_t head = piece % i.groups, token = piece / i.groups * step;
-      Attention<T> part = g;
-      part.tokens = std::min(step, i.rows - token);
-      part.query = c.at<const float>(i.x, token * g.query_stride + head * g.heads * i.k);
-      part.y = c.at<float>(i.y, token * g.y_stride + head * g.heads * i.y_stride);
-      part.positions = c.at<const int64_t>(i.positions, token);
-      part.keys.data += head * i.k;
-      part.values.data += head * i.y_stride;
-      if (sizeof(T) == 1) {
-        part.keys.affine += 2 * head;
-        part.values.affine += 2 * head;
-      }
-      part.scratch = c.worker<float>(worker);
-      kernel(part);
-    }
-  });
+  const int64_t cost = std::min(step, i.rows) * g.heads * seen * (i.k + i.y_stride);
+  c.parallel(blocks * i.groups, std::max<int64_t>(1, 8 * kGrain / cost),
+             [&](uint64_t begin, uint64_t end, uint32_t worker) noexcept {
+               for (auto piece = static_cast<int64_t>(begin); piece < static_cast<int64_t>(end); ++piece) {
+                 const int64_t head = piece % i.groups, token = piece / i.groups * step;
+                 Attention<T> part = g;
+                 part.tokens = std::min(step, i.rows - token);
+                 part.query = c.at<const float>(i.x, token * g.query_stride + head * g.heads * i.k);
+                 part.y = c.at<float>(i.y, token * g.y_stride + head * g.heads * i.y_stride);
+                 part.positions = c.at<const int64_t>(i.positions, token);
+                 part.keys.data += head * i.k;
+                 part.values.data += head * i.y_stride;
+                 if (sizeof(T) == 1) {
+                   part.keys.affine += 2 * head;
+                   part.values.affine += 2 * head;
+                 }
+                 part.scratch = c.worker<float>(worker);
+                 kernel(part);
+               }
+             });
 }
 void run_attention_f32(const Instruction& i, const Context& c) { run_attention(i, c, c.kernels.attention_f32); }
 void run_attention_s8(const Instruction& i, const Context& c) { run_attention(i, c, c.kernels.attention_s8); }
