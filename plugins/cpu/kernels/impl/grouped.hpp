@@ -13,6 +13,10 @@ constexpr int64_t kGroupedTile = 128;    // tokens whose sums are kept near whil
 constexpr int64_t kGroupedAhead = 2048;  // bytes that single tokens prefetch ahead of the codes
 constexpr int64_t kTileAhead = 512;      // the same for tiles of tokens
 
+QUOIN_INLINE void prefetch(const uint8_t* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
 // Where the head and the codes of each group of a block are, in order.
 class GroupCursor {
  public:
@@ -21,6 +25,7 @@ class GroupCursor {
   }
   QUOIN_INLINE const uint8_t* head() const { return section_ + at_ * layout_.head_bytes; }
   QUOIN_INLINE const uint8_t* codes() const { return codes_; }
+  QUOIN_INLINE bool at_section() const { return at_ == 0; }
   QUOIN_INLINE void next() {
     codes_ += layout_.group_bytes;
     if (++at_ < layout_.section_groups) return;
@@ -155,6 +160,7 @@ struct FewTokens {
     for (int i = 0; i < kParts * Tokens; ++i) acc[i / Tokens][i % Tokens] = T::set1(0);
     GroupCursor at(l, g.weights + block * l.block_bytes);
     for (int64_t group = 0; group < l.groups; ++group, at.next()) {
+      if (at.at_section()) prefetch(at.head() + kGroupedAhead, l.heads_bytes);
       const uint8_t* codes = at.codes();
       I dot[kParts][Tokens][1];
       QUOIN_UNROLL
@@ -166,8 +172,7 @@ struct FewTokens {
         }
       }
       for (int64_t c = 0; c < chunks; ++c, codes += chunk_codes, x += g.rows * kGroupedChunk) {
-        QUOIN_UNROLL
-        for (int64_t p = 0; p < chunk_codes; p += 64) __builtin_prefetch(codes + p + kGroupedAhead);
+        prefetch(codes + kGroupedAhead, chunk_codes);
         step<8>(codes, x, dot);
       }
       if (rest != 0) {
@@ -249,9 +254,7 @@ class TokenTile {
 
   template <int Units>
   QUOIN_INLINE void step(bool first, bool last) {
-    for (int v = 0; v < Vectors; v += kParts)
-      for (int64_t p = 0; p < 64 * Units * Bits / 8 + 64; p += 64)
-        __builtin_prefetch(codes_ + block_offset(v) + kTileAhead + p);
+    for (int v = 0; v < Vectors; v += kParts) prefetch(codes_ + block_offset(v) + kTileAhead, 8 * Units * Bits + 64);
     I w[Vectors][Units];
     F scale[Vectors];
     QUOIN_UNROLL
