@@ -12,7 +12,7 @@ namespace quoin::lower {
 // together need not fit into memory.
 class NamedData {
  public:
-  explicit NamedData(std::shared_ptr<Spill> spill) : spill_(std::move(spill)) {}
+  explicit NamedData(std::shared_ptr<Spill> spill = nullptr) : spill_(std::move(spill)) {}
   // The bytes of `key`, kept now or before; 64-byte aligned. Errors: plugin (kept before with other bytes), io (no
   // space for the temporary file).
   Result<Spill::Kept> keep(const std::string& plugin, const std::string& key, Bytes bytes);
@@ -21,7 +21,7 @@ class NamedData {
   Result<Spill::Kept> store(Bytes bytes);
   void rest(size_t bytes);
   std::map<std::string, std::map<std::string, Spill::Kept>> by_plugin_;
-  std::shared_ptr<Spill> spill_;  // made when it is needed
+  std::shared_ptr<Spill> spill_;  // made when it is needed, unless one is given
   size_t since_rest_ = 0;         // bytes that passed through memory
 };
 
