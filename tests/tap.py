@@ -8,9 +8,12 @@ class TapResult(unittest.TestResult):
     def __init__(self) -> None:
         super().__init__()
         self.number = 0
+        self.told = None  # the test of the last line
+        self.faults = []  # of its subtests
 
     def line(self, ok: bool, test: unittest.TestCase, note: str = "") -> None:
         self.number += 1
+        self.told = test
         name = f"{type(test).__name__}.{getattr(test, '_testMethodName', test)}"
         print(f"{'ok' if ok else 'not ok'} {self.number} {name}{note}", flush=True)
 
@@ -30,9 +33,26 @@ class TapResult(unittest.TestResult):
         super().addError(test, err)
         self.report(test, err)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.faults.append(f"{subtest._subDescription()}\n{self._exc_info_to_string(err, test)}")
+
+    def stopTest(self, test):
+        if self.faults:
+            if self.told is not test:  # nothing else is called where only subtests failed
+                self.line(False, test)
+            self.explain("\n".join(self.faults))
+        self.faults = []
+        super().stopTest(test)
+
     def report(self, test, err) -> None:
         self.line(False, test)
-        for text in self._exc_info_to_string(err, test).splitlines():
+        self.explain(self._exc_info_to_string(err, test))
+
+    @staticmethod
+    def explain(fault: str) -> None:
+        for text in fault.splitlines():
             print(f"# {text}", flush=True)
 
 
