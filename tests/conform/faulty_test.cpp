@@ -145,6 +145,7 @@ constexpr Fault kFaults[] = {
     {"ignores_cancel", "events", "with its cancel flag set answers OK"},
     {"unbalanced_events", "events", "1 events that began did not end"},
     {"past_backwards", "events", "a past event ends before it starts"},
+    {"leaks_heap", "unload", "bytes of heap behind"},
     {"changes_rounding", "process", "MXCSR"},
     {"changes_locale", "process", "locale: \"C\", then"},
     {"changes_directory", "process", "working directory"},

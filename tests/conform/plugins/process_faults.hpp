@@ -8,6 +8,7 @@
 #include <cfenv>
 #include <clocale>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "fault.hpp"
@@ -22,6 +23,7 @@ class ProcessFaults {
     if (is("changes_locale")) std::setlocale(LC_ALL, "C.UTF-8");
     if (is("changes_directory")) moved_ = chdir("/") == 0;
     if (is("leaks_descriptor")) moved_ = open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0;
+    if (is("leaks_heap")) lost_ = std::malloc(64);
     if (is("prints")) std::puts("hello from a plugin"), std::fflush(stdout);
     if (is("handles_signals")) signal(SIGUSR1, SIG_IGN);
     if (is("blocks_signals")) {
@@ -35,6 +37,7 @@ class ProcessFaults {
 
  private:
   bool moved_ = false;
+  void* volatile lost_ = nullptr;
   std::thread thread_;
 };
 
