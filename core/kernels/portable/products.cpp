@@ -46,14 +46,18 @@ void Centered::pieces(const void* data, int64_t begin, int64_t end, const F& f) 
   }
 }
 
-void Centered::read(const quoin_host& host, const void* data, Word* out) const {
+template <class T>
+void Centered::read(const quoin_host& host, const void* data, T* out) const {
   parallel(host, count(), 8, [&](int64_t begin, int64_t end, uint32_t) {
     pieces(data, begin, end, [&](size_t scale, int64_t first, int64_t run, const int64_t* codes) {
       const int32_t zero = type.qparams->zero_point_at(scale);
-      for (int64_t i = 0; i < run; ++i) out[first + i] = static_cast<Word>(codes[i] - zero);
+      for (int64_t i = 0; i < run; ++i) out[first + i] = static_cast<T>(codes[i] - zero);
     });
   });
 }
+
+template void Centered::read(const quoin_host&, const void*, Word*) const;
+template void Centered::read(const quoin_host&, const void*, int16_t*) const;
 
 void Centered::dequantize(const void* data, int64_t begin, int64_t end, float* out) const {
   pieces(data, begin, end, [&](size_t scale, int64_t first, int64_t run, const int64_t* codes) {

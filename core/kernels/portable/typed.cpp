@@ -32,8 +32,7 @@ struct LinearDynamic : KernelBase {
     if (!real_f32(view.in(0)) || !small_integers(view.in(1)) || !real_f32(view.out())) return false;
     const QParams& q = *view.in(1).qparams;
     const bool rows = q.scheme == Scheme::per_channel && q.axis == 0;
-    return (q.scale.size() == 1 || rows || q.scheme == Scheme::per_group) &&
-           (!view.has_in(2) || real_f32(view.in(2)));
+    return (q.scale.size() == 1 || rows || q.scheme == Scheme::per_group) && (!view.has_in(2) || real_f32(view.in(2)));
   }
   static Result<LinearDynamic> make(const NodeView& view) {
     const Shape& shape = view.in_shape(1);
@@ -54,15 +53,15 @@ struct LinearDynamic : KernelBase {
   }
 
   // Scratch: the weight and x as integers, the qparams of each row, the correction of each output.
-  uint64_t w_bytes() const { return (static_cast<uint64_t>(w.count()) * 4 + 63) & ~uint64_t{63}; }
-  uint64_t x_bytes() const { return (static_cast<uint64_t>(rows * inner) * 4 + 63) & ~uint64_t{63}; }
+  uint64_t w_bytes() const { return (static_cast<uint64_t>(w.count()) * sizeof(int16_t) + 63) & ~uint64_t{63}; }
+  uint64_t x_bytes() const { return (static_cast<uint64_t>(rows * inner) * sizeof(int16_t) + 63) & ~uint64_t{63}; }
   uint64_t row_bytes() const { return static_cast<uint64_t>(rows) * sizeof(numerics::Affine); }
   uint64_t scratch(const quoin_host&) const {
     return w_bytes() + x_bytes() + row_bytes() + static_cast<uint64_t>(outputs) * sizeof(float);
   }
 
   // Integers of x (their zero point taken off where there are no groups), and the qparams of each row.
-  void quantize_rows(const float* x, Word* out, numerics::Affine* chosen) const {
+  void quantize_rows(const float* x, int16_t* out, numerics::Affine* chosen) const {
     const int64_t span = per_token ? inner : rows * inner;
     for (int64_t first = 0; first < rows * inner; first += span) {
       float low = x[first], high = x[first];
@@ -73,29 +72,34 @@ struct LinearDynamic : KernelBase {
       const numerics::Affine q = numerics::choose_dynamic(scheme, low, high, qmin, qmax, eps);
       const int32_t zero = grouped ? 0 : q.zero_point;
       for (int64_t i = first; i < first + span; ++i)
-        out[i] = static_cast<Word>(numerics::quantize_dynamic(scheme, x[i], q, qmin, qmax) - zero);
+        out[i] = static_cast<int16_t>(numerics::quantize_dynamic(scheme, x[i], q, qmin, qmax) - zero);
       for (int64_t row = first / inner; row < (first + span) / inner; ++row) chosen[row] = q;
     }
   }
   float scale_of(int64_t element) const { return w.type.qparams->scale[static_cast<size_t>(w.layout(element))]; }
-  float correction(const Word* weight, int64_t output) const {
+  const float* group_scales(int64_t output) const {
+    return &w.type.qparams->scale[static_cast<size_t>(output * (inner / group))];
+  }
+  float correction(const int16_t* weight, int64_t output) const {
     float corr = 0;
+    const float* scale = group_scales(output);
     for (int64_t k = 0; k < inner; k += group) {
-      Word sum = 0;
+      int32_t sum = 0;
       for (int64_t i = k; i < k + group; ++i) sum += weight[i];
-      corr += static_cast<float>(static_cast<int32_t>(sum)) * scale_of(output * inner + k);
+      corr += static_cast<float>(sum) * *scale++;
     }
     return corr;
   }
-  float product(const Word* x, const Word* weight, int64_t output) const {
+  float product(const int16_t* x, const int16_t* weight, int64_t output) const {
     float acc = 0;
+    const float* scale = group_scales(output);
     for (int64_t k = 0; k < inner; k += group)
-      acc += static_cast<float>(static_cast<int32_t>(dot(x + k, weight + k, group))) * scale_of(output * inner + k);
+      acc += static_cast<float>(static_cast<int32_t>(dot(x + k, weight + k, group))) * *scale++;
     return acc;
   }
   Status run(const Run& run) const {
-    auto* weight = reinterpret_cast<Word*>(run.scratch);
-    auto* x = reinterpret_cast<Word*>(run.scratch + w_bytes());
+    auto* weight = reinterpret_cast<int16_t*>(run.scratch);
+    auto* x = reinterpret_cast<int16_t*>(run.scratch + w_bytes());
     auto* chosen = reinterpret_cast<numerics::Affine*>(run.scratch + w_bytes() + x_bytes());
     auto* corr = reinterpret_cast<float*>(run.scratch + w_bytes() + x_bytes() + row_bytes());
     w.read(run.host, run.inputs[1], weight);
@@ -105,7 +109,7 @@ struct LinearDynamic : KernelBase {
     parallel(run.host, rows * outputs, inner, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = i / outputs, o = i % outputs;
-        const Word *left = x + row * inner, *right = weight + o * inner;
+        const int16_t *left = x + row * inner, *right = weight + o * inner;
         const float y = grouped ? numerics::dequantize_groups(product(left, right, o), corr[o], chosen[row])
                                 : numerics::dequantize_product(static_cast<int32_t>(dot(left, right, inner)),
                                                                chosen[row].scale, scale_of(o * inner));
