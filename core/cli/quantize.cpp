@@ -48,7 +48,7 @@ Json summary_json(const QuantizeSummary& summary, const flow::Quantized& result,
   return {{"model", summary.model},
           {"program", summary.program},
           {"sizes", {{"model_bytes", summary.model_bytes}, {"program_bytes", summary.program_bytes}}},
-          {"samples", result.samples},
+          {"samples", result.samples + result.layers.samples},
           {"calibration", result.calibration},
           {"times", stage_json(result.times)},
           {"seconds", summary.seconds},
@@ -70,7 +70,7 @@ void print_summary(const QuantizeSummary& summary, const flow::Quantized& result
   std::cout << fmt::format("{:.2f} s: {}\n", summary.seconds, join(times, ", "));
   const std::string from = result.calibration.empty() ? "" : " (calibration skipped: from " + result.calibration + ")";
   std::cout << fmt::format("{}, {} thread(s), {} samples{}, peak memory {}\n", summary.isa, summary.threads,
-                           result.samples, from, human_bytes(summary.peak_rss));
+                           result.samples + result.layers.samples, from, human_bytes(summary.peak_rss));
   std::cout << fmt::format("{} {} -> {} {}\n", summary.model, human_bytes(summary.model_bytes),
                            summary.program.empty() ? "(dry run, nothing written)" : summary.program,
                            human_bytes(summary.program_bytes));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.hpp"
+
 namespace quoin::source {
 namespace {
 
@@ -18,8 +20,10 @@ Rows rows_of(const Tensor& tensor, const std::vector<bool>* mask, FloatMatrix& k
   return {kept.data(), kept.rows(), columns};
 }
 
-bool calibrates(const FoundLayer& layer) {
-  return layer.reason.empty() && layer.target == Target::linear && uses_moments(layer.config());
+std::vector<std::string> input_names(const ir::Graph& graph) {
+  std::vector<std::string> out;
+  for (const ir::ValueId id : graph.inputs()) out.push_back(graph.value(id).name);
+  return out;
 }
 
 }  // namespace
@@ -43,16 +47,7 @@ Status Calibrated::run() {
   for (size_t i = 0; i < order.size(); ++i) {
     const ir::NodeId id = order[i];
     needed_ = i < needed;
-    const auto operands = graph_.node(id).inputs;
-    const auto layer = layers_.find(id);
-    if (layer == layers_.end()) {
-      QUOIN_CHECK(plain_node(id));
-    } else {
-      ReportLine line = engine_.line_of(*layer->second);
-      QUOIN_CHECK(line.quantized ? layer_node(*layer->second, line) : plain_node(id));
-      engine_.report_.lines.push_back(std::move(line));
-    }
-    release(operands);
+    QUOIN_CHECK(node(id));
     if (progress != nullptr && !progress->step(++done))
       return fail(Code::cancelled, "stopped while layers were calibrated");
   }
@@ -123,7 +118,7 @@ Status Calibrated::read_mask() {
     return fail(Error{Code::recipe,
                       fmt::format("the model has no input \"{}\" to mask tokens", wanted),
                       {},
-                      "name one of its inputs, or leave the mask out"});
+                      "its inputs are " + join(input_names(graph_), ", ")});
   const DType dtype = graph_.value(*found).type.dtype;
   if (dtype != DType::s64 && dtype != DType::s32 && dtype != DType::boolean && dtype != DType::f32)
     return fail(Code::recipe, "the mask {} is {}, expected s64, s32, bool or f32", wanted, name(dtype));
@@ -159,6 +154,23 @@ Result<Calibrated::Results> Calibrated::run_on(ir::NodeId id, const Stream& stre
 void Calibrated::store(ir::NodeId id, Results results, Stream& stream) {
   for (size_t i = 0; i < results.size(); ++i)
     stream[graph_.output(id, static_cast<uint32_t>(i))] = std::move(results[i]);
+}
+
+Status Calibrated::node(ir::NodeId id) {
+  const auto layer = layers_.find(id);
+  if (layer == layers_.end()) {
+    const auto operands = graph_.node(id).inputs;
+    QUOIN_CHECK(plain_node(id));
+    release(operands);
+    return {};
+  }
+  ReportLine line = engine_.line_of(*layer->second);
+  if (divides(*layer->second)) QUOIN_CHECK(divide(*layer->second, line));
+  const auto operands = graph_.node(id).inputs;
+  QUOIN_CHECK(line.quantized ? layer_node(*layer->second, line) : plain_node(id));
+  release(operands);
+  engine_.report_.lines.push_back(std::move(line));
+  return {};
 }
 
 Status Calibrated::plain_node(ir::NodeId id) {

@@ -7,6 +7,12 @@
 
 namespace quoin::source {
 
+// Whether samples change what becomes of the layer.
+inline bool calibrates(const FoundLayer& layer) {
+  return layer.reason.empty() && layer.target == Target::linear && uses_moments(layer.config());
+}
+inline bool divides(const FoundLayer& layer) { return calibrates(layer) && layer.config().algorithm == Algorithm::awq; }
+
 class Calibrated {
  public:
   Calibrated(Engine& engine, Streams& streams, const std::vector<FoundLayer>& layers);
@@ -20,8 +26,14 @@ class Calibrated {
   Status feed();  // the inputs
   Status check_sample(size_t index, const Sample& sample) const;
   Status read_mask();
+  Status node(ir::NodeId id);
   Status plain_node(ir::NodeId id);
   Status layer_node(const FoundLayer& layer, ReportLine& line);
+  // AWQ: divides what the layer reads, for all layers of the rule's kind that read it at once. Says in `line` where
+  // nothing takes the division up.
+  Status divide(const FoundLayer& layer, ReportLine& line);
+  // The streams of `result` are those of `value` divided by the factors.
+  void divide_streams(ir::ValueId value, ir::ValueId result, const Vector& factor, size_t readers);
   Result<Results> run_on(ir::NodeId id, const Stream& stream) const;
   void store(ir::NodeId id, Results results, Stream& stream);
   void release(const std::vector<ir::ValueId>& operands);
@@ -42,7 +54,8 @@ class Calibrated {
   std::vector<std::vector<bool>> mask_;    // by sample and row; empty: all rows count
   ir::ValueId moments_value_ = ir::kNone;  // what moments_ is about
   std::optional<Moments> moments_;
-  bool needed_ = true;  // the results of the node at hand are read by something that needs samples
+  std::set<ir::ValueId> divided_;  // what layers read after AWQ is done with it
+  bool needed_ = true;             // the results of the node at hand are read by something that needs samples
 };
 
 }  // namespace quoin::source

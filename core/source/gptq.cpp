@@ -7,6 +7,7 @@
 
 #include "source/scales.hpp"
 #include "source/threads.hpp"
+#include "source/weights.hpp"
 
 namespace quoin::source {
 namespace {
@@ -206,7 +207,7 @@ Result<quantize::IntxWeight> gptq(const Tensor& weight, const LayerConfig& confi
   const int64_t rows = weight.shape()[0], columns = weight.shape()[1];
   const Order order = Order::of(problem.hessian, config.gptq.act_order);
   QUOIN_TRY(const FloatMatrix factor, inverse_factor(problem.hessian, order));
-  const Matrix real = Rows(weight.as<float>().data(), rows, columns).cast<double>();
+  const Matrix real = rows_of(weight).cast<double>();
   const Matrix target = corrected(real, problem, config.gptq.correction);
   const FloatMatrix hessian = problem.hessian.cast<float>();
   quantize::IntxWeight out{Tensor(DType::s8, weight.shape()),

@@ -94,6 +94,7 @@ Result<Report> quantize_language_model(nn::LanguageModel& model, const std::vect
   Tensor positions(DType::s64, {tokens});
   std::iota(positions.as<int64_t>().begin(), positions.as<int64_t>().end(), int64_t{0});
   Report report;
+  report.samples = calibration.samples.size();
   Streams streams;
   streams.quantized.assign(calibration.samples.begin(), calibration.samples.end());
   streams.real = streams.quantized;

@@ -8,6 +8,7 @@
 #include "source/gptq.hpp"
 #include "source/scales.hpp"
 #include "source/threads.hpp"
+#include "source/weights.hpp"
 
 namespace quoin::source {
 namespace {
@@ -20,16 +21,6 @@ Tensor in_precision(const Tensor& weight, DType precision) {
   std::ranges::transform(weight.as<float>(), out.as<float>().begin(), [&](float w) {
     return precision == DType::f16 ? half_to_float(float_to_half(w)) : bfloat_to_float(float_to_bfloat(w));
   });
-  return out;
-}
-
-Tensor padded(const Tensor& weight, int64_t columns) {
-  const int64_t rows = weight.shape()[0], given = weight.shape()[1];
-  if (columns == given) return weight;
-  Tensor out(DType::f32, {rows, columns});
-  const auto from = weight.as<float>();
-  const auto to = out.as<float>();
-  for (int64_t r = 0; r < rows; ++r) std::copy_n(from.begin() + r * given, given, to.begin() + r * columns);
   return out;
 }
 
@@ -78,18 +69,6 @@ Result<IntxWeight> integers(const Tensor& weight, const LayerInput& layer, bool 
   return by_search(weight, layer, centered, host);
 }
 
-// The real numbers that the codes stand for, [rows, columns].
-FloatMatrix dequantized(const IntxWeight& weight) {
-  const int64_t rows = weight.codes.shape()[0], columns = weight.codes.shape()[1];
-  FloatMatrix out(rows, columns);
-  const auto codes = weight.codes.as<int8_t>();
-  const auto& q = weight.qparams;
-  const size_t group = q.scale.empty() ? 1 : codes.size() / q.scale.size();
-  for (size_t i = 0; i < codes.size(); ++i)
-    out.data()[i] = static_cast<float>(codes[i] - q.zero_point_at(i / group)) * q.scale[i / group];
-  return out;
-}
-
 double relative_error(const Tensor& weight, const IntxWeight& quantized, const quoin_host& host) {
   const auto real = weight.as<float>();
   const auto codes = quantized.codes.as<int8_t>();
@@ -125,10 +104,10 @@ double relative_error(const Tensor& weight, const IntxWeight& quantized, const q
 
 // bias + W mean(f) - Q mean(x): the output keeps the mean that it has in the float model.
 Tensor corrected_bias(const LayerInput& layer, const Tensor& weight, const IntxWeight& quantized) {
-  const int64_t rows = weight.shape()[0], columns = weight.shape()[1];
+  const int64_t rows = weight.shape()[0];
   const Moments& moments = *layer.moments;
   const Eigen::Index given = moments.sum_x.size();
-  const Matrix real = Rows(weight.as<float>().data(), rows, columns).leftCols(given).cast<double>();
+  const Matrix real = rows_of(weight).leftCols(given).cast<double>();
   const Matrix codes = dequantized(quantized).leftCols(given).cast<double>();
   const Vector shift = (real * moments.sum_f - codes * moments.sum_x) / moments.count;
   Tensor out(DType::f32, {rows});

@@ -48,6 +48,7 @@ Result<Report> quantize_graph(ir::Graph& graph, const std::vector<Rule>& list, c
     QUOIN_CHECK(engine.run());
   } else {
     Streams streams;
+    report.samples = calibration.samples.size();
     streams.quantized.assign(calibration.samples.begin(), calibration.samples.end());
     streams.real = streams.quantized;
     QUOIN_CHECK(engine.run(streams));

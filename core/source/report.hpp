@@ -25,6 +25,7 @@ struct ReportLine {
 
 struct Report {
   std::vector<ReportLine> lines;  // in order of execution
+  size_t samples = 0;             // that ran through the model
   std::string text() const;       // a table
 };
 
