@@ -73,7 +73,7 @@ std::vector<Key> source_rows() {
   std::vector<Key> rows = {
       {rules, Kind::items, "[]",
        "Linear layers and embeddings whose weights get few bits before anything else is quantized; of the rules that "
-       "match a layer the most specific wins. docs/quantization.md explains them.",
+       "match a layer the most specific wins. docs/source_quantization.md explains them.",
        [](Target& t, V, N n) {
          t.source_rule = &t.recipe.quantize.source.rules.emplace_back();
          t.selector = t.source_rule;
