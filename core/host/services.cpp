@@ -1,7 +1,5 @@
 #include "host/services.hpp"
 
-#include <pthreadpool.h>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -11,6 +9,7 @@
 #include <thread>
 
 #include "base/checked.hpp"
+#include "host/thread_pool.hpp"
 
 namespace quoin::host {
 namespace {
@@ -34,10 +33,9 @@ struct Job {
   std::atomic<uint64_t> next{0};
 };
 
-// One item of the pool's range = one worker: takes pieces until none is left.
-void work(void* opaque, size_t worker) {
+// What each thread of the pool does: takes pieces until none is left.
+void work(void* opaque, uint32_t id) {
   Job& job = *static_cast<Job*>(opaque);
-  const auto id = static_cast<uint32_t>(worker);
   const Inside outer = std::exchange(inside, Inside{job.pool, id});
   for (uint64_t piece; (piece = job.next.fetch_add(1, std::memory_order_relaxed)) < job.pieces;) {
     const uint64_t begin = piece * job.grain;
@@ -68,29 +66,26 @@ uint32_t cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 }  // namespace
 
 struct Services::Pool {
-  pthreadpool_t threads = nullptr;  // null (out of memory): everything runs on the calling thread
-  uint32_t workers = 1;
-  // Idle workers spin between two calls, which pays only while each has a core for itself.
-  uint32_t flags = 0;
+  explicit Pool(uint32_t count, LogSink log) : threads(count), sink(std::move(log)) {}
+  ThreadPool threads;
   LogSink sink;
   std::mutex sink_mutex;
 
-  ~Pool() { pthreadpool_destroy(threads); }
-
-  static uint32_t count_workers(void* self) { return static_cast<Pool*>(self)->workers; }
+  static uint32_t count_workers(void* self) { return static_cast<Pool*>(self)->threads.workers(); }
 
   static void parallel_for(void* self, uint64_t count, uint64_t grain, quoin_range_fn fn, void* ctx) {
-    const Pool& pool = *static_cast<Pool*>(self);
+    Pool& pool = *static_cast<Pool*>(self);
     if (count == 0) return;
     grain = std::max<uint64_t>(grain, 1);
     const uint64_t pieces = (count - 1) / grain + 1;
     const bool nested = inside.pool != nullptr;
-    if (nested || pool.workers == 1 || pieces == 1) {
+    const uint32_t workers = pool.threads.workers();
+    if (nested || workers == 1 || pieces == 1) {
       fn(ctx, 0, count, inside.pool == self ? inside.worker : 0);
       return;
     }
     Job job{self, count, grain, pieces, fn, ctx};
-    pthreadpool_parallelize_1d(pool.threads, work, &job, std::min<uint64_t>(pool.workers, pieces), pool.flags);
+    pool.threads.run(static_cast<uint32_t>(std::min<uint64_t>(workers, pieces)), work, &job);
   }
 
   // The sink is ours and may throw (out of memory); a plugin must never see that, so the line is dropped.
@@ -105,12 +100,9 @@ struct Services::Pool {
   }
 };
 
-Services::Services(Options options) : pool_(std::make_unique<Pool>()) {
-  const uint32_t threads = std::min(options.threads == 0 ? cores() : options.threads, kMaxThreads);
-  pool_->sink = std::move(options.log);
-  pool_->threads = pthreadpool_create(threads);
-  if (pool_->threads != nullptr) pool_->workers = threads;
-  if (threads > cores()) pool_->flags = PTHREADPOOL_FLAG_YIELD_WORKERS;
+Services::Services(Options options)
+    : pool_(std::make_unique<Pool>(std::min(options.threads == 0 ? cores() : options.threads, kMaxThreads),
+                                   std::move(options.log))) {
   table_.struct_size = sizeof table_;
   table_.abi_major = QUOIN_ABI_MAJOR;
   table_.abi_minor = QUOIN_ABI_MINOR;
@@ -126,5 +118,16 @@ Services::Services(Options options) : pool_(std::make_unique<Pool>()) {
 }
 
 Services::~Services() = default;
+
+bool Services::pin_threads() { return pool_->threads.pin(); }
+
+quoin_host on_one_thread(const quoin_host& host) {
+  quoin_host out = host;
+  out.workers = [](void*) { return uint32_t{1}; };
+  out.parallel_for = [](void*, uint64_t count, uint64_t, quoin_range_fn fn, void* ctx) {
+    if (count > 0) fn(ctx, 0, count, 0);
+  };
+  return out;
+}
 
 }  // namespace quoin::host

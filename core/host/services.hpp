@@ -24,7 +24,7 @@ std::vector<std::string> isa_tiers();               // their names, lowest first
 
 using LogSink = std::function<void(int level, std::string_view text)>;
 
-// Owns the only thread pool of the process's work (pthreadpool) and the quoin_host table handed to plugins.
+// Owns the only threads of the process's work and the quoin_host table handed to plugins.
 // Thread safe. Must outlive every backend, kernel state and program that got table().
 //
 // parallel_for: pieces are handed out dynamically, each of exactly `grain` items but the last. One piece [0, count)
@@ -42,11 +42,16 @@ class Services {
   Services(const Services&) = delete;
   Services& operator=(const Services&) = delete;
   const quoin_host& table() const { return table_; }
+  // One core for each thread, the calling one included: ThreadPool::pin().
+  bool pin_threads();
 
  private:
   struct Pool;
   std::unique_ptr<Pool> pool_;
   quoin_host table_{};
 };
+
+// The same services with one worker, the calling thread: for work that is shared out among threads as a whole.
+quoin_host on_one_thread(const quoin_host& host);
 
 }  // namespace quoin::host

@@ -47,7 +47,6 @@ THIRD_PARTY = {
     "zip.h": {"core/import", "core/data"},
     "nlohmann/": {"core/import", "core/host", "core/conform", "core/cli", "core/data", "core/recipe", "core/checkpoint", "core/tokenize"},
     "spdlog/": {"core/host", "core/cli"},
-    "pthreadpool.h": {"core/host"},
     "xsimd/": {"plugins/cpu"},
     "jpeglib.h": {"core/data"},
     "unicode/": {"core/tokenize"},

@@ -123,6 +123,19 @@ TEST(Services, WorkerNumbersAreNotSharedAtOneTime) {
   EXPECT_EQ(busy.clashes, 0);
 }
 
+TEST(Services, OnOneThreadThereIsOneWorkerAndOnePiece) {
+  const Services services({4, QUOIN_ISA_AVX2, {}});
+  const quoin_host host = on_one_thread(services.table());
+  EXPECT_EQ(host.workers(host.self), 1u);
+  EXPECT_EQ(host.isa, QUOIN_ISA_AVX2);
+  const auto pieces = pieces_of(host, 1000, 3);
+  ASSERT_EQ(pieces.size(), 1u);
+  EXPECT_EQ(pieces[0].begin, 0u);
+  EXPECT_EQ(pieces[0].end, 1000u);
+  EXPECT_EQ(pieces[0].worker, 0u);
+  EXPECT_TRUE(pieces_of(host, 0, 3).empty());
+}
+
 TEST(Services, ZeroThreadsMeansAllCores) {
   const Services services({0, 0, {}});
   EXPECT_EQ(services.table().workers(services.table().self),
