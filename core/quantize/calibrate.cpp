@@ -1,126 +1,12 @@
-#include <algorithm>
-#include <cstring>
+#include <atomic>
 
+#include "base/guard.hpp"
+#include "host/services.hpp"
 #include "quantize/calibration.hpp"
+#include "quantize/feeds.hpp"
 
 namespace quoin::quantize {
 namespace {
-
-// Feeds one group's observer. Every value is observed once per sample however many places refer to it, in the order in
-// which the reference's observers would run: results after their node, operands before the node that reads them.
-class Feed {
- public:
-  Feed(const ir::Graph& graph, Group& group, const std::vector<size_t>& position)
-      : graph_(graph), observer_(*group.observer) {
-    std::map<ir::ValueId, uint64_t> due;
-    for (const ir::Place place : group.places) {
-      const uint64_t time = (uint64_t{position[place.node]} << 32) + (place.output ? UINT32_MAX : place.slot);
-      const auto [found, fresh] = due.emplace(value_at(graph, place), time);
-      if (!fresh) found->second = std::min(found->second, time);
-    }
-    for (const auto& [value, time] : due) values_.push_back(value);
-    std::sort(values_.begin(), values_.end(), [&](auto a, auto b) { return due.at(a) < due.at(b); });
-    constant_ = std::all_of(values_.begin(), values_.end(), [&](auto value) { return graph.is_constant(value); });
-  }
-
-  bool constant() const { return constant_; }  // needs no samples
-  const std::vector<ir::ValueId>& values() const { return values_; }
-
-  Status begin() {
-    next_ = 0;
-    held_.clear();
-    return drain();
-  }
-  // The value was computed: observes it, or keeps a copy until those due before it came.
-  Status offer(ir::ValueId value, const Tensor& tensor) {
-    if (next_ == values_.size() || values_[next_] != value) {
-      Tensor copy(tensor.dtype(), tensor.shape());
-      if (tensor.bytes() > 0) std::memcpy(copy.data(), tensor.data(), tensor.bytes());
-      held_.emplace(value, std::move(copy));
-      return {};
-    }
-    QUOIN_CHECK(observe(value, tensor));
-    return drain();
-  }
-  Status finish() const {
-    return next_ == values_.size() ? Status{} : fail(Code::internal, "{} was never computed", label(values_[next_]));
-  }
-
- private:
-  Status drain() {
-    for (; next_ < values_.size();) {
-      const ir::ValueId value = values_[next_];
-      if (graph_.is_constant(value)) {
-        QUOIN_CHECK(observe(value, *graph_.value(value).constant));
-      } else if (const auto held = held_.find(value); held != held_.end()) {
-        QUOIN_CHECK(observe(value, held->second));
-        held_.erase(held);
-      } else {
-        return {};
-      }
-    }
-    return {};
-  }
-  Status observe(ir::ValueId value, const Tensor& tensor) {
-    if (auto status = observer_.observe(tensor); !status) return fail(in(label(value), std::move(status).error()));
-    ++next_;
-    return {};
-  }
-  std::string label(ir::ValueId id) const {
-    const ir::Value& value = graph_.value(id);
-    if (value.producer != ir::kNone) return graph_.describe(value.producer);
-    return (value.constant ? "constant " : "input ") + value.name;
-  }
-
-  const ir::Graph& graph_;
-  Observer& observer_;
-  std::vector<ir::ValueId> values_;
-  bool constant_ = false;
-  size_t next_ = 0;
-  std::map<ir::ValueId, Tensor> held_;
-};
-
-class Feeds {
- public:
-  Feeds(const ir::Graph& graph, Prepared& prepared) {
-    std::vector<size_t> position(graph.node_capacity());
-    for (size_t i = 0; i < graph.order().size(); ++i) position[graph.order()[i]] = i;
-    for (Group& group : prepared.groups)
-      if (group.observer) feeds_.emplace_back(graph, group, position);
-    for (size_t i = 0; i < feeds_.size(); ++i) {
-      if (feeds_[i].constant()) continue;
-      for (const ir::ValueId value : feeds_[i].values()) readers_[value].push_back(i);
-    }
-  }
-  bool need_samples() const { return !readers_.empty(); }
-  size_t groups() const {
-    return static_cast<size_t>(
-        std::count_if(feeds_.begin(), feeds_.end(), [](const Feed& f) { return !f.constant(); }));
-  }
-  Status observe_constants() {
-    for (Feed& feed : feeds_)
-      if (feed.constant()) QUOIN_CHECK(feed.begin());
-    return {};
-  }
-  Status run(interpret::Interpreter& interpreter, const data::Sample& sample) {
-    for (Feed& feed : feeds_)
-      if (!feed.constant()) QUOIN_CHECK(feed.begin());
-    const auto tap = [this](ir::ValueId value, const Tensor& tensor) -> Status {
-      const auto found = readers_.find(value);
-      if (found == readers_.end()) return {};
-      for (const size_t i : found->second) QUOIN_CHECK(feeds_[i].offer(value, tensor));
-      return {};
-    };
-    QUOIN_CHECK(interpreter.run(sample.inputs, tap));
-    for (const Feed& feed : feeds_)
-      if (!feed.constant()) QUOIN_CHECK(feed.finish());
-    return {};
-  }
-
- private:
-  std::vector<Feed> feeds_;
-  std::map<ir::ValueId, std::vector<size_t>> readers_;  // indices into feeds_
-};
 
 // Lends the host to the observers; takes it back at the end, since it may live shorter than they do.
 class Lend {
@@ -150,6 +36,94 @@ Status check_streaming(const ir::Graph& graph, const Prepared& prepared) {
   return {};
 }
 
+// Samples under way at once. Each has activations of its own, and packed weights that are about as large as the
+// constants; a model that is too large for that takes one sample at a time, on all threads.
+size_t lanes_of(const ir::Graph& graph, uint64_t samples, const quoin_host& host) {
+  constexpr uint64_t kMemory = uint64_t{128} << 20;
+  uint64_t bytes = 1;
+  for (ir::ValueId id = 0; id < graph.value_capacity(); ++id)
+    if (graph.is_constant(id)) bytes += graph.value(id).constant->bytes();
+  return static_cast<size_t>(
+      std::max<uint64_t>(1, std::min({uint64_t{host.workers(host.self)}, samples, kMemory / bytes})));
+}
+
+// Runs samples through the graph in lanes, one thread each, that take the next sample when they are done with one.
+class Lanes {
+ public:
+  Lanes(const data::Dataset& dataset, Feeds& feeds, Progress* progress)
+      : dataset_(dataset), feeds_(feeds), progress_(progress) {}
+
+  Status run(const ir::Graph& graph, const kernels::KernelSet& kernels, const quoin_host& host, size_t lanes,
+             const quoin_host& lane_host) {
+    for (size_t i = 0; i < lanes; ++i) {
+      QUOIN_TRY(auto interpreter, interpret::Interpreter::create(graph, kernels, lane_host));
+      interpreters_.push_back(std::move(interpreter));
+    }
+    if (lanes == 1) {
+      lane(0);
+    } else {
+      const auto call = [](void* self, uint64_t begin, uint64_t end, uint32_t) {
+        for (uint64_t i = begin; i < end; ++i) static_cast<Lanes*>(self)->lane(i);
+      };
+      host.parallel_for(host.self, lanes, 1, call, this);
+    }
+    if (!failed_) return failed_;
+    if (stopped_) return fail(Code::cancelled, "stopped after {} of {} samples", done_, dataset_.size());
+    return {};
+  }
+
+ private:
+  void lane(size_t index) noexcept {
+    Feeds::Pass pass(feeds_);
+    while (!stopped_) {
+      const uint64_t sample = next_.fetch_add(1);
+      if (sample >= dataset_.size()) return;
+      auto status = guarded([&]() -> Status {
+        QUOIN_CHECK(take(interpreters_[index], pass, sample));
+        report();
+        return {};
+      });
+      if (!status) return give_up(sample, std::move(status));
+    }
+  }
+
+  Status take(interpret::Interpreter& interpreter, Feeds::Pass& pass, uint64_t index) {
+    QUOIN_TRY(const data::Sample sample, dataset_.sample(static_cast<size_t>(index)));
+    pass.begin(index);
+    const auto tap = [&](ir::ValueId value, const Tensor& tensor) { return pass.offer(value, tensor); };
+    auto ran = interpreter.run(sample.inputs, tap);
+    if (!ran) return fail(in("sample " + sample.name, std::move(ran).error()));
+    return pass.finish();
+  }
+
+  // Of several failures the one of the first sample counts, as if they had come one by one.
+  void give_up(uint64_t sample, Status status) {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    if (sample >= failed_sample_) return;
+    failed_sample_ = sample;
+    failed_ = std::move(status);
+    feeds_.abandon(sample);
+  }
+
+  // Those under way when the user stops are still finished: a calibration holds whole samples.
+  void report() {
+    const std::lock_guard lock(mutex_);
+    ++done_;
+    if (progress_ != nullptr && !progress_->step(done_)) stopped_ = true;
+  }
+
+  const data::Dataset& dataset_;
+  Feeds& feeds_;
+  Progress* progress_;
+  std::vector<interpret::Interpreter> interpreters_;
+  std::atomic<uint64_t> next_ = 0;
+  std::atomic<bool> stopped_ = false;
+  std::mutex mutex_;  // of what follows
+  uint64_t done_ = 0, failed_sample_ = UINT64_MAX;
+  Status failed_;
+};
+
 }  // namespace
 
 Status calibrate_constants(const ir::Graph& graph, Prepared& prepared, const quoin_host& host) {
@@ -161,10 +135,8 @@ Status calibrate_constants(const ir::Graph& graph, Prepared& prepared, const quo
 Status calibrate(const ir::Graph& graph, Prepared& prepared, const data::Dataset* dataset,
                  const kernels::KernelSet& kernels, const quoin_host& host, Progress* progress,
                  Diagnostics& diagnostics) {
-  QUOIN_CHECK(check_streaming(graph, prepared));
-  const Lend lend(prepared, host);
+  QUOIN_CHECK(calibrate_constants(graph, prepared, host));
   Feeds feeds(graph, prepared);
-  QUOIN_CHECK(feeds.observe_constants());
   if (!feeds.need_samples()) {
     if (dataset != nullptr) diagnostics.info(dataset->describe(), "not read: no annotated value depends on the data");
     return check_calibrated(graph, prepared, diagnostics);
@@ -175,15 +147,11 @@ Status calibrate(const ir::Graph& graph, Prepared& prepared, const data::Dataset
                                   dataset == nullptr ? "is no calibration data" : "are no samples"),
                       dataset == nullptr ? "" : dataset->describe(),
                       "give quantize.calibrate.data, or use a dynamic preset"});
-  QUOIN_TRY(auto interpreter, interpret::Interpreter::create(graph, kernels, host));
+  const size_t lanes = lanes_of(graph, dataset->size(), host);
+  const quoin_host lane_host = lanes > 1 ? host::on_one_thread(host) : host;
+  const Lend lend(prepared, lane_host);
   if (progress) progress->stage("calibrate", dataset->size());
-  for (size_t i = 0; i < dataset->size(); ++i) {
-    QUOIN_TRY(const data::Sample sample, dataset->sample(i));
-    if (auto status = feeds.run(interpreter, sample); !status)
-      return fail(in("sample " + sample.name, std::move(status).error()));
-    if (progress && !progress->step(i + 1))
-      return fail(Code::cancelled, "stopped after {} of {} samples", i + 1, dataset->size());
-  }
+  QUOIN_CHECK(Lanes(*dataset, feeds, progress).run(graph, kernels, host, lanes, lane_host));
   return check_calibrated(graph, prepared, diagnostics);
 }
 

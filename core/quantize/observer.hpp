@@ -38,6 +38,8 @@ class Observer {
   virtual std::vector<Range> ranges() const { return {}; }
   // True: it keeps the tensors themselves, so it may observe constants only.
   virtual bool keeps_tensors() const { return false; }
+  // True: no two observers that say so may run at the same time.
+  virtual bool alone() const { return false; }
 
  protected:
   const quoin_host* host_ = nullptr;

@@ -70,6 +70,7 @@ class PluginObserver final : public Observer {
     scales_ = layout.count();
     return {};
   }
+  bool alone() const override { return true; }  // a backend is called from one thread at a time
   bool seen() const override { return scales_ != 0; }
   Result<QParams> qparams() const override {
     if (!seen()) return fail(Code::data, "nothing was observed");

@@ -17,10 +17,10 @@ class Calibrate : public testing::Test {
     add_ = model_.add("aten.add.Tensor", {model_.value(relu_), model_.constant(floats({2}, {-5, 1}), "c")}, {}, "add");
     model_.graph.set_outputs({model_.value(add_)});
   }
-  Status run(Prepared& prepared, std::vector<std::vector<Tensor>> samples, Progress* progress = nullptr) {
+  Status run(Prepared& prepared, std::vector<std::vector<Tensor>> samples, Progress* progress = nullptr,
+             const quoin_host& host = test::host()) {
     const test::Samples dataset(std::move(samples));
-    return calibrate(model_.graph, prepared, &dataset, kernels::KernelSet(), test::host(), progress,
-                     model_.diagnostics);
+    return calibrate(model_.graph, prepared, &dataset, kernels::KernelSet(), host, progress, model_.diagnostics);
   }
   static QParams at(const Prepared& prepared, ir::Place place) {
     return test::ok(prepared.groups[prepared.group_of.at(place)].observer->qparams());
@@ -117,6 +117,71 @@ TEST_F(Calibrate, StopsWhenAsked) {
   EXPECT_EQ(status.error().code, Code::cancelled);
   EXPECT_EQ(progress.total, 5u);
 }
+
+class CalibrateInThreads : public Calibrate, public testing::WithParamInterface<uint32_t> {
+ protected:
+  const host::Services services_{{GetParam(), 0, {}}};
+};
+// Observers whose result depends on the order of the samples, one of them with values that come in another order.
+TEST_P(CalibrateInThreads, ObserversSeeTheSamplesInTheirOrder) {
+  const auto early = model_.add("aten.neg.default", {x_}, {}, "early");
+  const auto late = model_.add("aten.abs.default", {model_.value(early)}, {}, "late");
+  const auto cat = model_.add("aten.cat.default", {model_.value(late), model_.value(early)}, {}, "cat");
+  model_.graph.set_outputs({model_.value(add_), model_.value(cat)});
+  Spec moving = test::activation(), histogram = test::activation();
+  moving.observer = "moving_average";
+  histogram.observer = "histogram";
+  model_.annotate(in(cat, 0), moving);
+  model_.annotate(in(cat, 1), test::share(in(cat, 0)));
+  model_.annotate(out(relu_), histogram);
+  model_.annotate(in(add_, 1), test::share(out(relu_)));  // a constant among the values
+  model_.annotate(out(add_), moving);
+  std::vector<std::vector<Tensor>> samples;
+  for (unsigned i = 0; i < 100; ++i) {
+    const float reach = 1 + static_cast<float>(i % 17);  // the range grows now and then
+    samples.push_back({test::random_tensor({2}, i, -reach, reach)});
+  }
+  Prepared one = model_.prepared(), several = model_.prepared();
+  test::ok(run(one, samples));
+  test::ok(run(several, samples, nullptr, services_.table()));
+  ASSERT_EQ(one.groups.size(), several.groups.size());
+  for (size_t i = 0; i < one.groups.size(); ++i) {
+    const ObserverState a = test::ok(one.groups[i].observer->state()),
+                        b = test::ok(several.groups[i].observer->state());
+    EXPECT_TRUE(test::same(a, b)) << "group " << i;
+  }
+}
+TEST_P(CalibrateInThreads, TheFirstBadSampleIsTheErrorsOne) {
+  model_.annotate(out(relu_), test::activation());
+  model_.annotate(out(add_), test::activation());
+  Prepared prepared = model_.prepared();
+  std::vector<std::vector<Tensor>> samples(30, {floats({2}, {0, 1})});
+  for (const size_t bad : {11, 12, 20}) samples[bad] = {floats({2}, {std::numeric_limits<float>::infinity(), 0})};
+  const auto status = run(prepared, samples, nullptr, services_.table());
+  ASSERT_FALSE(status);
+  EXPECT_TRUE(test::mentions(status.error(), "sample11")) << status.error().text();
+}
+TEST_P(CalibrateInThreads, WhatIsStoppedHoldsWholeSamples) {
+  struct Stop : Progress {
+    uint64_t last = 0;
+    void stage(std::string_view, uint64_t) override {}
+    bool step(uint64_t done) override { return (last = done) < 5; }
+  } progress;
+  model_.annotate(in(relu_), test::activation());
+  model_.annotate(out(add_), test::activation());
+  Prepared prepared = model_.prepared();
+  std::vector<std::vector<Tensor>> samples;
+  for (size_t i = 1; i <= 200; ++i) samples.push_back({floats({2}, {0, static_cast<float>(i)})});
+  const auto status = run(prepared, samples, &progress, services_.table());
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, Code::cancelled);
+  EXPECT_GE(progress.last, 5u);
+  EXPECT_LE(progress.last, 5u + GetParam());
+  const auto last = static_cast<float>(progress.last);
+  EXPECT_FLOAT_EQ(at(prepared, in(relu_)).scale[0], last / 255);
+  EXPECT_FLOAT_EQ(at(prepared, out(add_)).scale[0], (last + 1 + 5) / 255);
+}
+INSTANTIATE_TEST_SUITE_P(Threads, CalibrateInThreads, testing::Values(1, 2, 7));
 
 }  // namespace
 }  // namespace quoin::quantize

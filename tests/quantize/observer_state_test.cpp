@@ -1,6 +1,4 @@
 // What observers save, restore and join; histograms that do not care how data is cut; threads.
-#include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "quantize/dyadic_histogram.hpp"
@@ -11,6 +9,7 @@ namespace {
 
 using test::floats;
 using test::ok;
+using test::same;
 
 Spec spec(const std::string& observer) {
   Spec out;
@@ -33,14 +32,6 @@ std::unique_ptr<Observer> seen(const Spec& spec, std::span<const Tensor> tensors
   observer->use(host);
   for (const Tensor& tensor : tensors) ok(observer->observe(tensor));
   return observer;
-}
-
-bool same(const ObserverState& a, const ObserverState& b) {
-  return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
-    const Tensor &s = x.second, &t = y.second;
-    return x.first == y.first && s.dtype() == t.dtype() && s.shape() == t.shape() &&
-           std::memcmp(s.data(), t.data(), s.bytes()) == 0;
-  });
 }
 
 class States : public testing::TestWithParam<const char*> {};

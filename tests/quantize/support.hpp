@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "host/services.hpp"
@@ -34,6 +36,14 @@ inline Tensor random_tensor(Shape shape, unsigned seed, float low = -1, float hi
   std::uniform_real_distribution<float> uniform(low, high);
   for (float& x : out.as<float>()) x = uniform(engine);
   return out;
+}
+
+inline bool same(const ObserverState& a, const ObserverState& b) {
+  return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
+    const Tensor &s = x.second, &t = y.second;
+    return x.first == y.first && s.dtype() == t.dtype() && s.shape() == t.shape() &&
+           std::memcmp(s.data(), t.data(), s.bytes()) == 0;
+  });
 }
 
 // int8 affine per tensor, observed by minmax.
