@@ -8,6 +8,7 @@
 #include "host/call.hpp"
 #include "ir/snapshot.hpp"
 #include "lower/buffer.hpp"
+#include "lower/placement.hpp"
 
 namespace quoin::lower {
 namespace {
@@ -158,7 +159,11 @@ Result<Compiled> compile(const ir::Graph& graph, const Claim& claim, const Optio
   out.delegate.tag = claim.tag;
   out.delegate.blob_format = backend.table().compiler->blob_format;
   writer.move_into(out.delegate);
-  for (const ir::NodeId node : claim.nodes) out.delegate.debug_ids.push_back(graph.node(node).debug_id);
+  for (const ir::NodeId id : claim.nodes) {
+    const ir::Node& node = graph.node(id);
+    out.delegate.debug_ids.push_back(node.debug_id);
+    out.delegate.macs.push_back(static_cast<uint64_t>(macs(graph, node)));
+  }
   return out;
 }
 

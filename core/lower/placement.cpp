@@ -7,27 +7,25 @@
 namespace quoin::lower {
 namespace {
 
-const Shape& shape(const ir::Graph& graph, ir::ValueId id) { return graph.value(id).type.shape; }
+// Shapes of the first operand, the weight and the result.
+struct Shapes {
+  const Shape &x, &weight, &y;
+};
 
 // The weight has one row of products per output channel: every output element costs one row.
-int64_t convolution(const ir::Graph& graph, const ir::Node& node) {
-  const Shape& weight = shape(graph, node.inputs[1]);
-  return weight.empty() || weight[0] == 0 ? 0 : numel(shape(graph, node.outputs[0])) * (numel(weight) / weight[0]);
+int64_t convolution(const Shapes& s) {
+  return s.weight.empty() || s.weight[0] == 0 ? 0 : numel(s.y) * (numel(s.weight) / s.weight[0]);
 }
 // Its weight is [in, out / groups, ...]: every input element costs one row.
-int64_t transposed(const ir::Graph& graph, const ir::Node& node) {
-  const Shape& weight = shape(graph, node.inputs[1]);
-  return weight.empty() || weight[0] == 0 ? 0 : numel(shape(graph, node.inputs[0])) * (numel(weight) / weight[0]);
+int64_t transposed(const Shapes& s) {
+  return s.weight.empty() || s.weight[0] == 0 ? 0 : numel(s.x) * (numel(s.weight) / s.weight[0]);
 }
 // Every output element is a dot product along the last axis of the first operand.
-int64_t product(const ir::Graph& graph, const ir::Node& node) {
-  const Shape& x = shape(graph, node.inputs[0]);
-  return x.empty() ? 0 : numel(shape(graph, node.outputs[0])) * x.back();
-}
+int64_t product(const Shapes& s) { return s.x.empty() ? 0 : numel(s.y) * s.x.back(); }
 
 struct Cost {
   std::string_view op;
-  int64_t (*macs)(const ir::Graph&, const ir::Node&);
+  int64_t (*macs)(const Shapes&);
 };
 constexpr std::array kCosts = {
     Cost{"aten.conv1d.default", convolution},
@@ -39,6 +37,15 @@ constexpr std::array kCosts = {
     Cost{"aten.bmm.default", product},
     Cost{"aten.mm.default", product},
 };
+
+// `type(id)` is the type of a value.
+template <class Node, class Type>
+int64_t macs_of(const std::string& op, const Node& node, const Type& type) {
+  for (const Cost& cost : kCosts)
+    if (cost.op == op)
+      return cost.macs({type(node.inputs[0]).shape, type(node.inputs[1]).shape, type(node.outputs[0]).shape});
+  return 0;
+}
 
 bool is_conversion(const std::string& op) {
   return op == "quoin.quantize.default" || op == "quoin.dequantize.default" || op.starts_with("quantized_decomposed.");
@@ -60,9 +67,11 @@ std::string where(const Placement& row) {
 }  // namespace
 
 int64_t macs(const ir::Graph& graph, const ir::Node& node) {
-  for (const Cost& cost : kCosts)
-    if (cost.op == node.op()) return cost.macs(graph, node);
-  return 0;
+  return macs_of(node.op(), node, [&](ir::ValueId id) -> const TensorType& { return graph.value(id).type; });
+}
+
+int64_t macs(const program::Graph& graph, const program::Node& node) {
+  return macs_of(node.op, node, [&](uint32_t id) -> const TensorType& { return graph.values[id].type; });
 }
 
 bool is_integer(const ir::Graph& graph, const ir::Node& node) {

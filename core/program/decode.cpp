@@ -285,6 +285,7 @@ Result<Delegate> Decoder::delegate(const fb::Delegate& from) {
   QUOIN_TRY(out.blob, blob(from.segment()));
   QUOIN_CHECK(named(from, out));
   QUOIN_CHECK(list(from.debug_ids(), out.debug_ids));
+  QUOIN_CHECK(list(from.macs(), out.macs));
   if (from.original() == nullptr) return out;
   auto original = graph(*from.original());
   if (!original) return fail(in("original", std::move(original).error()));

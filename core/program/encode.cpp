@@ -176,9 +176,9 @@ Offset<fb::Delegate> Encoder::delegate(const Delegate& from, uint32_t index) {
   const auto version = builder.CreateString(from.version);
   const auto tag = builder.CreateString(from.tag);
   const auto named_at = list(named);
-  const auto debug_ids = list(from.debug_ids);
+  const auto debug_ids = list(from.debug_ids), macs = list(from.macs);
   return fb::CreateDelegate(builder, plugin, version, tag, from.blob_format, from.isa, kFirstBlob + index, named_at,
-                            original, debug_ids);
+                            original, debug_ids, macs);
 }
 
 Offset<fb::Program> Encoder::program(const Model& model) {
@@ -229,7 +229,7 @@ uint64_t estimate(const Model& model) {
   for (const Method& m : model.methods) bytes += 64 + m.name.size() + estimate(m.graph);
   for (const auto& [key, value] : model.metadata) bytes += 64 + key.size() + value.size();
   for (const Delegate& d : model.delegates) {
-    bytes += 256 + d.plugin.size() + d.version.size() + d.tag.size() + d.debug_ids.size() * 8;
+    bytes += 256 + d.plugin.size() + d.version.size() + d.tag.size() + (d.debug_ids.size() + d.macs.size()) * 8;
     for (const auto& [key, value] : d.named) bytes += 64 + key.size();
     if (d.original) bytes += estimate(*d.original);
   }

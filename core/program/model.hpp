@@ -63,6 +63,7 @@ struct Delegate {
   std::map<std::string, std::span<const std::byte>> named;
   std::optional<Graph> original;    // runs on kernels when the delegate cannot; same inputs and outputs
   std::vector<uint64_t> debug_ids;  // of the nodes inside
+  std::vector<uint64_t> macs;       // multiply-adds of each of them, for profiles; empty: not known
 };
 
 struct Model {

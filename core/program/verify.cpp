@@ -79,6 +79,9 @@ Status check_delegate(const Delegate& delegate, const Call& call) {
   QUOIN_CHECK(verify_name(delegate.version, "plugin version"));
   QUOIN_CHECK(verify_name(delegate.tag, "tag"));
   if (delegate.plugin.empty()) return bad("no plugin is named");
+  if (!delegate.macs.empty() && delegate.macs.size() != delegate.debug_ids.size())
+    return bad(
+        fmt::format("{} debug ids, but {} numbers of multiply-adds", delegate.debug_ids.size(), delegate.macs.size()));
   if (call.node == nullptr) return bad("no node calls it");
   if (reinterpret_cast<uintptr_t>(delegate.blob.data()) % kDataAlignment != 0)
     return bad("its blob is not 64-byte aligned");

@@ -116,6 +116,7 @@ inline Model small_model() {
   delegate.named["table"] = {static_cast<const std::byte*>(blob->data()), 20};
   delegate.original = std::move(inner.graph);
   delegate.debug_ids = {7, 8, 9};
+  delegate.macs = {1000, 0, 24};
   model.delegates.push_back(std::move(delegate));
   model.metadata = {{"recipe", "quantize: {}\n"}, {"digest", "0123"}};
   return model;
@@ -209,6 +210,7 @@ inline void expect_equal(const Model& a, const Model& b) {
     EXPECT_EQ(left.blob_format, right.blob_format);
     EXPECT_EQ(left.isa, right.isa);
     EXPECT_EQ(left.debug_ids, right.debug_ids);
+    EXPECT_EQ(left.macs, right.macs);
     EXPECT_TRUE(same(left.blob, right.blob));
     ASSERT_EQ(left.named.size(), right.named.size());
     for (const auto& [key, bytes] : left.named) EXPECT_TRUE(same(bytes, right.named.at(key))) << key;
