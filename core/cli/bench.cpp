@@ -9,7 +9,7 @@
 #include <iostream>
 #include <random>
 
-#include "cli/common.hpp"
+#include "cli/bench_profile.hpp"
 #include "cli/terminal.hpp"
 
 extern char** environ;
@@ -22,7 +22,8 @@ void add_options(po::options_description& options) {
                         "programs, or models to run in float")(
       "runs", po::value<int64_t>()->default_value(50)->value_name("N"), "timed runs of each, in alternation")(
       "warmup", po::value<int64_t>()->default_value(5)->value_name("N"), "runs before timing")(
-      "profile", "also print the time per operator of the first program")("no-memory", "do not measure peak memory");
+      "profile", "also print where the time goes: per operation, and the longest steps")(
+      "pin", "bind each thread to a core of its own")("no-memory", "do not measure peak memory");
   add_method_option(options);
   add_recipe_options(options);
 }
@@ -54,6 +55,7 @@ struct Contender {
   std::vector<Tensor> inputs;
   std::vector<double> ms;
   std::optional<uint64_t> peak_rss;
+  RunProfile profile;
 };
 
 double percentile(std::vector<double> values, double share) {
@@ -106,7 +108,7 @@ Result<std::vector<Contender>> load(Invocation& call, flow::Context& context, co
     QUOIN_TRY(runtime::Executable executable, flow::open_model(path, recipe, context, call.diagnostics));
     QUOIN_TRY(const size_t method, method_of(call, executable));
     std::vector<Tensor> inputs = make_inputs(executable, method);
-    contenders.push_back({path, std::move(executable), method, std::move(inputs), {}, std::nullopt});
+    contenders.push_back({path, std::move(executable), method, std::move(inputs), {}, std::nullopt, {}});
     if (call.has("no-memory")) continue;
     contenders.back().peak_rss = probe_memory(call, path);
     if (!contenders.back().peak_rss)
@@ -134,7 +136,31 @@ Status measure(Invocation& call, std::vector<Contender>& contenders) {
     for (Contender& contender : contenders) QUOIN_CHECK(time_once(contender, round >= warmup));
     if (!progress.step(round + 1)) return fail(Code::cancelled, "bench stopped");
   }
+  for (Contender& contender : contenders) {
+    auto profile = profile_run(contender.executable, contender.method, contender.inputs);
+    if (!profile) return fail(in(contender.name, std::move(profile).error()));
+    contender.profile = *std::move(profile);
+  }
   return {};
+}
+
+void pin(Invocation& call, flow::Context& context) {
+  if (!call.has("pin") || context.services->pin_threads()) return;
+  call.diagnostics.warn("--pin", "threads could not be bound to cores",
+                        "use as many --threads as there are cores, or fewer");
+}
+
+// The first quantized one against the last in float; without both, the first against the last.
+std::optional<Verdict> verdict(const std::vector<Contender>& contenders, const std::string& isa) {
+  if (contenders.size() < 2) return std::nullopt;
+  std::vector<Rival> rivals;
+  for (const Contender& c : contenders)
+    rivals.push_back(
+        {c.name, is_quantized(c.executable.model()), percentile(c.ms, 0), percentile(c.ms, 0.5), &c.profile});
+  const auto first = std::ranges::find(rivals, true, &Rival::quantized);
+  const auto last = std::ranges::find(rivals.rbegin(), rivals.rend(), false, &Rival::quantized);
+  if (first == rivals.end() || last == rivals.rend()) return judge(rivals.front(), rivals.back(), isa);
+  return judge(*first, *last, isa);
 }
 
 Json bench_json(const std::vector<Contender>& contenders, const quoin_host& host) {
@@ -148,12 +174,18 @@ Json bench_json(const std::vector<Contender>& contenders, const quoin_host& host
     row["runtime_memory_mb"] = static_cast<double>(c.executable.memory()) / 1e6;
     row["speedup_over_last_min"] = percentile(contenders.back().ms, 0) / percentile(c.ms, 0);
     row["speedup_over_last_median"] = percentile(contenders.back().ms, 0.5) / percentile(c.ms, 0.5);
+    row["quantized"] = is_quantized(c.executable.model());
+    row["profile"] = profile_json(c.profile);
     programs.push_back(std::move(row));
   }
-  return {{"isa", host::isa_name(host.isa)},
+  const std::string isa = host::isa_name(host.isa);
+  const auto judged = verdict(contenders, isa);
+  return {{"isa", isa},
           {"threads", host.workers(host.self)},
           {"runs", contenders[0].ms.size()},
-          {"programs", programs}};
+          {"programs", programs},
+          {"verdict", judged ? Json(judged->text) : Json(nullptr)},
+          {"cause", judged && !judged->cause.empty() ? Json(judged->cause) : Json(nullptr)}};
 }
 
 void print_bench(const Json& result) {
@@ -169,20 +201,8 @@ void print_bench(const Json& result) {
             << fmt::format("{} runs each in alternation, {}, {} thread(s); speed-up is over the last program\n",
                            result["runs"].get<size_t>(), result["isa"].get<std::string>(),
                            result["threads"].get<uint32_t>());
-}
-
-// Time of one run by operator: events of nodes, and of the steps inside delegates where they report them.
-Status print_profile(Contender& contender) {
-  std::vector<runtime::Event> events;
-  if (auto out = contender.executable.run(contender.method, contender.inputs, &events); !out) return fail(std::move(out).error());
-  std::stable_sort(events.begin(), events.end(),
-                   [](const auto& a, const auto& b) { return a.end_ns - a.start_ns > b.end_ns - b.start_ns; });
-  Table table({"us", "name", "op", "where", "module"});
-  for (size_t i = 0; i < std::min<size_t>(events.size(), 40); ++i)
-    table.row({fmt::format("{:.1f}", static_cast<double>(events[i].end_ns - events[i].start_ns) / 1e3), events[i].name,
-               events[i].op, events[i].backend, events[i].module});
-  std::cout << table.text();
-  return {};
+  if (!result["verdict"].is_null()) std::cout << bold(result["verdict"].get<std::string>()) << "\n";
+  if (!result["cause"].is_null()) std::cout << result["cause"].get<std::string>() << "\n";
 }
 
 Status run(Invocation& call) {
@@ -193,14 +213,18 @@ Status run(Invocation& call) {
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
   QUOIN_TRY(const auto context, context_of(call, recipe));
   QUOIN_TRY(std::vector<Contender> contenders, load(call, *context, recipe));
+  pin(call, *context);
   QUOIN_CHECK(measure(call, contenders));
   QUOIN_CHECK(check_strict(call));
   const Json result = bench_json(contenders, context->services->table());
-  if (call.json)
+  if (call.json) {
     print(result);
-  else
-    print_bench(result);
-  return call.has("profile") && !call.json ? print_profile(contenders[0]) : Status{};
+    return {};
+  }
+  print_bench(result);
+  if (call.has("profile"))
+    for (const Contender& c : contenders) std::cout << "\n" << bold(c.name) << "\n" << profile_text(c.profile);
+  return {};
 }
 
 }  // namespace
@@ -211,7 +235,9 @@ Verb bench_verb() {
       "time programs and models side by side",
       "PROGRAM|MODEL ... [--threads N] [--runs N]",
       "Runs them in alternation on the same inputs and prints minimum, median and 95th percentile, the peak memory of\n"
-      "a process that loads and runs each once, and the speed-up over the last one named. Model files run in float.\n\n"
+      "a process that loads and runs each once, and the speed-up over the last one named. Model files run in float. "
+      "The\n"
+      "last line says whether the quantized program is faster than the float one and, if not, where it loses.\n\n"
       "  quoin bench effnet.quoin effnet.onnx --threads 1",
       {"models"},
       add_options,

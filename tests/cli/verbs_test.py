@@ -78,6 +78,42 @@ class Verbs(CommandTest):
             self.assertLessEqual(row["ms_min"], row["ms_median"])
             self.assertGreater(row["peak_rss_mb"], 1)
 
+    def test_bench_says_where_the_time_goes(self):
+        result = self.json_of("bench", self.program(), DIGITS, "--runs", "20", "--threads", "1", "--no-memory", "--pin")
+        for row, quantized in zip(result["programs"], (True, False)):
+            self.assertEqual(row["quantized"], quantized)
+            profile = row["profile"]
+            shares = [op["share"] for op in profile["ops"]]
+            self.assertEqual(shares, sorted(shares, reverse=True))
+            self.assertLessEqual(sum(shares), 1.0)
+            self.assertTrue(any((op["gops"] or 0) > 0 for op in profile["ops"]), profile)
+        self.assertGreater(result["programs"][0]["profile"]["conversion_share"], 0)
+        self.assertEqual(result["programs"][1]["profile"]["conversion_share"], 0)
+        for part in (self.program() + " (quantized)", DIGITS + " (float)", "(minimum)", "(median)"):
+            self.assertIn(part, result["verdict"])
+        text = self.succeeds("bench", self.program(), "--runs", "2", "--no-memory", "--profile")
+        for part in ("GOPS", "share", "conversions between float and integer", "longest steps"):
+            self.assertIn(part, text)
+
+    def test_bench_says_why_a_quantized_program_loses(self):
+        kernels = self.path("kernels.quoin")
+        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", kernels, "--set", "lower.order=[xnnpack]")
+        result = self.json_of("bench", kernels, DIGITS, "--runs", "20", "--threads", "1", "--no-memory")
+        self.matches_schema(result, "bench")
+        self.assertIn("is slower than", result["verdict"])
+        self.assertIn("portable kernels", result["cause"])
+        self.assertIsNone(self.json_of("bench", DIGITS, "--runs", "2", "--no-memory")["verdict"])
+
+    def test_calibration_is_the_same_on_any_number_of_threads(self):
+        found = []
+        for threads in ("1", "2", "5"):
+            path = self.path(f"ranges{threads}.safetensors")
+            self.succeeds("calibrate", DIGITS, "-c", RECIPE, "-o", path, "--threads", threads)
+            with open(path, "rb") as file:
+                found.append(file.read())
+        self.assertEqual(found[0], found[1])
+        self.assertEqual(found[0], found[2])
+
     def test_explain_gives_every_node_a_verdict_and_reason(self):
         rows = self.json_of("explain", DIGITS, "-c", RECIPE)
         self.matches_schema(rows, "explain")
