@@ -343,6 +343,7 @@ void compile(const sdk::Graph& graph, sdk::Blob& blob) {
                             movement_emitters(), language_emitters()})
     for (const Emitter& e : group) emitters[e.op] = &e;
   Builder builder(graph, blob);
+  find_attentions(builder);
   for (uint32_t n = 0; n < graph.num_nodes(); ++n) {
     const sdk::Node node = graph.node(n);
     if (builder.is_done(node)) continue;

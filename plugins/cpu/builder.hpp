@@ -2,6 +2,7 @@
 // plans the scratch and writes the blob.
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -41,6 +42,19 @@ int64_t wrap(int64_t dim, size_t rank);  // a negative dim counts from the end
 struct Padding {
   uint32_t source = QUOIN_NONE;  // the value before the pad
   int32_t top = 0, left = 0;     // bottom and right follow from the size of the result
+};
+
+// softmax(q k^T * scale + mask) v for every head of every image; the result is written in the order of its readers.
+struct Sdpa {
+  struct Operand {
+    uint32_t value = QUOIN_NONE;
+    int64_t batch = 0, head = 0, row = 0;  // strides of [batch, heads, rows, width] in the value's bytes
+  };
+  Operand q, k, v, y;
+  uint32_t mask = QUOIN_NONE;
+  float scale = 1;
+  int64_t batch = 0, heads = 0, width = 0;  // width: of v and the result
+  std::array<int64_t, 3> lengths{};         // rows of q, rows of k, width of both
 };
 
 // While building, a Ref into scratch has the storage in `index` and an offset inside it; finish() places storages.
@@ -108,6 +122,7 @@ class Builder {
   std::map<uint32_t, Padding> paddings;       // by the padded value
   std::map<uint32_t, uint32_t> transposed;    // result of a transpose of the last two dims -> its source
   std::map<uint32_t, uint32_t> row_paddings;  // value padded behind its rows -> the value before the pad
+  std::map<uint32_t, Sdpa> attentions;        // by the product that ends them
   std::map<uint32_t, uint32_t> gates;  // result of a silu that the multiplication behind it computes -> its operand
   struct Rows {
     Ref x, scale, zero, sums;
@@ -183,6 +198,10 @@ std::span<const Emitter> language_emitters();
 void emit_grouped_linear(Builder& b, const sdk::Node& node);
 void emit_grouped_dynamic(Builder& b, const sdk::Node& node);
 void emit_embedding(Builder& b, const sdk::Node& node);
+
+// Fills Builder::attentions and marks the nodes before their last product as done.
+void find_attentions(Builder& b);
+void emit_sdpa(Builder& b, const sdk::Node& node, const Sdpa& attention);
 
 // Moves elements: dims are those of the result, strides those of the operand behind them (0 repeats). `from_end`: the
 // elements by which the place moves with the length of a run, where it counts from the end. Becomes an alias where

@@ -182,9 +182,8 @@ void set_operands(Builder& b, const sdk::Node& node, const sdk::Value& y, Layout
   }
   i.n = cols;
   i.rows = product(dims) / cols;
-  const bool whole = operands[0].scalar || operands[1].scalar || i.rows == 1;
-  if (whole && (operands[0].stride == cols || operands[0].scalar) &&
-      (operands[1].stride == cols || operands[1].scalar)) {
+  const auto whole = [&](const Operand& o) { return o.stride == cols || o.scalar; };
+  if (whole(operands[0]) && whole(operands[1])) {
     i.n *= i.rows;
     i.rows = 1;
   }

@@ -116,6 +116,8 @@ std::pair<sdk::Value, float> through_scale(Builder& b, const sdk::Node& node) {
 }
 
 void emit_matmul(Builder& b, const sdk::Node& node) {
+  if (const auto found = b.attentions.find(node.id()); found != b.attentions.end())
+    return emit_sdpa(b, node, found->second);
   const sdk::Value x = b.graph.input(node, 0);
   sdk::Value x2 = b.graph.input(node, 1);
   Instruction i = matrix(b, Op::matmul_f32, node, x, x2.dims().back());

@@ -2,6 +2,7 @@
 //   other. Direct: x is [rows][x_stride], else image pixels that im2col unfolds tile by tile.
 // depthwise_u8, depthwise_f32: groups channels.
 #include "operations.hpp"
+#include "pieces.hpp"
 #include "tiles.hpp"
 
 namespace quoin::cpu {
@@ -88,9 +89,11 @@ void skip_columns(GemmF32& g, int64_t n0, int64_t k) {
   if (g.bias != nullptr) g.bias += n0;
 }
 
-// Rows of x are rows of the matrix. Few rows (linear layers) are shared out by columns instead.
+// Rows of x are rows of the matrix. Products of few rows have large weights, which threads had better not read twice.
 template <class T>
 void run_direct(const Instruction& i, const Context& c) {
+  const bool few = i.rows < 8 * int64_t{c.workers} || (std::is_same_v<T, float> && i.rows <= 512);
+  const int64_t grain = std::max<int64_t>(16, (1 << 20) / (i.n * i.k) / 16 * 16);
   for (int64_t group = 0; group < i.groups; ++group) {
     auto g = gemm_of(i, c, group, T{});
     g.a_stride = i.x_stride;
@@ -98,26 +101,20 @@ void run_direct(const Instruction& i, const Context& c) {
     g.k = i.k;
     const T* x = c.at<const T>(i.x, group * i.k);
     T* y = c.at<T>(i.y, group * i.n);
-    if (i.rows >= 8 * int64_t{c.workers}) {
-      const int64_t grain = std::max<int64_t>(16, (1 << 20) / (i.n * i.k) / 16 * 16);
-      c.parallel(i.rows, grain, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
-        auto part = g;
-        part.a = x + static_cast<int64_t>(begin) * i.x_stride;
-        part.y = y + static_cast<int64_t>(begin) * i.y_stride;
-        part.rows = static_cast<int64_t>(end - begin);
-        part.n = i.n;
-        call(c, part);
-      });
+    const auto piece = [&](int64_t row, int64_t rows, int64_t n0, int64_t n) noexcept {
+      auto part = g;
+      skip_columns(part, n0, i.k);
+      part.a = x + row * i.x_stride;
+      part.y = y + row * i.y_stride + n0;
+      part.rows = rows;
+      part.n = n;
+      call(c, part);
+    };
+    if (few) {
+      share_out(c, i.rows, i.n, i.k, piece);
     } else {
-      c.parallel((i.n + 15) / 16, 4, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
-        const auto n0 = static_cast<int64_t>(begin) * 16;
-        auto part = g;
-        skip_columns(part, n0, i.k);
-        part.a = x;
-        part.y = y + n0;
-        part.rows = i.rows;
-        part.n = std::min(static_cast<int64_t>(end) * 16, i.n) - n0;
-        call(c, part);
+      c.parallel(i.rows, grain, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
+        piece(static_cast<int64_t>(begin), static_cast<int64_t>(end - begin), 0, i.n);
       });
     }
   }

@@ -8,7 +8,7 @@
 #include <cmath>
 
 #include "kernels/pack.hpp"
-#include "operations.hpp"
+#include "pieces.hpp"
 
 namespace quoin::cpu {
 namespace {
@@ -91,14 +91,7 @@ void run_gemm_u8_f32(const Instruction& i, const Context& c) {
     part.n = n;
     c.kernels.gemm_u8_f32(part);
   };
-  if (i.rows >= 8 * int64_t{c.workers})
-    return c.parallel(i.rows, 16, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
-      call(static_cast<int64_t>(begin), static_cast<int64_t>(end - begin), 0, i.n);
-    });
-  c.parallel((i.n + 15) / 16, 4, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
-    const auto n0 = static_cast<int64_t>(begin) * 16;
-    call(0, i.rows, n0, std::min(static_cast<int64_t>(end) * 16, i.n) - n0);
-  });
+  share_out(c, i.rows, i.n, i.k, call);
 }
 
 void check_matmul(const Instruction& i, const Checker& c) {

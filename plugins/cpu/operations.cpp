@@ -73,8 +73,9 @@ void Checker::window(const Instruction& i) const {
 const Operation* find_operation(Op op) {
   static const auto table = [] {
     std::array<const Operation*, static_cast<size_t>(Op::count_)> out{};
-    for (const auto& group : {convolution_operations(), matrix_operations(), elementwise_operations(),
-                              pooling_operations(), movement_operations(), grouped_operations(), language_operations()})
+    for (const auto& group :
+         {convolution_operations(), matrix_operations(), elementwise_operations(), pooling_operations(),
+          movement_operations(), grouped_operations(), language_operations(), sdpa_operations()})
       for (const Operation& o : group) out[static_cast<size_t>(o.op)] = &o;
     return out;
   }();

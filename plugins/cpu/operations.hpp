@@ -130,6 +130,7 @@ std::span<const Operation> pooling_operations();
 std::span<const Operation> movement_operations();
 std::span<const Operation> grouped_operations();
 std::span<const Operation> language_operations();
+std::span<const Operation> sdpa_operations();
 
 // nullptr for a code that no operation has.
 const Operation* find_operation(Op op);

@@ -157,14 +157,14 @@ void transpose_f32(const CopyF32& g) {
 
 // -- dynamic quantization
 
-// Adding and subtracting 1.5 * 2^52 rounds to the nearest even integer; the compiler vectorizes it in any tier.
+// Dynamic::token, see RowParams.
+template <class T>
 QUOIN_INLINE void quantize_row_wide(const RowParams& params, const float* x, uint8_t* y, int64_t count) {
-  constexpr double kRounder = 0x1.8p52;
   const double inverse = 1.0 / static_cast<double>(params.scale), zero = static_cast<double>(params.zero_point);
-  for (int64_t i = 0; i < count; ++i) {
-    const double q = (static_cast<double>(x[i]) * inverse + zero + kRounder) - kRounder + 128.0;
-    y[i] = static_cast<uint8_t>(static_cast<int32_t>(q > 0.0 ? (q < 255.0 ? q : 255.0) : 0.0));
-  }
+  const typename T::I shift = T::set1_int(128);
+  each_vector<T>(count, [&](int64_t i, int64_t n) QUOIN_LAMBDA_INLINE {
+    T::store_u8_n(y + i, T::add_int(T::quantize_wide(T::load_n(x + i, n), inverse, zero), shift), n);
+  });
 }
 
 template <class T>
@@ -182,7 +182,7 @@ void quantize_rows(const QuantizeRows& g) {
     g.zero_point[r] = params.zero_point + 128;
     uint8_t* y = g.y + r * g.y_stride;
     if (params.before_rounding)
-      quantize_row_wide(params, x, y, g.cols);
+      quantize_row_wide<T>(params, x, y, g.cols);
     else
       Quantizer<T>(1.0f / params.scale, params.zero_point + 128, 0, 255).row(x, y, g.cols);
   }

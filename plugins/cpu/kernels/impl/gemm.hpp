@@ -9,6 +9,8 @@ namespace {
 
 constexpr int64_t kBlock = 16;                 // columns per packed block
 constexpr int64_t kRowBlockBytes = 96 * 1024;  // rows of A that are reused against every panel of B
+// More of them against a B that no second-level cache holds: it comes from further away for every block of rows.
+constexpr int64_t kLargeB = 1024 * 1024, kLargeRowBlockBytes = 4 * kRowBlockBytes;
 
 // Rows [begin, end) of the column panel that starts at `column` and is Blocks blocks wide.
 template <class Kernel, int Blocks, class Args>
@@ -33,7 +35,8 @@ void panel(const Args& args, int64_t begin, int64_t end, int64_t column) {
 template <class Kernel, class Args>
 void walk(const Args& args, int64_t row_bytes) {
   const int64_t blocks = (args.n + kBlock - 1) / kBlock;
-  const int64_t step = larger(kRowBlockBytes / larger(row_bytes, 1) / 24 * 24, 24);
+  const int64_t block_bytes = args.n > kLargeB / larger(row_bytes, 1) ? kLargeRowBlockBytes : kRowBlockBytes;
+  const int64_t step = larger(block_bytes / larger(row_bytes, 1) / 24 * 24, 24);
   for (int64_t begin = 0; begin < args.rows; begin += step) {
     const int64_t end = smaller(args.rows, begin + step);
     for (int64_t block = 0; block < blocks;) {
