@@ -1,22 +1,55 @@
-// Throughput of the cpu kernels per tier: items are multiply-adds x 2 (OPS), so items_per_second is GOPS.
+// Throughput of the cpu kernels per tier: items are multiply-adds x 2 (OPS), so items_per_second is GOPS; `of_peak` is
+// its share of what the tier's instructions reach on this machine, `of_read` that of the bytes a kernel must move in
+// the bandwidth of memory (above 1 where they stay in a cache). Peaks are measured at the start and printed with the
+// rest.
 //   cpu_kernels_bench --benchmark_repetitions=10 --benchmark_filter=gemm_u8
 // The minimum over the repetitions is reported as a statistic of its own.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "../cpu/kernels/graph_builder.hpp"
+#include "peak.hpp"
 
 namespace quoin::cpu::test {
 namespace {
 
 double smallest(const std::vector<double>& v) { return *std::min_element(v.begin(), v.end()); }
 
+struct Limits {
+  std::map<const KernelTable*, Peak> peaks;
+  double read = 0;
+};
+Limits& limits() {
+  static Limits all;
+  return all;
+}
+
+// `operations` and `bytes` of one iteration.
+void report(benchmark::State& state, double peak, int64_t operations, int64_t bytes) {
+  state.SetItemsProcessed(state.iterations() * operations);
+  state.SetBytesProcessed(state.iterations() * bytes);
+  const auto share = [&](int64_t amount, double most) {
+    return benchmark::Counter(static_cast<double>(state.iterations() * amount) / most, benchmark::Counter::kIsRate);
+  };
+  if (peak > 0) state.counters["of_peak"] = share(operations, peak);
+  if (limits().read > 0) state.counters["of_read"] = share(bytes, limits().read);
+}
+void report_integer(benchmark::State& state, const KernelTable* tier, int64_t operations, int64_t bytes) {
+  report(state, limits().peaks[tier].integer, operations, bytes);
+}
+void report_real(benchmark::State& state, const KernelTable* tier, int64_t operations, int64_t floats) {
+  report(state, limits().peaks[tier].real, operations, floats * static_cast<int64_t>(sizeof(float)));
+}
+
 struct Shape {
   int64_t rows, n, k;
+  int64_t operations() const { return 2 * rows * n * k; }
+  int64_t elements() const { return rows * k + n * k + rows * n; }
 };
 
 void gemm_u8(benchmark::State& state, const KernelTable* tier, Shape s) {
@@ -37,7 +70,7 @@ void gemm_u8(benchmark::State& state, const KernelTable* tier, Shape s) {
     tier->gemm_u8(g);
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations() * 2 * s.rows * s.n * s.k);
+  report_integer(state, tier, s.operations(), s.elements());
 }
 
 void gemm_f32(benchmark::State& state, const KernelTable* tier, Shape s) {
@@ -53,7 +86,7 @@ void gemm_f32(benchmark::State& state, const KernelTable* tier, Shape s) {
     tier->gemm_f32(g);
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations() * 2 * s.rows * s.n * s.k);
+  report_real(state, tier, s.operations(), s.elements());
 }
 
 struct Map {
@@ -66,6 +99,7 @@ struct Map {
     return w;
   }
   int64_t operations() const { return 2 * channels * kernel * kernel * (size / stride) * (size / stride); }
+  int64_t elements() const { return channels * (size * size + (size / stride) * (size / stride)); }
 };
 
 void depthwise_u8(benchmark::State& state, const KernelTable* tier, Map m) {
@@ -84,7 +118,7 @@ void depthwise_u8(benchmark::State& state, const KernelTable* tier, Map m) {
     tier->depthwise_u8(g);
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations() * m.operations());
+  report_integer(state, tier, m.operations(), m.elements());
 }
 
 void depthwise_f32(benchmark::State& state, const KernelTable* tier, Map m) {
@@ -99,12 +133,12 @@ void depthwise_f32(benchmark::State& state, const KernelTable* tier, Map m) {
     tier->depthwise_f32(g);
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations() * m.operations());
+  report_real(state, tier, m.operations(), m.elements());
 }
 
-// Elements per second of a function without weights.
+// Elements per second of a function without weights that reads and writes `moved` bytes per element.
 template <class Fn>
-void elementwise(benchmark::State& state, Fn run) {
+void elementwise(benchmark::State& state, int64_t moved, Fn run) {
   constexpr int64_t kCount = 56 * 56 * 24;
   Random random(1);
   const std::vector<float> real = random.reals(kCount, -4, 4);
@@ -115,7 +149,7 @@ void elementwise(benchmark::State& state, Fn run) {
     run(kCount, real.data(), a.data(), b.data(), bytes.data(), out.data());
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations() * kCount);
+  report(state, 0, kCount, kCount * moved);
 }
 
 // The convolutions and clamps of EfficientNet-Lite0 as single NCHW operators: what calibration costs per image.
@@ -176,38 +210,52 @@ void add_one(const std::string& name, const std::function<void(benchmark::State&
 
 void add_elementwise(const KernelTable* t, const std::string& suffix) {
   add_one("add_u8" + suffix, [t](benchmark::State& state) {
-    elementwise(state, [t](int64_t n, const float*, const uint8_t* a, const uint8_t* b, uint8_t* y, float*) {
+    elementwise(state, 3, [t](int64_t n, const float*, const uint8_t* a, const uint8_t* b, uint8_t* y, float*) {
       BinaryU8 g;
       g.a = a, g.b = b, g.y = y, g.cols = n, g.a_zero = g.b_zero = g.zero_point = 128;
       t->add_u8(g);
     });
   });
   add_one("quantize_nchw_3ch" + suffix, [t](benchmark::State& state) {
-    elementwise(state, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t* y, float*) {
+    elementwise(state, 5, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t* y, float*) {
       t->quantize_transposed({x, y, 3, n / 3, n / 3, 3, 0.02f, 128, 0, 255});
     });
   });
   add_one("gelu_f32" + suffix, [t](benchmark::State& state) {
-    elementwise(state, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t*, float* y) {
+    elementwise(state, 8, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t*, float* y) {
       t->gelu_f32(x, y, n);
     });
   });
   add_one("softmax_f32" + suffix, [t](benchmark::State& state) {
-    elementwise(state, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t*, float* y) {
+    elementwise(state, 8, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t*, float* y) {
       t->softmax_f32({x, y, n / 128, 128, 128, 128, 1});
     });
   });
+  add_one("quantize_rows" + suffix, [t](benchmark::State& state) {
+    std::vector<float> scale(1 << 10);
+    std::vector<int32_t> zero(1 << 10);
+    elementwise(state, 5, [&](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t* y, float*) {
+      constexpr int64_t kCols = 384;
+      const auto choose = [](const QuantizeRows&, float, float) { return RowParams{0.05f, 3, true}; };
+      t->quantize_rows({x, kCols, y, kCols, scale.data(), zero.data(), n / kCols, kCols, choose, 0, 1e-6f});
+    });
+  });
+  add_one("layer_norm_f32" + suffix, [t](benchmark::State& state) {
+    elementwise(state, 8, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t*, float* y) {
+      t->layer_norm_f32({x, nullptr, nullptr, y, n / 384, 384, 384, 384, 1e-12f});
+    });
+  });
   add_one("transpose_f32" + suffix, [t](benchmark::State& state) {
-    elementwise(state, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t*, float* y) {
+    elementwise(state, 8, [t](int64_t n, const float* x, const uint8_t*, const uint8_t*, uint8_t*, float* y) {
       t->transpose_f32({x, y, 24, n / 24, n / 24, 24, 1, 0, 0, 255});
     });
   });
 }
 
 void add_all() {
-  const Shape pointwise[] = {{12544, 16, 32}, {12544, 96, 16}, {3136, 24, 144}, {784, 240, 40},
-                             {196, 480, 80},  {196, 112, 672}, {49, 1152, 192}, {49, 192, 1152},
-                             {49, 1280, 320}, {1, 1000, 1280}, {12544, 32, 27}, {128, 1536, 384}};
+  const Shape pointwise[] = {{12544, 16, 32}, {12544, 96, 16},  {3136, 24, 144}, {784, 240, 40},  {196, 480, 80},
+                             {196, 112, 672}, {49, 1152, 192},  {49, 192, 1152}, {49, 1280, 320}, {1, 1000, 1280},
+                             {12544, 32, 27}, {128, 1536, 384}, {128, 384, 1536}};
   const Map maps[] = {{112, 3, 1, 32}, {112, 3, 2, 96}, {56, 3, 1, 144}, {56, 5, 2, 144}, {28, 5, 1, 240},
                       {14, 5, 1, 672}, {14, 5, 2, 672}, {7, 5, 1, 1152}, {7, 3, 1, 1152}};
   for (const KernelTable* t : usable_tiers()) {
@@ -232,12 +280,27 @@ void add_all() {
   }
 }
 
+void measure_limits() {
+  const auto tell = [](const std::string& what, double value) {
+    benchmark::AddCustomContext(what, std::to_string(static_cast<int64_t>(value / 1e9)));
+  };
+  limits().read = measure_read_bandwidth();
+  tell("read bandwidth, GB/s", limits().read);
+  for (const KernelTable* t : usable_tiers()) {
+    const Peak peak = limits().peaks[t] = measure_peak(*t);
+    if (peak.integer == 0) continue;
+    tell(std::string("int8 peak, GOPS, ") + t->name, peak.integer);
+    tell(std::string("float peak, GFLOPS, ") + t->name, peak.real);
+  }
+}
+
 }  // namespace
 }  // namespace quoin::cpu::test
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  quoin::cpu::test::measure_limits();
   quoin::cpu::test::add_all();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
