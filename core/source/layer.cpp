@@ -44,7 +44,8 @@ Result<IntxWeight> by_search(const Tensor& weight, const LayerInput& layer, bool
   else
     search_scales(weight, config, importance(layer, centered), q, host);
   QUOIN_CHECK(quantize::round_scales(q.scale, config.scale_dtype, &host));
-  return IntxWeight{quantize::quantize_codes(weight, q, config.scale_dtype, &host), std::move(q)};
+  // The nearest codes: 1 / scale is not rounded to the type of the scales.
+  return IntxWeight{quantize::quantize_codes(weight, q, DType::f32, &host), std::move(q)};
 }
 
 Result<IntxWeight> integers(const Tensor& weight, const LayerInput& layer, bool centered, const quoin_host& host) {

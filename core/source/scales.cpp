@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include "source/threads.hpp"
 
@@ -56,30 +58,42 @@ void for_groups(const Tensor& weight, const QParams& q, const quoin_host& host, 
 constexpr double kNorm = 0.7, kBeta = 10, kKappa = 1.01;
 constexpr int kTurns = 20;
 
-// The proximal operator of |x|^p: shrinks small errors to 0 and leaves large ones.
-double shrink(double x, double beta) {
-  const double magnitude = std::fabs(x);
-  if (magnitude == 0) return 0;
-  return std::copysign(std::max(magnitude - std::pow(magnitude, kNorm - 1) / beta, 0.0), x);
-}
+// What a step of a group needs to know about its codes, and about the weights less the errors that the proximal
+// operator of |x|^p leaves: it shrinks small errors to 0, so that they pull on nothing.
+struct Sums {
+  double n = 0, codes = 0, weights = 0, squares = 0, products = 0;
+  double error = 0;  // of |error|^p
 
-struct Solution {
-  double scale = 1, zero = 0;  // weight = (code - zero) * scale
+  static Sums of(std::span<const float> group, Codes range, double beta, numerics::Affine affine) {
+    Sums out{.n = static_cast<double>(group.size())};
+    const double scale = static_cast<double>(affine.scale), zero = affine.zero_point;
+    for (const float weight : group) {
+      const double real = static_cast<double>(weight);
+      const double code = std::clamp(std::nearbyint(real / scale + zero), double(range.qmin), double(range.qmax));
+      const double rest = real - (code - zero) * scale, magnitude = std::fabs(rest);
+      const double slope = magnitude > 0 ? std::pow(magnitude, kNorm - 1) : 0;
+      const double kept = real - std::copysign(std::max(magnitude - slope / beta, 0.0), rest);
+      out.codes += code;
+      out.weights += kept;
+      out.squares += code * code;
+      out.products += code * kept;
+      out.error += magnitude * slope;
+    }
+    return out;
+  }
 };
 
-// One step of a group: codes, then the zero point that explains what the shrunk errors leave. Returns the sum of
-// absolute errors before the step.
-double proximal_step(std::span<const float> weights, Codes codes, double beta, Solution& s) {
-  double error = 0, zero = 0;
-  for (const float w : weights) {
-    const double x = static_cast<double>(w) / s.scale;
-    const double code = std::clamp(std::nearbyint(x + s.zero), double(codes.qmin), double(codes.qmax));
-    const double rest = static_cast<double>(w) - (code - s.zero) * s.scale;
-    error += std::fabs(rest);
-    zero += code - (static_cast<double>(w) - shrink(rest, beta)) / s.scale;
-  }
-  s.zero = zero / static_cast<double>(weights.size());
-  return error;
+// The line through the weights over the codes, moved to the nearest whole zero point. Nothing where codes do not
+// differ.
+std::optional<numerics::Affine> line_through(const Sums& s, Codes range) {
+  const double spread = s.squares - s.codes * s.codes / s.n;
+  const double slope = spread > 0 ? (s.products - s.codes * s.weights / s.n) / spread : 0;
+  if (!(slope > 0)) return std::nullopt;
+  const double zero =
+      std::clamp(std::nearbyint((s.codes - s.weights / slope) / s.n), double(range.qmin), double(range.qmax));
+  const double scale = (s.products - zero * s.weights) / (s.squares - 2 * zero * s.codes + zero * zero * s.n);
+  if (!(scale >= static_cast<double>(std::numeric_limits<float>::min()))) return std::nullopt;
+  return numerics::Affine{static_cast<float>(scale), static_cast<int32_t>(zero)};
 }
 
 }  // namespace
@@ -151,6 +165,23 @@ numerics::Affine GroupRule::search(std::span<const float> weights, std::span<con
   return best;
 }
 
+numerics::Affine GroupRule::half_quadratic(std::span<const float> weights) const {
+  const numerics::Affine widest = min_max(weights);
+  numerics::Affine now{rounded(widest.scale), widest.zero_point}, best = now;
+  double least = INFINITY, beta = kBeta;
+  for (int turn = 0; turn < kTurns && std::isfinite(now.scale); ++turn, beta *= kKappa) {
+    const Sums sums = Sums::of(weights, codes, beta, now);
+    if (sums.error < least) best = now;
+    least = std::min(least, sums.error);
+    const auto line = line_through(sums, codes);
+    if (!line || least == 0) break;
+    const numerics::Affine next{rounded(line->scale), line->zero_point};
+    if (next.scale == now.scale && next.zero_point == now.zero_point) break;
+    now = next;
+  }
+  return best;
+}
+
 QParams empty_qparams(Codes codes, int64_t group, int64_t rows, int64_t columns) {
   QParams q;
   q.scheme = group == 0 ? Scheme::per_channel : Scheme::per_group;
@@ -182,20 +213,9 @@ void half_quadratic(const Tensor& weight, const LayerConfig& config, QParams& qp
   const float* weights = weight.as<float>().data();
   const size_t group = group_size(qparams, weight.shape()[1]);
   for_groups(weight, qparams, host, [&](size_t i, size_t first, size_t) {
-    const std::span<const float> part(weights + first, group);
-    const numerics::Affine start = rule.min_max(part);
-    Solution s{static_cast<double>(start.scale), static_cast<double>(start.zero_point)}, best = s;
-    double least = INFINITY, beta = kBeta;
-    for (int turn = 0; turn < kTurns; ++turn, beta *= kKappa) {
-      const Solution before = s;
-      const double error = proximal_step(part, rule.codes, beta, s);
-      if (error >= least) break;
-      least = error;
-      best = before;
-    }
-    qparams.scale[i] = start.scale;
-    qparams.zero_point[i] =
-        static_cast<int32_t>(std::clamp(std::nearbyint(best.zero), double(rule.codes.qmin), double(rule.codes.qmax)));
+    const numerics::Affine best = rule.half_quadratic({weights + first, group});
+    qparams.scale[i] = best.scale;
+    qparams.zero_point[i] = best.zero_point;
   });
 }
 

@@ -28,6 +28,11 @@ struct GroupRule {
   // tried the one with the least sum of importance * error^2. An empty `importance`: all weights count the same. The
   // scale is rounded to its type.
   numerics::Affine search(std::span<const float> weights, std::span<const float> importance) const;
+  // Half-quadratic quantization: starts at min_max and minimizes the sum of |error|^0.7 by proximal steps over scale
+  // and zero point, which is a whole number at every step; the best of all steps. The scale is rounded to its type.
+  // Source: Badri, Shaji, "Half-Quadratic Quantization of Large Machine Learning Models" (2023), where the zero point
+  // is real and alone moves.
+  numerics::Affine half_quadratic(std::span<const float> weights) const;
   // Sum of importance * error^2.
   float error(std::span<const float> weights, std::span<const float> importance, numerics::Affine affine) const;
   // The scale in its type; the smallest that its type can invert at least. Infinite if it does not fit.
@@ -37,9 +42,7 @@ struct GroupRule {
 // The qparams of a matrix [rows, columns] in groups (0: rows), without scales.
 QParams empty_qparams(Codes codes, int64_t group, int64_t rows, int64_t columns);
 
-// Half-quadratic quantization: minimizes |w - dequantized|^0.7 over zero points by proximal steps, the scales are those
-// of min_max. Source: Badri, Shaji, "Half-Quadratic Quantization of Large Machine Learning Models" (2023). The zero
-// points are rounded to integers at the end.
+// half_quadratic of every group; asymmetric whatever the configuration's mapping.
 void half_quadratic(const Tensor& weight, const LayerConfig& config, QParams& qparams, const quoin_host& host);
 
 // Search of every group. `importance`: one per column, or empty.
