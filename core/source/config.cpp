@@ -143,6 +143,9 @@ const std::array<Preset, 4>& presets() {
   return rows;
 }
 
+// Parameters that change nothing where no inputs are looked at.
+constexpr std::array<std::string_view, 5> kCalibrated{"damping", "act_order", "sweeps", "correction", "clip"};
+
 Status store(LayerConfig& config, const Preset& preset, const std::string& key, const recipe::Scalar& value) {
   std::vector<std::string> known;
   for (const Param& param : kCommon) {
@@ -177,9 +180,11 @@ Status check(const LayerConfig& config) {
   const bool one_sided = config.bits == 1 && config.mapping == WeightMapping::symmetric_no_clipping;
   if (one_sided)
     return fail(Code::recipe, "one bit holds -1 and 0: no symmetric scale keeps positive weights from being cut off");
-  if (config.algorithm == Algorithm::hqq && config.mapping == WeightMapping::asymmetric)
-    return fail(
-        Error{Code::recipe, "hqq fits scales of symmetric weights, found mapping asymmetric", {}, "use hqq_affine"});
+  if (config.algorithm == Algorithm::hqq && config.mapping != WeightMapping::symmetric)
+    return fail(Error{Code::recipe,
+                      fmt::format("hqq fits scales of symmetric weights, found mapping {}", name(config.mapping)),
+                      {},
+                      "leave the mapping out, or use hqq_affine"});
   if (config.target == Target::embedding && is_calibrated(config.algorithm))
     return fail(Code::recipe, "{} needs the inputs of a linear layer, and an embedding has none",
                 name(config.algorithm));
@@ -210,6 +215,10 @@ Result<LayerConfig> config_from(const std::string& quantizer, const recipe::Para
   }
   LayerConfig config = preset->config;
   for (const auto& [key, value] : params) QUOIN_CHECK(store(config, *preset, key, value));
+  for (const std::string_view key : kCalibrated)
+    if (params.contains(std::string(key)) && !is_calibrated(config.algorithm))
+      return fail(Code::recipe, "parameter {} is about calibration, and algorithm {} needs none", key,
+                  name(config.algorithm));
   QUOIN_CHECK(check(config));
   return config;
 }

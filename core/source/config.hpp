@@ -20,7 +20,7 @@ enum class Algorithm {
   clip_search,  // the scale, of a range of clippings of min_max, with the least squared error of each group; weighted
                 // by the mean square of the input where the layer is calibrated
   hqq,          // scale by least squares (torchao's HQQ_SCALE_ONLY, bit for bit); symmetric
-  hqq_affine,   // half-quadratic quantization: scale of min_max, zero point by proximal steps, rounded to an integer
+  hqq_affine,   // half-quadratic quantization: scale and zero point by proximal steps from those of min_max; asymmetric
   gptq,         // columns in turn, each error compensated by the columns to come (calibrated)
   awq,          // columns scaled up by the magnitude of their input before rounding (calibrated)
 };
@@ -63,6 +63,11 @@ struct LayerConfig {
   bool bias_correction = true;  // calibrated layers with a bias: it takes up the mean error of the output
   friend bool operator==(const LayerConfig&, const LayerConfig&) = default;
 };
+
+// Whether the configuration makes use of the moments of a layer's inputs if there are samples of them.
+inline bool uses_moments(const LayerConfig& config) {
+  return is_calibrated(config.algorithm) || config.algorithm == Algorithm::clip_search;
+}
 
 // Errors (recipe): bits, group, types or options out of range, an algorithm that does not fit.
 Status check(const LayerConfig& config);

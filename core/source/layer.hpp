@@ -25,9 +25,4 @@ struct LayerOutput {
 // input (not an f32 matrix).
 Result<LayerOutput> quantize_layer(const LayerInput& layer, const quoin_host& host);
 
-// Whether the configuration makes use of moments if there are some.
-inline bool uses_moments(const LayerConfig& config) {
-  return is_calibrated(config.algorithm) || config.algorithm == Algorithm::clip_search;
-}
-
 }  // namespace quoin::source

@@ -34,6 +34,9 @@ LayerConfig dynamic(LayerConfig config, uint32_t bits) {
 
 Result<Report> quantize_graph(ir::Graph& graph, const std::vector<Rule>& list, const Calibration& calibration,
                               const Resources& resources) {
+  const bool samples = !calibration.samples.empty();
+  if (samples && resources.kernels == nullptr)
+    return fail(Code::usage, "kernels are needed to run calibration samples");
   QUOIN_TRY(Rules rules, Rules::of(list));
   const EngineOptions options{
       [&](const ir::Graph& g, ir::NodeId id, Target target) { return rules.choose(g, id, target); },
@@ -44,7 +47,7 @@ Result<Report> quantize_graph(ir::Graph& graph, const std::vector<Rule>& list, c
   for (const ir::NodeId id : graph.order())
     if (const auto target = target_of(graph.node(id))) rules.choose(graph, id, *target);
   QUOIN_CHECK(rules.check_all_used(graph));
-  if (calibration.samples.empty() || resources.kernels == nullptr) {
+  if (!samples) {
     QUOIN_CHECK(engine.run());
   } else {
     Streams streams;
