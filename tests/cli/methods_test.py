@@ -1,29 +1,22 @@
 """Programs with several methods: a small language model is lowered in float, inspected, run and timed by method."""
 
 import os
-import struct
 import sys
-from typing import List
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import tap
 from command import *
-
-MODEL = os.path.join(SHARED, "models", "stories260k")
-
-
-def integers(values: List[int]) -> bytes:
-    return struct.pack(f"<{len(values)}q", *values)
+from language import STORIES, integers
 
 
 class Methods(CommandTest):
     def setUp(self) -> None:
         super().setUp()
-        if not os.path.isdir(MODEL):
+        if not os.path.isdir(STORIES):
             self.skipTest("the shared models are not there (set QUOIN_SHARED)")
         self.program = self.path("stories.quoin")
         sizes = ("--set", "model.language.context=64", "--set", "model.language.chunk=8")
-        self.succeeds("quantize", MODEL, "-o", self.program, "--set", "lower.order=[cpu]", *sizes)
+        self.succeeds("quantize", STORIES, "-o", self.program, "--set", "lower.order=[cpu]", *sizes)
 
     def tokens(self, ids: List[int]) -> str:
         path = self.path("tokens.safetensors")
