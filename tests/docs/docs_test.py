@@ -1,5 +1,6 @@
 """Runs the quoin commands of the README, in order, in a folder with files of the names they use; with its own recipe."""
 
+import json
 import os
 import re
 import shlex
@@ -7,11 +8,15 @@ import shutil
 import struct
 import sys
 import zlib
+from typing import Callable, List
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "cli")]
 import tap
 from command import *
+from language import tiny_config, tiny_tensors, write_model
+
+FIXTURES = os.path.join(ROOT, "tests", "tokenize", "fixtures")
 
 
 def png(path: str, pixels: bytes, side: int) -> None:
@@ -26,6 +31,11 @@ def png(path: str, pixels: bytes, side: int) -> None:
 
 def readme() -> str:
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        return file.read()
+
+
+def page(name: str) -> str:
+    with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
         return file.read()
 
 
@@ -45,10 +55,21 @@ class Docs(CommandTest):
         shutil.copy(self.path("images/3.png"), self.path("photo.png"))
         self.write("labels.csv", "\n".join(labels).encode())
 
-    def run_commands_of(self, text: str, least: int, written: List[str]) -> None:
+    def prepare_language_model(self) -> None:
+        with open(os.path.join(FIXTURES, "llama2.json"), encoding="utf-8") as file:
+            vocabulary = json.load(file)["model"]["vocab"]
+        config = {**tiny_config(), "vocab_size": max(vocabulary.values()) + 1}
+        write_model(self.path("models/story"), config, {"model.safetensors": tiny_tensors(config["vocab_size"])})
+        shutil.copy(os.path.join(FIXTURES, "llama2.json"), self.path("models/story/tokenizer.json"))
+        recipe = re.search(r"```yaml\n(.*?)```", page("source_quantization.md"), re.DOTALL)
+        assert recipe, "the page has a recipe"
+        self.write("recipe.yaml", recipe.group(1).encode())
+        self.write("text.txt", b"the quick brown fox jumps over the lazy dog. " * 20)
+
+    def run_commands_of(self, text: str, least: int, written: List[str], prepare: Callable[[], None]) -> None:
         commands = re.findall(r"^    quoin (.*?)(?:\s+#.*)?$", text, re.MULTILINE)
         self.assertGreaterEqual(len(commands), least)
-        self.prepare()
+        prepare()
         before = os.getcwd()
         os.chdir(self._folder.name)
         try:
@@ -60,11 +81,14 @@ class Docs(CommandTest):
             os.chdir(before)
 
     def test_readme_commands_work_as_written(self):
-        self.run_commands_of(readme(), 6, ["model.quoin", "report.html"])
+        self.run_commands_of(readme(), 6, ["model.quoin", "report.html"], self.prepare)
 
     def test_export_commands_work_as_written(self):
-        with open(os.path.join(ROOT, "docs", "export.md"), encoding="utf-8") as file:
-            self.run_commands_of(file.read(), 5, ["model_int8.onnx", "model_u8.onnx", "model_float.onnx", "again.onnx"])
+        written = ["model_int8.onnx", "model_u8.onnx", "model_float.onnx", "again.onnx"]
+        self.run_commands_of(page("export.md"), 5, written, self.prepare)
+
+    def test_commands_about_language_models_work_as_written(self):
+        self.run_commands_of(page("language_models.md"), 3, ["story.quoin"], self.prepare_language_model)
 
     def test_links_of_the_documents_lead_somewhere(self):
         pages = ["README.md"] + [os.path.join("docs", name) for name in os.listdir(os.path.join(ROOT, "docs")) if name.endswith(".md")]
