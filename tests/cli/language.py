@@ -33,10 +33,10 @@ def tiny_config() -> Dict:
             "rope_theta": 10000.0, "tie_word_embeddings": False, "hidden_act": "silu", "torch_dtype": "float32"}
 
 
-def tiny_tensors() -> Tensors:
+def tiny_tensors(vocabulary: int = 40) -> Tensors:
     dice = random.Random(1)
     layer = "model.layers.0."
-    shapes = {"model.embed_tokens.weight": [40, 32], "model.norm.weight": [32], "lm_head.weight": [40, 32],
+    shapes = {"model.embed_tokens.weight": [vocabulary, 32], "model.norm.weight": [32], "lm_head.weight": [vocabulary, 32],
               layer + "input_layernorm.weight": [32], layer + "post_attention_layernorm.weight": [32],
               layer + "self_attn.q_proj.weight": [32, 32], layer + "self_attn.k_proj.weight": [16, 32],
               layer + "self_attn.v_proj.weight": [16, 32], layer + "self_attn.o_proj.weight": [32, 32],
