@@ -143,8 +143,8 @@ const std::array<Preset, 4>& presets() {
   return rows;
 }
 
-// Parameters that change nothing where no inputs are looked at.
-constexpr std::array<std::string_view, 5> kCalibrated{"damping", "act_order", "sweeps", "correction", "clip"};
+// Parameters that change nothing with another algorithm.
+constexpr std::array<std::string_view, 5> kOfGptq{"damping", "act_order", "sweeps", "correction", "clip"};
 
 Status store(LayerConfig& config, const Preset& preset, const std::string& key, const recipe::Scalar& value) {
   std::vector<std::string> known;
@@ -215,10 +215,9 @@ Result<LayerConfig> config_from(const std::string& quantizer, const recipe::Para
   }
   LayerConfig config = preset->config;
   for (const auto& [key, value] : params) QUOIN_CHECK(store(config, *preset, key, value));
-  for (const std::string_view key : kCalibrated)
-    if (params.contains(std::string(key)) && !is_calibrated(config.algorithm))
-      return fail(Code::recipe, "parameter {} is about calibration, and algorithm {} needs none", key,
-                  name(config.algorithm));
+  for (const std::string_view key : kOfGptq)
+    if (params.contains(std::string(key)) && config.algorithm != Algorithm::gptq)
+      return fail(Code::recipe, "parameter {} is of algorithm gptq, not of {}", key, name(config.algorithm));
   QUOIN_CHECK(check(config));
   return config;
 }

@@ -98,7 +98,7 @@ TEST(Config, MistakesAreNamed) {
       {"weight-only", {{"bits", int64_t{1}}, {"mapping", Text("symmetric_no_clipping")}}, "one bit holds -1 and 0", ""},
       {"weight-only", {{"algorithm", Text("hqq")}, {"mapping", Text("asymmetric")}}, "hqq fits", "use hqq_affine"},
       {"weight-only", {{"algorithm", Text("hqq")}, {"mapping", Text("symmetric_no_clipping")}}, "hqq fits", ""},
-      {"weight-only", {{"sweeps", int64_t{2}}}, "parameter sweeps is about calibration, and algorithm min_max", ""},
+      {"weight-only", {{"sweeps", int64_t{2}}}, "parameter sweeps is of algorithm gptq, not of min_max", ""},
       {"embedding", {{"algorithm", Text("gptq")}}, "gptq needs the inputs of a linear layer", ""},
   };
   for (const Mistake& mistake : mistakes) {
