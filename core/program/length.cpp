@@ -13,10 +13,14 @@ int64_t longest(const Graph& graph) {
   return 0;
 }
 
+void set_dims(const Value& value, int64_t length, std::span<int64_t> dims) {
+  for (size_t i = 0; i < std::min(dims.size(), kMaxRank) && value.dynamic != 0; ++i)
+    if ((value.dynamic >> i & 1) != 0) dims[i] = length;
+}
+
 TensorType type_at(const Value& value, int64_t length) {
   TensorType type = value.type;
-  for (size_t i = 0; i < std::min(type.shape.size(), kMaxRank) && value.dynamic != 0; ++i)
-    if ((value.dynamic >> i & 1) != 0) type.shape[i] = length;
+  set_dims(value, length, type.shape);
   return type;
 }
 

@@ -11,6 +11,9 @@ int64_t longest(const Graph& graph);
 // What `value` is in a run of `length`. Precondition: 1 <= length <= longest of its graph, or nothing is dynamic.
 TensorType type_at(const Value& value, int64_t length);
 
+// The same without allocation: writes those of its dims into `dims`, which has as many as the value.
+void set_dims(const Value& value, int64_t length, std::span<int64_t> dims);
+
 // Whether a node reads or makes a value that follows the length.
 bool follows_length(const Graph& graph, const Node& node);
 

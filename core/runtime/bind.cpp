@@ -120,7 +120,7 @@ Status Binder::add_call(const Frame& frame, size_t index) {
     step.loaded.emplace(*std::move(attempt.loaded));
     quoin_memory_need memory{};
     memory.struct_size = sizeof memory;
-    QUOIN_TRY(attempt.reason, plan_delegate(step, memory));
+    QUOIN_TRY(attempt.reason, plan_delegate(step, program::longest(graph_), memory));
     if (attempt.reason.empty()) {
       QUOIN_CHECK(scratch_.add(memory));
       out_.steps.push_back(std::move(step));

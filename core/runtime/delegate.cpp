@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "host/services.hpp"
+#include "program/length.hpp"
 
 namespace quoin::runtime {
 namespace {
@@ -37,6 +38,14 @@ std::string mismatch(const program::Delegate& delegate, const host::Backend& bac
 std::string describe(const program::Delegate& delegate, uint32_t index) {
   return fmt::format("delegate {} ({} {}{}{}, blob format {})", index, delegate.plugin, delegate.version,
                      delegate.tag.empty() ? "" : ", ", delegate.tag, delegate.blob_format);
+}
+
+// Whether `planned` is what the program says of `value` in a run of `length`.
+bool fits(const program::Value& value, int64_t length, const Shape& planned) {
+  const Shape& longest = value.type.shape;
+  for (size_t i = 0; i < longest.size(); ++i)
+    if (planned[i] != ((value.dynamic >> i & 1) != 0 ? length : longest[i])) return false;
+  return true;
 }
 
 }  // namespace
@@ -86,23 +95,24 @@ Result<LoadAttempt> load_delegate(const program::Delegate& delegate, const Optio
   return out;
 }
 
-Result<std::string> plan_delegate(Step& step, quoin_memory_need& need) {
+Result<std::string> plan_delegate(Step& step, int64_t length, quoin_memory_need& need) {
   const LoadedDelegate& loaded = *step.loaded;
   const quoin_executor* executor = loaded.backend().table().executor;
   if (!QUOIN_HAS(quoin_executor, executor, plan)) return std::string();
-  const std::vector<Shape> expected(step.dims.begin() + step.inputs, step.dims.end());
   auto called = host::call(loaded.name(), [&](quoin_error* error) {
     return executor->plan(loaded.handle(), step.input_array(), step.output_array(), &need, error);
   });
   if (is_unable(called.status)) return called.error.text();
   if (!called.ok()) return fail(in("plan", std::move(called.error)));
-  for (size_t i = 0; i < expected.size(); ++i)
-    if (const Shape& planned = step.dims[step.inputs + i]; planned != expected[i])
-      return fail(Error{
-          Code::plugin,
-          fmt::format("plans output {} as {}, the program says {}", i, to_string(planned), to_string(expected[i])),
-          "plugin " + loaded.name(),
-          {}});
+  for (size_t i = step.inputs; i < step.dims.size(); ++i) {
+    const program::Value& value = step.source.graph->values[step.value_id(i)];
+    if (fits(value, length, step.dims[i])) continue;
+    return fail(Error{Code::plugin,
+                      fmt::format("plans output {} as {}, the program says {}", i - step.inputs,
+                                  to_string(step.dims[i]), to_string(program::type_at(value, length).shape)),
+                      "plugin " + loaded.name(),
+                      {}});
+  }
   return std::string();
 }
 

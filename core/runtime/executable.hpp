@@ -13,6 +13,7 @@
 #include "host/backend.hpp"
 #include "kernels/select.hpp"
 #include "program/model.hpp"
+#include "runtime/memory.hpp"
 
 namespace quoin::runtime {
 
@@ -36,14 +37,31 @@ struct Options {
   const kernels::KernelSet* kernels = nullptr;
 };
 
+// How one run ends early, and what is written down about it.
+struct RunOptions {
+  // Where not null: any thread stores non-zero (atomically) to end the run soon. Read between nodes and by delegates.
+  uint32_t* stop = nullptr;
+  uint64_t deadline_ns = 0;  // by the host's clock; 0: none. When it passes, kDeadlinePassed is stored in `stop`
+  std::vector<Event>* profile = nullptr;
+};
+
 // A program has methods, in its order; states (buffers that live between runs, such as key/value caches) belong to the
 // object and are shared by its methods. They are zero at first, and after an error their content is unspecified.
-// One run() at a time per object; several objects may share one program and pool. `host` and `kernels` must outlive it.
+// One run() at a time per object, which is checked; several objects may share one program and pool. `host` and
+// `kernels` must outlive it.
 class Executable {
  public:
+  // prepare() and plan() with memory of the host's.
   // Errors: program_version (delegate's plugin missing or too old and no original stored), plugin, unsupported, limit.
   static Result<Executable> load(program::Model model, const Options& options, const quoin_host& host,
                                  Diagnostics& diagnostics);
+  // Chooses and prepares kernels and delegates. Precondition: `model` is verified (program::read and verify do it).
+  static Result<Executable> prepare(std::shared_ptr<const program::Model> model, const Options& options,
+                                    const quoin_host& host, Diagnostics& diagnostics);
+  MemoryNeed need() const;
+  // Must precede every run; a second call moves to other memory. States become zero. Errors: limit, input (what is
+  // given is too small or misaligned).
+  Status plan(const Memory& memory = {});
   Executable(Executable&&) noexcept;
   Executable& operator=(Executable&&) noexcept;
   ~Executable();
@@ -62,6 +80,12 @@ class Executable {
   Result<std::vector<Tensor>> run(std::span<const Tensor> inputs, std::vector<Event>* profile = nullptr) {
     return run(0, inputs, profile);
   }
+  // The same with memory of the caller's for every output: data, and in `size` how many bytes there are. The run writes
+  // size and sets rank, dims (valid until the next run of the method) and type. Does not allocate, with these
+  // exceptions: it fails; it makes a profile; it has another length than the run before, and operators outside of
+  // delegates follow the length. Errors: as above; input (an output is too small).
+  Status run(size_t method, std::span<const quoin_tensor> inputs, std::span<quoin_tensor> outputs,
+             const RunOptions& options = {});
   void reset_states();  // to zero
   // Bytes of arena, scratch and states that this object holds.
   uint64_t memory() const;

@@ -79,10 +79,8 @@ GraphView::GraphView(const program::Graph& graph) : arrays_(std::make_unique<Arr
 }
 
 void GraphView::set_length(int64_t length) {
-  for (auto& [id, dims] : arrays_->dynamic) {
-    const Shape now = program::type_at(arrays_->source->values[id], length).shape;
-    std::copy(now.begin(), now.end(), dims.begin());  // kernels may hold pointers to them
-  }
+  // In place: kernels may hold pointers to the dims.
+  for (auto& [id, dims] : arrays_->dynamic) program::set_dims(arrays_->source->values[id], length, dims);
 }
 
 GraphView::GraphView(GraphView&&) noexcept = default;

@@ -17,16 +17,16 @@ void resize_tensors(Step& step, int64_t length) {
   for (size_t i = 0; i < step.tensors.size(); ++i) {
     const uint32_t id = step.value_id(i);
     if (id == program::kNone || step.source.graph->values[id].dynamic == 0) continue;
-    const TensorType type = program::type_at(step.source.graph->values[id], length);
-    std::ranges::copy(type.shape, step.dims[i].begin());  // tensors[i].dims points there
-    step.tensors[i].size = static_cast<uint64_t>(byte_size(type.dtype, type.shape));
+    const program::Value& value = step.source.graph->values[id];
+    program::set_dims(value, length, step.dims[i]);  // tensors[i].dims points there
+    step.tensors[i].size = static_cast<uint64_t>(byte_size(value.type.dtype, step.dims[i]));
   }
 }
 
-Status plan(Step& step, Scratch& scratch) {
+Status plan(Step& step, int64_t length, Scratch& scratch) {
   quoin_memory_need memory{};
   memory.struct_size = sizeof memory;
-  QUOIN_TRY(const std::string reason, plan_delegate(step, memory));
+  QUOIN_TRY(const std::string reason, plan_delegate(step, length, memory));
   if (!reason.empty())
     return fail(
         Error{Code::plugin, reason, {}, "plugin " + step.loaded->name() + " must take every length up to the longest"});
@@ -67,7 +67,7 @@ Status set_length(Bound& bound, int64_t length, const kernels::KernelSet* kernel
   for (Step& step : bound.steps) {
     if (!step.dynamic) continue;
     resize_tensors(step, length);
-    auto ready = step.loaded ? plan(step, scratch) : prepare_kernel(step, kernels, host, scratch);
+    auto ready = step.loaded ? plan(step, length, scratch) : prepare_kernel(step, kernels, host, scratch);
     if (!ready) return fail(in(describe(*step.node), std::move(ready).error()));
   }
   bound.length = length;

@@ -1,7 +1,8 @@
 #include "runtime/profile.hpp"
 
 #include <algorithm>
-#include <exception>
+
+#include "base/guard.hpp"
 
 namespace quoin::runtime {
 namespace {
@@ -59,13 +60,15 @@ size_t Profile::add_inner(quoin_str name, uint64_t debug_id) {
 }
 
 // Nothing may throw into the plugin: an event that finds no memory is lost.
-uint64_t Profile::begin_inner(quoin_str name, uint64_t debug_id) noexcept try {
-  const std::lock_guard lock(mutex_);
-  const size_t token = add_inner(name, debug_id);
-  events_[token].start_ns = events_[token].end_ns = now();
+uint64_t Profile::begin_inner(quoin_str name, uint64_t debug_id) noexcept {
+  uint64_t token = kDropped;
+  static_cast<void>(escaped([&] {
+    const std::lock_guard lock(mutex_);
+    const size_t added = add_inner(name, debug_id);
+    events_[added].start_ns = events_[added].end_ns = now();
+    token = added;
+  }));
   return token;
-} catch (const std::exception&) {
-  return kDropped;
 }
 
 void Profile::end_inner(uint64_t token) noexcept {
@@ -73,13 +76,13 @@ void Profile::end_inner(uint64_t token) noexcept {
   if (token < events_.size()) events_[token].end_ns = now();
 }
 
-void Profile::past_inner(quoin_str name, uint64_t debug_id, uint64_t start_ns, uint64_t end_ns) noexcept try {
-  const std::lock_guard lock(mutex_);
-  const size_t token = add_inner(name, debug_id);
-  events_[token].start_ns = start_ns;
-  events_[token].end_ns = std::max(start_ns, end_ns);
-} catch (const std::exception&) {
-  return;
+void Profile::past_inner(quoin_str name, uint64_t debug_id, uint64_t start_ns, uint64_t end_ns) noexcept {
+  static_cast<void>(escaped([&] {
+    const std::lock_guard lock(mutex_);
+    const size_t token = add_inner(name, debug_id);
+    events_[token].start_ns = start_ns;
+    events_[token].end_ns = std::max(start_ns, end_ns);
+  }));
 }
 
 }  // namespace quoin::runtime
