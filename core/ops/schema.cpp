@@ -11,19 +11,9 @@
 namespace quoin {
 namespace {
 
-std::vector<OpSchema> make_table() {
-  std::vector<OpSchema> rows;
-  for (const auto file : {table::convolution, table::matrix, table::normalization, table::unary, table::binary,
-                          table::pooling, table::reduction, table::reshaping, table::moving, table::indexing,
-                          table::creation, table::quantization, table::affine, table::language})
-    for (OpSchema& row : file()) rows.push_back(std::move(row));
-  std::sort(rows.begin(), rows.end(), [](const OpSchema& a, const OpSchema& b) { return a.name < b.name; });
-  return rows;
-}
-
 // Built at first use, so that other static initialisers may look operators up.
 const std::vector<OpSchema>& rows() {
-  static const std::vector<OpSchema> table = make_table();
+  static const std::vector<OpSchema> table = table::all();
   return table;
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/checked.hpp"
+#include "base/guard.hpp"
 
 namespace quoin {
 
@@ -54,7 +55,7 @@ std::string to_string(const TensorType& type) {
 Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
   const size_t size = align_up(std::max<size_t>(bytes(), 1), size_t{64});
   void* memory = std::aligned_alloc(64, size);
-  if (memory == nullptr) throw std::bad_alloc();
+  if (memory == nullptr) out_of_memory();
   std::memset(memory, 0, size);
   owner_ = std::shared_ptr<const void>(memory, [](const void* p) { std::free(const_cast<void*>(p)); });
   data_ = memory;

@@ -286,7 +286,7 @@ Result<Delegate> Decoder::delegate(const fb::Delegate& from) {
   QUOIN_CHECK(named(from, out));
   QUOIN_CHECK(list(from.debug_ids(), out.debug_ids));
   QUOIN_CHECK(list(from.macs(), out.macs));
-  if (from.original() == nullptr) return out;
+  if (from.original() == nullptr || all_ops().empty()) return out;  // without operators it could not run
   auto original = graph(*from.original());
   if (!original) return fail(in("original", std::move(original).error()));
   out.original = *std::move(original);

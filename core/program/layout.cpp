@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/checked.hpp"
+#include "base/guard.hpp"
 #include "program/model.hpp"
 
 namespace quoin::program {
@@ -14,7 +15,7 @@ namespace {
 
 uint64_t hash_of(const std::vector<Bytes>& pieces) {
   const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
-  if (!state) throw std::bad_alloc();
+  if (!state) out_of_memory();
   XXH3_64bits_reset(state.get());
   for (const Bytes piece : pieces) XXH3_64bits_update(state.get(), piece.data(), piece.size());
   return XXH3_64bits_digest(state.get());

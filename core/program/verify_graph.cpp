@@ -117,6 +117,8 @@ Status GraphVerifier::check_call(const Node& node) {
 Status GraphVerifier::check_operator(const Node& node) {
   if (node.delegate != kNone) return bad(fmt::format("operator {} with delegate {}", node.op, node.delegate));
   const OpSchema* schema = find_op(node.op);
+  if (schema == nullptr && all_ops().empty())
+    return fail(Error{Code::unsupported, "this runtime has no kernels, and the node is in no delegate", node.op, {}});
   if (schema == nullptr)
     return fail(Error{Code::program_version,
                       fmt::format("operator \"{}\" is not known", node.op),

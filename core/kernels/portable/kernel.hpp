@@ -56,66 +56,42 @@ struct KernelBase {
 void report(quoin_error* out, quoin_status code, std::string_view message) noexcept;
 quoin_status status_of(const Error& error) noexcept;
 
-// The C functions around K. Exceptions (memory) end here.
-template <class K, Mode kMode>
-struct Adapter {
-  struct State {
-    Plan plan;
-    K kernel;
-  };
-
-  static Result<std::unique_ptr<State>> make(const quoin_graph& graph, uint32_t node) {
-    QUOIN_TRY(const NodeView view, view_node(graph, node));
-    QUOIN_TRY(Plan plan, Plan::make(view, kMode, K::kAsIs, K::kOwnResult));
-    if (!K::accepts(plan.seen)) return fail(Code::unsupported, "{}: these types are not supported", view.schema->name);
-    QUOIN_TRY(K kernel, K::make(plan.seen));
-    return std::make_unique<State>(State{std::move(plan), std::move(kernel)});
-  }
-
-  static int32_t accepts(const quoin_graph* graph, uint32_t node) noexcept try {
-    const auto view = view_node(*graph, node);
-    if (!view) return -1;
-    const auto plan = Plan::make(*view, kMode, K::kAsIs, K::kOwnResult);
-    return plan && K::accepts(plan->seen) ? 0 : -1;
-  } catch (...) {
-    return -1;
-  }
-
-  static quoin_status prepare(const quoin_host* host, const quoin_graph* graph, uint32_t node, void** state,
-                              quoin_memory_need* need, quoin_error* error) noexcept try {
-    auto made = make(*graph, node);
-    if (!made) {
-      report(error, status_of(made.error()), made.error().text());
-      return status_of(made.error());
-    }
-    need->alignment = 64;
-    need->persistent = 0;
-    need->scratch = (*made)->plan.scratch + (*made)->kernel.scratch(*host);
-    *state = made->release();
-    return QUOIN_OK;
-  } catch (...) {
-    report(error, QUOIN_OUT_OF_MEMORY, "out of memory");
-    return QUOIN_OUT_OF_MEMORY;
-  }
-
-  static quoin_status run(const quoin_host* host, void* state, const quoin_run* run, quoin_error* error) noexcept try {
-    const State& self = *static_cast<const State*>(state);
-    Status done = self.plan.check(*run, self.kernel.scratch(*host));
-    if (done) {
-      const Pointers pointers = self.plan.before(*host, *run);
-      done = self.kernel.run({*host, pointers.inputs, pointers.outputs, pointers.scratch});
-      if (done) self.plan.after(*host, *run, pointers);
-    }
-    if (done) return QUOIN_OK;
-    report(error, status_of(done.error()), done.error().text());
-    return status_of(done.error());
-  } catch (...) {
-    report(error, QUOIN_OUT_OF_MEMORY, "out of memory");
-    return QUOIN_OUT_OF_MEMORY;
-  }
-
-  static void release(const quoin_host*, void* state) noexcept { delete static_cast<State*>(state); }
+// A K behind one interface: what is the same for all kernels is compiled once (adapter.cpp).
+struct AnyKernel {
+  virtual ~AnyKernel() = default;
+  virtual Status run(const Run& run) const = 0;
+  virtual uint64_t scratch(const quoin_host& host) const = 0;
 };
+
+template <class K>
+struct Held final : AnyKernel {
+  explicit Held(K given) : kernel(std::move(given)) {}
+  static Result<std::unique_ptr<AnyKernel>> make(const NodeView& view) {
+    QUOIN_TRY(K kernel, K::make(view));
+    return std::unique_ptr<AnyKernel>(new Held(std::move(kernel)));
+  }
+  Status run(const Run& run) const override { return kernel.run(run); }
+  uint64_t scratch(const quoin_host& host) const override { return kernel.scratch(host); }
+  K kernel;
+};
+
+// What makes one: static storage.
+struct Maker {
+  Mode mode;
+  uint64_t as_is;
+  bool own_result;
+  bool (*accepts)(const NodeView&);
+  Result<std::unique_ptr<AnyKernel>> (*make)(const NodeView&);
+};
+template <class K, Mode kMode>
+inline constexpr Maker kMaker{kMode, K::kAsIs, K::kOwnResult, K::accepts, Held<K>::make};
+
+// The functions of quoin_kernel. Exceptions (memory) end in them.
+int32_t accepts_node(const Maker& maker, const quoin_graph* graph, uint32_t node) noexcept;
+quoin_status prepare_node(const Maker& maker, const quoin_host* host, const quoin_graph* graph, uint32_t node,
+                          void** state, quoin_memory_need* need, quoin_error* error) noexcept;
+quoin_status run_node(const quoin_host* host, void* state, const quoin_run* run, quoin_error* error) noexcept;
+void release_node(const quoin_host* host, void* state) noexcept;
 
 // One row of the portable table.
 struct Row {
@@ -124,14 +100,14 @@ struct Row {
   int32_t priority;
   decltype(quoin_kernel::accepts) accepts;
   decltype(quoin_kernel::prepare) prepare;
-  decltype(quoin_kernel::run) run;
-  decltype(quoin_kernel::release) release;
 };
 
 template <class K, Mode kMode>
 constexpr Row row(const char* op, const char* variant, int32_t priority) {
-  using A = Adapter<K, kMode>;
-  return {op, variant, priority, A::accepts, A::prepare, A::run, A::release};
+  return {op, variant, priority,
+          [](const quoin_graph* graph, uint32_t node) { return accepts_node(kMaker<K, kMode>, graph, node); },
+          [](const quoin_host* host, const quoin_graph* graph, uint32_t node, void** state, quoin_memory_need* need,
+             quoin_error* error) { return prepare_node(kMaker<K, kMode>, host, graph, node, state, need, error); }};
 }
 // Integer kernels stand before the row that converts.
 template <class K>

@@ -116,16 +116,13 @@ Moves pad(const NodeView& view) {
   return {{{0, Walk<2>(shape, {out_strides, in_strides}, {to, from})}}, true};
 }
 
-// `kKeep`: operands that only lend their shape.
-template <Moves (*kMoves)(const NodeView&), uint64_t kKeep = 0>
-struct Move : KernelBase {
-  static constexpr uint64_t kAsIs = kKeep;
+struct Mover : KernelBase {
   Moves moves;
   TensorType out;
   std::array<std::byte, 8> fill{};  // one element
 
-  static Result<Move> make(const NodeView& view) {
-    Move made{{}, kMoves(view), view.out(), {}};
+  static Mover of(const NodeView& view, Moves moves) {
+    Mover made{{}, std::move(moves), view.out(), {}};
     if (!made.moves.fill) return made;
     const double value = get_number(view.attrs, "value");
     if (const auto& q = made.out.qparams) {
@@ -169,6 +166,13 @@ struct Move : KernelBase {
         return apply<uint64_t>(run);
     }
   }
+};
+
+// `kKeep`: operands that only lend their shape.
+template <Moves (*kMoves)(const NodeView&), uint64_t kKeep = 0>
+struct Move : Mover {
+  static constexpr uint64_t kAsIs = kKeep;
+  static Result<Move> make(const NodeView& view) { return Move{Mover::of(view, kMoves(view))}; }
 };
 
 // The same bytes under another shape; nothing to do where result and operand share memory.

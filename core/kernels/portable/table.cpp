@@ -12,10 +12,9 @@ struct Table {
   std::vector<quoin_kernel> kernels;
 
   Table() {
-    for (const auto family :
-         {convolution_rows, matrix_rows, normalization_rows, unary_rows, binary_rows, pooling_rows, resize_rows,
-          reduction_rows, moving_rows, indexing_rows, creation_rows, decomposed_rows, choose_qparams_rows,
-          typed_rows, language_rows})
+    for (const auto family : {convolution_rows, matrix_rows, normalization_rows, unary_rows, binary_rows, pooling_rows,
+                              resize_rows, reduction_rows, moving_rows, indexing_rows, creation_rows, decomposed_rows,
+                              choose_qparams_rows, typed_rows, language_rows})
       for (const Row& row : family()) add(row);
   }
   void add(const Row& row) {
@@ -27,8 +26,8 @@ struct Table {
     kernel.name = name.c_str();
     kernel.accepts = row.accepts;
     kernel.prepare = row.prepare;
-    kernel.run = row.run;
-    kernel.release = row.release;
+    kernel.run = run_node;
+    kernel.release = release_node;
     kernels.push_back(kernel);
   }
 };
@@ -38,27 +37,6 @@ struct Table {
 std::span<const quoin_kernel> portable() {
   static const Table table;
   return table.kernels;
-}
-
-void report(quoin_error* out, quoin_status code, std::string_view message) noexcept {
-  if (out == nullptr) return;
-  out->code = code;
-  out->vendor_code = 0;
-  out->message_size = static_cast<uint32_t>(std::min(message.size(), sizeof out->message));
-  std::memcpy(out->message, message.data(), out->message_size);
-}
-
-quoin_status status_of(const Error& error) noexcept {
-  switch (error.code) {
-    case Code::unsupported:
-      return QUOIN_UNSUPPORTED;
-    case Code::limit:
-      return QUOIN_OUT_OF_MEMORY;
-    case Code::internal:
-      return QUOIN_INTERNAL;
-    default:
-      return QUOIN_INVALID;
-  }
 }
 
 }  // namespace quoin::kernels

@@ -99,7 +99,7 @@ Types infer_choose(Operands operands, const Attrs& attrs) {
 Rows affine() {
   const AttrSpec low = maybe(integer("quant_min")), high = maybe(integer("quant_max"));
   const AttrSpec domain = text("zero_point_domain", "INT");
-  const std::vector<Slot> slots{in("input"), in("scale"), opt("zero_point")};
+  const Slots slots{in("input"), in("scale"), opt("zero_point")};
   return {
       results(2, op("torchao.choose_qparams_affine.default", {in("input")},
                     {text("mapping_type"), ints("block_size"), text("target_dtype"), low, high, maybe(number("eps")),

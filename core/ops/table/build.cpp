@@ -9,47 +9,39 @@ namespace quoin::table {
 namespace {
 
 template <class T>
-AttrSpec spec(std::string name, AttrKind kind, std::optional<T> fallback) {
-  AttrSpec out{std::move(name), kind, {}, false, 0, {}};
+AttrSpec spec(const char* name, AttrKind kind, std::optional<T> fallback) {
+  AttrSpec out{name, kind, {}, false, 0, {}};
   if (fallback) out.fallback = Attr(std::move(*fallback));
   return out;
 }
 
 }  // namespace
 
-AttrSpec flag(std::string name, std::optional<bool> fallback) {
-  return spec(std::move(name), AttrKind::boolean, fallback);
+AttrSpec flag(const char* name, std::optional<bool> fallback) { return spec(name, AttrKind::boolean, fallback); }
+AttrSpec integer(const char* name, std::optional<int64_t> fallback) { return spec(name, AttrKind::integer, fallback); }
+AttrSpec number(const char* name, std::optional<double> fallback) { return spec(name, AttrKind::number, fallback); }
+AttrSpec text(const char* name, const char* fallback) {
+  return spec(name, AttrKind::text, fallback == nullptr ? std::nullopt : std::optional<std::string>(fallback));
 }
-AttrSpec integer(std::string name, std::optional<int64_t> fallback) {
-  return spec(std::move(name), AttrKind::integer, fallback);
-}
-AttrSpec number(std::string name, std::optional<double> fallback) {
-  return spec(std::move(name), AttrKind::number, fallback);
-}
-AttrSpec text(std::string name, std::optional<std::string> fallback) {
-  return spec(std::move(name), AttrKind::text, std::move(fallback));
-}
-AttrSpec ints(std::string name, std::optional<std::vector<int64_t>> fallback, uint32_t length) {
-  AttrSpec out = spec(std::move(name), AttrKind::integers, std::move(fallback));
+AttrSpec ints(const char* name, std::optional<std::vector<int64_t>> fallback, uint32_t length) {
+  AttrSpec out = spec(name, AttrKind::integers, std::move(fallback));
   out.length = length;
   return out;
 }
-AttrSpec numbers(std::string name) {
-  return spec<std::vector<double>>(std::move(name), AttrKind::numbers, std::nullopt);
-}
+AttrSpec numbers(const char* name) { return spec<std::vector<double>>(name, AttrKind::numbers, std::nullopt); }
 AttrSpec maybe(AttrSpec spec) {
   spec.optional = true;
   return spec;
 }
-AttrSpec like(AttrSpec spec, std::string source) {
-  spec.like = std::move(source);
+AttrSpec like(AttrSpec spec, const char* source) {
+  spec.like = source;
   return spec;
 }
 
-OpSchema op(std::string name, std::vector<Slot> inputs, std::vector<AttrSpec> attrs, Infer infer, Traits traits) {
+OpSchema op(const char* name, Slots inputs, std::vector<AttrSpec> attrs, Infer infer, Traits traits) {
   OpSchema row;
-  row.name = std::move(name);
-  row.inputs = std::move(inputs);
+  row.name = name;
+  for (const SlotRow& slot : inputs) row.inputs.push_back({slot.name, slot.optional});
   row.attrs = std::move(attrs);
   row.traits = traits;
   row.infer = infer;

@@ -11,21 +11,27 @@ using Types = Result<std::vector<TensorType>>;
 using Operands = std::span<const TensorType* const>;
 using Rows = std::vector<OpSchema>;
 
-// -- slots and attributes
-inline Slot in(std::string name) { return {std::move(name), false}; }
-inline Slot opt(std::string name) { return {std::move(name), true}; }
+// -- slots and attributes. Names are plain pointers, and nothing here is inline: rows are many, and code to make
+// strings of them in place would be most of the table's bytes.
+struct SlotRow {
+  const char* name;
+  bool optional;
+};
+constexpr SlotRow in(const char* name) { return {name, false}; }
+constexpr SlotRow opt(const char* name) { return {name, true}; }
+using Slots = std::initializer_list<SlotRow>;
 
 // A value after the name is the default; without one the attribute is required.
-AttrSpec flag(std::string name, std::optional<bool> fallback = {});
-AttrSpec integer(std::string name, std::optional<int64_t> fallback = {});
-AttrSpec number(std::string name, std::optional<double> fallback = {});
-AttrSpec text(std::string name, std::optional<std::string> fallback = {});
-AttrSpec ints(std::string name, std::optional<std::vector<int64_t>> fallback = {}, uint32_t length = 0);
-AttrSpec numbers(std::string name);
+AttrSpec flag(const char* name, std::optional<bool> fallback = {});
+AttrSpec integer(const char* name, std::optional<int64_t> fallback = {});
+AttrSpec number(const char* name, std::optional<double> fallback = {});
+AttrSpec text(const char* name, const char* fallback = nullptr);
+AttrSpec ints(const char* name, std::optional<std::vector<int64_t>> fallback = {}, uint32_t length = 0);
+AttrSpec numbers(const char* name);
 AttrSpec maybe(AttrSpec spec);                     // may be absent without a default
-AttrSpec like(AttrSpec spec, std::string source);  // absent or empty: equal to attribute `source`
+AttrSpec like(AttrSpec spec, const char* source);  // absent or empty: equal to attribute `source`
 
-OpSchema op(std::string name, std::vector<Slot> inputs, std::vector<AttrSpec> attrs, Infer infer, Traits traits = {});
+OpSchema op(const char* name, Slots inputs, std::vector<AttrSpec> attrs, Infer infer, Traits traits = {});
 OpSchema variadic(OpSchema row);  // the last slot repeats
 OpSchema results(uint32_t count, OpSchema row);
 
@@ -57,6 +63,9 @@ struct Window {
 Result<int64_t> window_count(const Window& window);
 // Every element in [low, 2^31). Error names the attribute.
 Status expect_range(const Attrs& attrs, std::string_view name, int64_t low);
+
+// The whole table, sorted by name (all.cpp).
+Rows all();
 
 // -- the files of the table
 Rows convolution();

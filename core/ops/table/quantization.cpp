@@ -138,8 +138,8 @@ Rows per_tensor() {
     QUOIN_CHECK(expect_scalars(o));
     return dequantized(o, a);
   };
-  const std::vector<Slot> slots{in("input"), in("scale"), in("zero_point")};
-  const std::vector<Slot> all_slots{in("input"), in("scale"), in("zero_point"), in("quant_min"), in("quant_max")};
+  const Slots slots{in("input"), in("scale"), in("zero_point")};
+  const Slots all_slots{in("input"), in("scale"), in("zero_point"), in("quant_min"), in("quant_max")};
   return {
       op("quantized_decomposed.quantize_per_tensor.default", {in("input")}, attrs, quantize, kElementwise),
       op("quantized_decomposed.quantize_per_tensor.tensor", slots, range_attrs({}), quantize),
