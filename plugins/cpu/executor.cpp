@@ -156,7 +156,9 @@ int64_t Executor::length_of(sdk::Array<quoin_tensor> inputs) const {
 void Executor::check_tensor(const quoin_tensor& tensor, const TensorInfo& info, int64_t length,
                             const char* what) const {
   const std::span<const int64_t> dims(tensor.dims, tensor.rank);
-  std::vector<int64_t> expected(info.dims, info.dims + info.rank);
+  std::array<int64_t, kMaxDims> room{};  // nothing here allocates: plan() is called for every new length
+  const std::span<int64_t> expected(room.data(), info.rank);
+  std::copy_n(info.dims, info.rank, room.begin());
   if (info.follows != 0) expected[0] = std::clamp<int64_t>(length, 1, longest_);
   if (tensor.dtype != info.dtype || !std::equal(dims.begin(), dims.end(), expected.begin(), expected.end()))
     throw sdk::Failure(QUOIN_UNSUPPORTED,

@@ -27,12 +27,14 @@ DEPENDENCIES: Dict[str, Set[str]] = {
     "lower": {"ir", "host", "program", "kernels"},
     "runtime": {"program", "kernels", "host"},
     "generate": {"tokenize", "runtime", "program"},
+    "embed": {"program", "kernels", "host", "runtime"},
 }
 DEPENDENCIES["flow"] = set(DEPENDENCIES)
 DEPENDENCIES["conform"] = set(DEPENDENCIES)
 DEPENDENCIES["cli"] = set(DEPENDENCIES)
 # What a device ships takes only the part of host that loads nothing.
-ONLY_THESE = {("runtime", "host"): {"host/services.hpp", "host/backend.hpp", "host/call.hpp"}}
+ONLY_THESE = {("runtime", "host"): {"host/services.hpp", "host/backend.hpp", "host/call.hpp"},
+              ("embed", "host"): {"host/backend.hpp", "host/services.hpp"}}
 NO_SDK = {"base"}
 
 # Third-party header (a path prefix) -> folders that may include it; its types must not leave them.

@@ -99,22 +99,26 @@ constexpr bool is_predicate = false;
 template <class C>
 constexpr bool is_predicate<Predicate<C>> = true;
 
-// y = F(a, alpha * b); b is operand 1 or the attribute `other`.
-template <class F, bool kNumber>
-struct Binary : KernelBase {
-  static constexpr bool kOwnResult = is_predicate<F>;
+struct Operands : KernelBase {
   Walk<3> walk;
   double number = 0, alpha = 1;
   bool integers = false;
 
-  static Result<Binary> make(const NodeView& view) {
-    Binary out;
-    out.walk = walk_of(view, 0, kNumber ? std::nullopt : std::optional<size_t>(1));
-    if (kNumber) out.number = get_number(view.attrs, "other");
+  static Operands of(const NodeView& view, bool with_number) {
+    Operands out;
+    out.walk = walk_of(view, 0, with_number ? std::nullopt : std::optional<size_t>(1));
+    if (with_number) out.number = get_number(view.attrs, "other");
     if (has(view.attrs, "alpha")) out.alpha = get_number(view.attrs, "alpha");
     out.integers = view.in(0).dtype == DType::s64;
     return out;
   }
+};
+
+// y = F(a, alpha * b); b is operand 1 or the attribute `other`.
+template <class F, bool kNumber>
+struct Binary : Operands {
+  static constexpr bool kOwnResult = is_predicate<F>;
+  static Result<Binary> make(const NodeView& view) { return Binary{of(view, kNumber)}; }
   template <class T>
   void apply(const Run& run) const {
     using Y = std::conditional_t<is_predicate<F>, uint8_t, T>;

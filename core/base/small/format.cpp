@@ -1,0 +1,54 @@
+#include <fmt/format.h>
+
+#include <cinttypes>
+#include <cstdio>
+
+namespace fmt {
+
+void Arg::append_to(std::string& out, bool hex) const {
+  char buffer[32];
+  switch (kind_) {
+    case Kind::text:
+      out += text_;
+      return;
+    case Kind::character:
+      out += static_cast<char>(integer_);
+      return;
+    case Kind::number:
+      std::snprintf(buffer, sizeof buffer, "%.7g", number_);
+      break;
+    case Kind::negative:
+      out += '-';
+      [[fallthrough]];
+    case Kind::integer:
+      std::snprintf(buffer, sizeof buffer, hex ? "%#" PRIx64 : "%" PRIu64, integer_);
+      break;
+  }
+  out += buffer;
+}
+
+std::string vformat(std::string_view pattern, std::span<const Arg> args) {
+  std::string out;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    if (c != '{' && c != '}') {
+      out += c;
+      continue;
+    }
+    if (i + 1 < pattern.size() && pattern[i + 1] == c) {  // {{ or }}
+      out += c;
+      ++i;
+      continue;
+    }
+    const size_t end = pattern.find('}', i);
+    if (end == std::string_view::npos) break;
+    if (!args.empty()) {
+      args.front().append_to(out, pattern.substr(i, end - i).find('x') != std::string_view::npos);
+      args = args.subspan(1);
+    }
+    i = end;
+  }
+  return out;
+}
+
+}  // namespace fmt
