@@ -31,44 +31,69 @@ constexpr int kChains = 12;  // independent sums: more than latency times throug
 constexpr int64_t kRounds = 100'000;
 constexpr int kTimes = 20;
 
-// `step` on every chain, kRounds times. The empty asm keeps the compiler from joining or dropping steps.
-#define QUOIN_CHAINS(type, zero, step)                                                                  \
-  type chain[kChains];                                                                                  \
-  for (type & acc : chain) acc = zero;                                                                  \
-  for (int64_t round = 0; round < kRounds; ++round) _Pragma("GCC unroll 16") for (type & acc : chain) { \
-      acc = step;                                                                                       \
-      __asm__ volatile("" : "+v"(acc));                                                                 \
-    }
+// STEP(acc) on twelve variables, kRounds times. Not an array: compilers keep those in memory here. The empty asm keeps
+// them from joining steps, and from taking a product that does not change out of the loop.
+#define QUOIN_ONE(acc) \
+  acc = STEP(acc);     \
+  __asm__ volatile("" : "+v"(acc), "+v"(a))
+#define QUOIN_CHAINS(type, a)                                                                          \
+  type c0 = a, c1 = a, c2 = a, c3 = a, c4 = a, c5 = a, c6 = a, c7 = a, c8 = a, c9 = a, ca = a, cb = a; \
+  for (int64_t round = 0; round < kRounds; ++round) {                                                  \
+    QUOIN_ONE(c0);                                                                                     \
+    QUOIN_ONE(c1);                                                                                     \
+    QUOIN_ONE(c2);                                                                                     \
+    QUOIN_ONE(c3);                                                                                     \
+    QUOIN_ONE(c4);                                                                                     \
+    QUOIN_ONE(c5);                                                                                     \
+    QUOIN_ONE(c6);                                                                                     \
+    QUOIN_ONE(c7);                                                                                     \
+    QUOIN_ONE(c8);                                                                                     \
+    QUOIN_ONE(c9);                                                                                     \
+    QUOIN_ONE(ca);                                                                                     \
+    QUOIN_ONE(cb);                                                                                     \
+  }
 
 __attribute__((target("avx2,fma"))) void madd_256() {
+#define STEP(acc) _mm256_add_epi32(acc, _mm256_madd_epi16(a, a))
   __m256i a = _mm256_set1_epi16(3);
   __asm__ volatile("" : "+x"(a));
-  QUOIN_CHAINS(__m256i, a, _mm256_add_epi32(acc, _mm256_madd_epi16(a, acc)))
+  QUOIN_CHAINS(__m256i, a)
+#undef STEP
 }
 __attribute__((target("avx2,fma"))) void fma_256() {
+#define STEP(acc) _mm256_fmadd_ps(a, a, acc)
   __m256 a = _mm256_set1_ps(0.5f);
   __asm__ volatile("" : "+x"(a));
-  QUOIN_CHAINS(__m256, a, _mm256_fmadd_ps(a, a, acc))
+  QUOIN_CHAINS(__m256, a)
+#undef STEP
 }
 __attribute__((target("avx2,avxvnni"))) void dot_256() {
+#define STEP(acc) _mm256_dpbusd_avx_epi32(acc, a, a)
   __m256i a = _mm256_set1_epi8(3);
   __asm__ volatile("" : "+x"(a));
-  QUOIN_CHAINS(__m256i, a, _mm256_dpbusd_avx_epi32(acc, a, a))
+  QUOIN_CHAINS(__m256i, a)
+#undef STEP
 }
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void madd_512() {
+#define STEP(acc) _mm512_add_epi32(acc, _mm512_madd_epi16(a, a))
   __m512i a = _mm512_set1_epi16(3);
   __asm__ volatile("" : "+v"(a));
-  QUOIN_CHAINS(__m512i, a, _mm512_add_epi32(acc, _mm512_madd_epi16(a, acc)))
+  QUOIN_CHAINS(__m512i, a)
+#undef STEP
 }
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void fma_512() {
+#define STEP(acc) _mm512_fmadd_ps(a, a, acc)
   __m512 a = _mm512_set1_ps(0.5f);
   __asm__ volatile("" : "+v"(a));
-  QUOIN_CHAINS(__m512, a, _mm512_fmadd_ps(a, a, acc))
+  QUOIN_CHAINS(__m512, a)
+#undef STEP
 }
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))) void dot_512() {
+#define STEP(acc) _mm512_dpbusd_epi32(acc, a, a)
   __m512i a = _mm512_set1_epi8(3);
   __asm__ volatile("" : "+v"(a));
-  QUOIN_CHAINS(__m512i, a, _mm512_dpbusd_epi32(acc, a, a))
+  QUOIN_CHAINS(__m512i, a)
+#undef STEP
 }
 
 struct Chains {
