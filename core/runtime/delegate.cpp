@@ -122,7 +122,9 @@ Status fall_back(const program::Delegate& delegate, uint32_t index, const std::s
   if (!delegate.original)
     return fail(
         Error{Code::program_version, reason, where,
-              "the program keeps no original to fall back to: lower it again here, or with keep_original: true"});
+              all_ops().empty()
+                  ? "this runtime has no kernels to fall back to"
+                  : "the program keeps no original to fall back to: lower it again here, or with keep_original: true"});
   if (options.fallback == "error")
     return fail(Error{Code::program_version, reason, where, "fallback: warn runs its original on kernels"});
   const std::string what =
