@@ -93,7 +93,8 @@ class Perplexity(CommandTest):
     def test_programs_that_are_no_language_models_are_refused(self):
         digits = self.path("digits.quoin")
         self.succeeds("quantize", DIGITS, "-o", digits, "--set", "lower.order=[cpu]")
-        self.fails(INPUT, ["keeps no key/value cache"], "eval", digits, "--metric", "perplexity", "--data", REFERENCE, "--tensor", "stories")
+        self.fails(INPUT, ["keeps no key/value cache"], "eval", digits, "--metric", "perplexity",
+                   "--data", REFERENCE, "--tensor", "stories")
 
 
 tap.run(Perplexity)
