@@ -50,6 +50,7 @@ Verb generate_verb();
 Verb bench_verb();
 Verb explain_verb();
 Verb inspect_verb();
+Verb verify_verb();
 Verb plugin_verb();
 Verb completion_verb();
 

@@ -1,9 +1,8 @@
 #include <iostream>
-#include <map>
-#include <set>
 
 #include "base/text.hpp"
 #include "cli/common.hpp"
+#include "cli/program_json.hpp"
 #include "cli/terminal.hpp"
 #include "import/import.hpp"
 #include "ir/print.hpp"
@@ -27,76 +26,6 @@ Result<ir::Detail> detail_of(const Invocation& call) {
   return fail(Code::usage, "--detail is brief, digests or complete, found {}", word);
 }
 
-// Dims that follow the length of the run are named in "dynamic".
-Json tensor_json(const program::Value& value) {
-  Json dynamic = Json::array();
-  for (size_t i = 0; i < value.type.shape.size(); ++i)
-    if ((value.dynamic >> i & 1) != 0) dynamic.push_back(i);
-  return {{"name", value.name}, {"dtype", name(value.type.dtype)}, {"shape", value.type.shape}, {"dynamic", dynamic}};
-}
-
-std::string op_of(const program::Model& model, const program::Node& node) {
-  if (node.delegate == program::kNone) return node.op;
-  const program::Delegate& delegate = model.delegates[node.delegate];
-  return "delegate " + delegate.plugin + (delegate.tag.empty() ? "" : " (" + delegate.tag + ")");
-}
-
-// Inputs and outputs without the states.
-Json method_json(const program::Model& model, const program::Method& method) {
-  const program::Graph& graph = method.graph;
-  std::vector<bool> held_in(graph.inputs.size()), held_out(graph.outputs.size());
-  Json inputs = Json::array(), outputs = Json::array(), states = Json::array(), nodes = Json::array();
-  for (const program::State& state : graph.states) {
-    held_in[state.input] = held_out[state.output] = true;
-    Json row = tensor_json(graph.values[graph.inputs[state.input]]);
-    row.erase("dynamic");
-    row["name"] = state.name;
-    row["in_place"] = state.in_place;
-    states.push_back(std::move(row));
-  }
-  for (size_t i = 0; i < graph.inputs.size(); ++i)
-    if (!held_in[i]) inputs.push_back(tensor_json(graph.values[graph.inputs[i]]));
-  for (size_t i = 0; i < graph.outputs.size(); ++i)
-    if (!held_out[i]) outputs.push_back(tensor_json(graph.values[graph.outputs[i]]));
-  for (const program::Node& node : graph.nodes)
-    nodes.push_back(
-        {{"name", node.name}, {"op", op_of(model, node)}, {"module", node.module}, {"debug_id", node.debug_id}});
-  return {{"name", method.name}, {"inputs", inputs}, {"outputs", outputs},
-          {"states", states},    {"nodes", nodes},   {"arena_bytes", graph.arena_size}};
-}
-
-Json delegate_json(const program::Delegate& d) {
-  uint64_t named = 0;
-  for (const auto& [key, bytes] : d.named) named += bytes.size();
-  return {{"plugin", d.plugin},
-          {"version", d.version},
-          {"tag", d.tag},
-          {"blob_format", d.blob_format},
-          {"isa", host::isa_name(d.isa)},
-          {"blob_bytes", d.blob.size()},
-          {"named_bytes", named},
-          {"original_kept", d.original.has_value()},
-          {"nodes", d.debug_ids.size()}};
-}
-
-Json program_json(const program::Model& model) {
-  Json methods = Json::array(), delegates = Json::array();
-  for (const program::Method& method : model.methods) methods.push_back(method_json(model, method));
-  for (const program::Delegate& delegate : model.delegates) delegates.push_back(delegate_json(delegate));
-  uint64_t weights = 0;
-  std::map<std::string, uint64_t> by_dtype;
-  std::set<const void*> counted;  // methods share constants
-  for (const program::Method& method : model.methods)
-    for (const program::Value& value : method.graph.values)
-      if (value.constant && counted.insert(value.constant->data()).second) {
-        weights += value.constant->bytes();
-        by_dtype[std::string(name(value.type.dtype))] += value.constant->bytes();
-      }
-  return {{"name", model.name},      {"methods", methods},
-          {"weight_bytes", weights}, {"weight_bytes_by_dtype", by_dtype},
-          {"delegates", delegates},  {"metadata", model.metadata}};
-}
-
 // "f32[..512, 64]": at most 512.
 std::string type_text(const Json& tensor) {
   std::vector<std::string> dims;
@@ -106,8 +35,8 @@ std::string type_text(const Json& tensor) {
 }
 
 void print_method(const Json& method) {
-  std::cout << fmt::format("method {}, arena {}\n", method["name"].get<std::string>(),
-                           human_bytes(method["arena_bytes"]));
+  std::cout << fmt::format("method {}, arena {}, at most {} of it live\n", method["name"].get<std::string>(),
+                           human_bytes(method["arena_bytes"]), human_bytes(method["live_bytes"]));
   const auto list = [](const char* title, const Json& tensors) {
     for (const Json& tensor : tensors)
       std::cout << fmt::format("  {} {}: {}{}\n", title, tensor["name"].get<std::string>(), type_text(tensor),
@@ -121,15 +50,64 @@ void print_method(const Json& method) {
   std::cout << "\n" << nodes.text() << "\n";
 }
 
+void print_segments(const Json& json) {
+  Table segments({"segment", "offset", "bytes", "alignment", "XXH3", "holds"});
+  for (const Json& s : json["segments"])
+    segments.row({s["kind"], s["offset"].dump(), s["bytes"].dump(), s["alignment"].dump(), s["hash"], s["holds"]});
+  std::cout << fmt::format("{}: format {}, {}\n\n", json["file"].get<std::string>(), json["format"].get<std::string>(),
+                           human_bytes(json["bytes"]))
+            << segments.text() << "\n";
+}
+
+void print_sizes(const Json& sizes, uint64_t file) {
+  Table table({"what", "bytes", "share"});
+  const auto row = [&](const std::string& what, uint64_t bytes) {
+    const double share = 100.0 * static_cast<double>(bytes) / static_cast<double>(file);
+    if (bytes != 0) table.row({what, std::to_string(bytes), fmt::format("{:.1f} %", share)});
+  };
+  row("graph, plan, metadata", sizes["graph"]);
+  for (const auto& [dtype, bytes] : sizes["constants_by_dtype"].items()) row("constants " + dtype, bytes);
+  row("named data of delegates", sizes["named_data"]);
+  row("blobs of delegates", sizes["blobs"]);
+  row("header, table, padding", sizes["layout"]);
+  std::cout << table.text() << "\n";
+  if (const uint64_t originals = sizes["constants_of_originals"]; originals != 0)
+    std::cout << fmt::format("{} of the constants are there for originals only, which run where a delegate cannot\n\n",
+                             human_bytes(originals));
+}
+
+void print_delegates(const Json& delegates) {
+  if (delegates.empty()) return;
+  Table table({"delegate", "version", "tag", "nodes", "blob", "named data", "format", "isa", "original", "its arena"});
+  for (const Json& d : delegates) {
+    const Json& original = d["original"];
+    table.row({d["plugin"], d["version"], d["tag"], d["nodes"].dump(), human_bytes(d["blob_bytes"]),
+               fmt::format("{} ({})", human_bytes(d["named_bytes"]), d["named"].dump()), d["blob_format"].dump(),
+               d["isa"], original.is_null() ? "not kept" : original["nodes"].dump() + " nodes",
+               original.is_null() ? "" : human_bytes(original["arena_bytes"])});
+  }
+  std::cout << table.text() << "\n";
+}
+
+// Short texts as they are; of the recipe only its size.
+void print_metadata(const Json& metadata) {
+  constexpr size_t kShort = 200;
+  for (const auto& [key, value] : metadata.items()) {
+    const std::string text = value.get<std::string>();
+    if (text.size() <= kShort && text.find('\n') == std::string::npos)
+      std::cout << fmt::format("{}: {}\n", key, text);
+    else
+      std::cout << fmt::format("{}: {}{}\n", key, human_bytes(text.size()),
+                               key == "recipe" ? ", printed by --recipe-only" : ", printed by --json");
+  }
+}
+
 void print_program(const Json& json) {
-  std::cout << fmt::format("weights outside delegates {}\n\n", human_bytes(json["weight_bytes"]));
-  Table delegates({"delegate", "version", "tag", "nodes", "blob", "named data", "format", "isa", "original kept"});
-  for (const Json& d : json["delegates"])
-    delegates.row({d["plugin"], d["version"], d["tag"], d["nodes"].dump(), human_bytes(d["blob_bytes"]),
-                   human_bytes(d["named_bytes"]), d["blob_format"].dump(), d["isa"],
-                   d["original_kept"].get<bool>() ? "yes" : "no"});
-  if (!json["delegates"].empty()) std::cout << delegates.text() << "\n";
+  print_segments(json);
+  print_sizes(json["sizes"], json["bytes"]);
+  print_delegates(json["delegates"]);
   for (const Json& method : json["methods"]) print_method(method);
+  print_metadata(json["metadata"]);
 }
 
 Status run(Invocation& call) {
@@ -149,13 +127,13 @@ Status run(Invocation& call) {
       std::cout << ir::print(graph, detail);
     return {};
   }
-  QUOIN_TRY(const program::Model model, program::read(path));
+  QUOIN_TRY(const OpenProgram program, open_program(path));
   if (call.has("recipe-only")) {
-    const auto found = model.metadata.find("recipe");
-    std::cout << (found == model.metadata.end() ? std::string() : found->second);
+    const auto found = program.model.metadata.find("recipe");
+    std::cout << (found == program.model.metadata.end() ? std::string() : found->second);
     return {};
   }
-  const Json json = program_json(model);
+  const Json json = program_json(program);
   if (call.json)
     print(json);
   else
@@ -169,10 +147,8 @@ Verb inspect_verb() {
   return {"inspect",
           "show what a program or model file holds",
           "PROGRAM|MODEL",
-          "A program: methods with inputs, outputs, states and nodes, delegates with sizes, memory, its recipe. A "
-          "model: its "
-          "graph.\n"
-          "Reading verifies the file completely.\n\n"
+          "A program: its segments, what takes how many bytes, delegates, methods with inputs, outputs, states and\n"
+          "nodes, memory, where it comes from. A model: its graph. Reading verifies the file completely.\n\n"
           "  quoin inspect effnet.quoin --json",
           {"model"},
           add_options,

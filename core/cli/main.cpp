@@ -123,9 +123,9 @@ int main_checked(const std::vector<std::string>& arguments) {
 }  // namespace
 
 std::span<const Verb> verbs() {
-  static const std::vector<Verb> table = {quantize_verb(), calibrate_verb(), export_verb(),    run_verb(),
-                                          eval_verb(),     generate_verb(),  bench_verb(),     explain_verb(),
-                                          inspect_verb(),  plugin_verb(),    completion_verb()};
+  static const std::vector<Verb> table = {quantize_verb(), calibrate_verb(), export_verb(), run_verb(),
+                                          eval_verb(),     generate_verb(),  bench_verb(),  explain_verb(),
+                                          inspect_verb(),  verify_verb(),    plugin_verb(), completion_verb()};
   return table;
 }
 

@@ -28,8 +28,8 @@ Aligned aligned(std::shared_ptr<const void> owner, Bytes bytes) {
 }
 
 Result<Model> read_aligned(const std::shared_ptr<const void>& owner, Bytes bytes, const ReadOptions& options) {
-  QUOIN_TRY(const std::vector<Segment> segments, parse_layout(bytes, options.weights == ReadOptions::Weights::trust));
-  QUOIN_TRY(Model model, decode(segments, owner));
+  QUOIN_TRY(const Layout layout, parse_layout(bytes, options.weights == ReadOptions::Weights::trust));
+  QUOIN_TRY(Model model, decode(layout.segments, owner));
   if (auto status = verify(model); !status) return fail(in("segment GRPH", std::move(status).error()));
   return model;
 }

@@ -173,22 +173,23 @@ Image lay_out(const std::vector<SegmentSource>& segments) {
   return image;
 }
 
-Result<std::vector<Segment>> parse_layout(Bytes file, bool trust_weights) {
+Result<Layout> parse_layout(Bytes file, bool trust_weights) {
   QUOIN_TRY(const Header header, read_header(file));
   QUOIN_TRY(const std::vector<SegmentEntry> table, read_table(header, file));
-  std::vector<Segment> segments;
+  Layout layout{header.major, header.minor, {}};
+  std::vector<Segment>& segments = layout.segments;
   uint64_t end = sizeof(Header) + table.size() * sizeof(SegmentEntry);
   for (const SegmentEntry& entry : table) {
     if (auto status = check_segment(entry, end, file, trust_weights); !status)
       return fail(
           in(fmt::format("segment {} ({})", segments.size(), kind_name(entry.kind)), std::move(status).error()));
-    segments.push_back({entry.kind, file.subspan(entry.offset, entry.size)});
+    segments.push_back({entry, file.subspan(entry.offset, entry.size)});
     end = entry.offset + entry.size;
   }
   if (end != file.size())
     return fail(
         Error{Code::program, fmt::format("{} bytes after the last segment", file.size() - end), "segment table", {}});
-  return segments;
+  return layout;
 }
 
 }  // namespace quoin::program

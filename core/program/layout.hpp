@@ -23,15 +23,19 @@ struct Image {
 };
 Image lay_out(const std::vector<SegmentSource>& segments);
 
-struct Segment {
-  uint32_t kind = 0;
+struct Segment : SegmentEntry {
   Bytes bytes;
 };
 
-// Checks header, table, tiling, padding and every checksum, that of the weights unless they are trusted. Segments come
-// in file order; unknown optional ones stay in the list (indices into it are used inside the file). Errors: program,
-// program_version, limit.
-Result<std::vector<Segment>> parse_layout(Bytes file, bool trust_weights = false);
+struct Layout {
+  uint16_t major = 0, minor = 0;
+  std::vector<Segment>
+      segments;  // in file order; unknown optional ones stay (indices into it are used inside the file)
+};
+
+// Checks header, table, tiling, padding and every checksum, that of the weights unless they are trusted. Errors:
+// program, program_version, limit.
+Result<Layout> parse_layout(Bytes file, bool trust_weights = false);
 
 std::string kind_name(uint32_t kind);
 // Zero bytes, at most 65536 of them.

@@ -1,6 +1,9 @@
 #include "program/lifetime.hpp"
 
 #include <algorithm>
+#include <map>
+
+#include "base/checked.hpp"
 
 namespace quoin::program {
 
@@ -46,6 +49,21 @@ std::vector<Storage> storages(const Graph& graph, const std::function<bool(const
     }
   }
   return out;
+}
+
+uint64_t peak_live(const std::vector<Storage>& storages) {
+  std::map<uint32_t, std::pair<uint64_t, uint64_t>> at;  // position -> bytes that begin there, bytes that ended before
+  for (const Storage& storage : storages) {
+    const uint64_t size = align_up(storage.size, kArenaAlignment);
+    at[storage.first].first += size;
+    at[storage.last + 1].second += size;
+  }
+  uint64_t live = 0, most = 0;
+  for (const auto& [position, change] : at) {
+    live += change.first - change.second;
+    most = std::max(most, live);
+  }
+  return most;
 }
 
 }  // namespace quoin::program

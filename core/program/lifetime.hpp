@@ -29,4 +29,7 @@ bool is_free_view(const Graph& graph, const Node& node, const std::vector<bool>&
 // Precondition: indices are valid and the nodes topological.
 std::vector<Storage> storages(const Graph& graph, const std::function<bool(const Node&)>& shares);
 
+// The most bytes that are live at one node, each storage rounded up to kArenaAlignment: no arena can be smaller.
+uint64_t peak_live(const std::vector<Storage>& storages);
+
 }  // namespace quoin::program

@@ -4,8 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <random>
+#include <thread>
 
 #include "bytes.hpp"
 #include "models.hpp"
@@ -62,6 +65,54 @@ TEST_F(Write, KilledWriterLeavesTheOldFile) {
   const auto model = read(path);
   ASSERT_TRUE(model) << model.error().text();
   EXPECT_EQ(model->name, "old");
+}
+
+// A program of a few megabytes, so that writing takes a while.
+Model large_model(float value) {
+  Model model = small_model();
+  model.name = "large";
+  model.methods[0].graph.values.push_back({"large", f32({1 << 20}), floats({1 << 20}, value)});
+  return model;
+}
+
+FileBytes content_of(const std::string& path) {
+  const auto file = MappedFile::open(path);
+  return file ? FileBytes(file->bytes().begin(), file->bytes().end()) : FileBytes();
+}
+
+// Starts a process that writes the model, and kills it after `delay`.
+void write_and_kill(const std::string& path, const Model& model, std::chrono::microseconds delay) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) ::_exit(write(path, model) ? 0 : 1);
+  std::this_thread::sleep_for(delay);
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
+// As when the power fails: whoever reads finds the old file or the new one, whole.
+TEST_F(Write, WriterKilledAtAnyMomentLeavesTheOldFileOrTheNewOne) {
+  constexpr int kMoments = 200;
+  const Model before = large_model(1), after = large_model(2);
+  const FileBytes old_bytes = *serialize(before), new_bytes = *serialize(after);
+  ASSERT_NE(old_bytes, new_bytes);
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(write(path, after));
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+  std::mt19937 random(1);
+  std::uniform_int_distribution<int64_t> moment(0, 2 * whole.count());
+  int old_files = 0, new_files = 0;
+  for (int i = 0; i < kMoments; ++i) {
+    ASSERT_TRUE(write_file(path, old_bytes));
+    write_and_kill(path, after, std::chrono::microseconds(moment(random)));
+    const FileBytes found = content_of(path);
+    ASSERT_TRUE(found == old_bytes || found == new_bytes) << "a file of " << found.size() << " bytes that is neither";
+    ++(found == old_bytes ? old_files : new_files);
+    for (const auto& entry : std::filesystem::directory_iterator(folder))  // what killed writers left
+      if (entry.path() != path) std::filesystem::remove(entry);
+  }
+  EXPECT_GT(old_files, 0) << "some writers must die early";
+  EXPECT_GT(new_files, 0) << "some writers must get to the end";
 }
 
 TEST_F(Write, FaultyModelLeavesTheOldFile) {

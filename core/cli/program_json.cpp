@@ -1,0 +1,169 @@
+#include "cli/program_json.hpp"
+
+#include <set>
+
+#include "host/services.hpp"
+#include "program/file.hpp"
+#include "program/lifetime.hpp"
+
+namespace quoin::cli {
+namespace {
+
+// Dims that follow the length of the run are named in "dynamic".
+Json tensor_json(const program::Value& value) {
+  Json dynamic = Json::array();
+  for (size_t i = 0; i < value.type.shape.size(); ++i)
+    if ((value.dynamic >> i & 1) != 0) dynamic.push_back(i);
+  return {{"name", value.name}, {"dtype", name(value.type.dtype)}, {"shape", value.type.shape}, {"dynamic", dynamic}};
+}
+
+std::string op_of(const program::Model& model, const program::Node& node) {
+  if (node.delegate == program::kNone) return node.op;
+  const program::Delegate& delegate = model.delegates[node.delegate];
+  return "delegate " + delegate.plugin + (delegate.tag.empty() ? "" : " (" + delegate.tag + ")");
+}
+
+uint64_t peak_live(const program::Graph& graph) {
+  return program::peak_live(program::storages(graph, [](const program::Node&) { return true; }));
+}
+
+// Inputs and outputs without the states.
+Json method_json(const program::Model& model, const program::Method& method) {
+  const program::Graph& graph = method.graph;
+  std::vector<bool> held_in(graph.inputs.size()), held_out(graph.outputs.size());
+  Json inputs = Json::array(), outputs = Json::array(), states = Json::array(), nodes = Json::array();
+  for (const program::State& state : graph.states) {
+    held_in[state.input] = held_out[state.output] = true;
+    Json row = tensor_json(graph.values[graph.inputs[state.input]]);
+    row.erase("dynamic");
+    row["name"] = state.name;
+    row["in_place"] = state.in_place;
+    states.push_back(std::move(row));
+  }
+  for (size_t i = 0; i < graph.inputs.size(); ++i)
+    if (!held_in[i]) inputs.push_back(tensor_json(graph.values[graph.inputs[i]]));
+  for (size_t i = 0; i < graph.outputs.size(); ++i)
+    if (!held_out[i]) outputs.push_back(tensor_json(graph.values[graph.outputs[i]]));
+  for (const program::Node& node : graph.nodes)
+    nodes.push_back(
+        {{"name", node.name}, {"op", op_of(model, node)}, {"module", node.module}, {"debug_id", node.debug_id}});
+  return {{"name", method.name},
+          {"inputs", inputs},
+          {"outputs", outputs},
+          {"states", states},
+          {"nodes", nodes},
+          {"arena_bytes", graph.arena_size},
+          {"live_bytes", peak_live(graph)}};
+}
+
+Json original_json(const program::Delegate& delegate) {
+  if (!delegate.original) return nullptr;
+  return {{"nodes", delegate.original->nodes.size()}, {"arena_bytes", delegate.original->arena_size}};
+}
+
+Json delegate_json(const program::Delegate& d) {
+  uint64_t named = 0;
+  for (const auto& [key, bytes] : d.named) named += bytes.size();
+  return {{"plugin", d.plugin},           {"version", d.version},         {"tag", d.tag},
+          {"blob_format", d.blob_format}, {"isa", host::isa_name(d.isa)}, {"blob_bytes", d.blob.size()},
+          {"named", d.named.size()},      {"named_bytes", named},         {"original_kept", d.original.has_value()},
+          {"original", original_json(d)}, {"nodes", d.debug_ids.size()}};
+}
+
+// Bytes of constants and named data, each place in the file counted once.
+class WeightCount {
+ public:
+  void add(const program::Graph& graph) {
+    for (const program::Value& value : graph.values)
+      if (value.constant && counted_.insert(value.constant->data()).second) {
+        constants += value.constant->bytes();
+        by_dtype[std::string(name(value.type.dtype))] += value.constant->bytes();
+      }
+  }
+  void add(const program::Delegate& delegate) {
+    for (const auto& [key, bytes] : delegate.named)
+      if (counted_.insert(bytes.data()).second) named += bytes.size();
+  }
+  uint64_t constants = 0, named = 0;
+  std::map<std::string, uint64_t> by_dtype;
+
+ private:
+  std::set<const void*> counted_;
+};
+
+uint64_t bytes_of(const OpenProgram& program, uint32_t kind) {
+  uint64_t sum = 0;
+  for (const program::Segment& segment : program.layout.segments)
+    if (segment.kind == kind) sum += segment.size;
+  return sum;
+}
+
+// Where the bytes of the file are: together they are its size.
+Json sizes_json(const OpenProgram& program) {
+  WeightCount all;
+  for (const program::Method& method : program.model.methods) all.add(method.graph);
+  const uint64_t in_methods = all.constants;
+  for (const program::Delegate& delegate : program.model.delegates)
+    if (delegate.original) all.add(*delegate.original);
+  for (const program::Delegate& delegate : program.model.delegates) all.add(delegate);
+  const uint64_t graph = bytes_of(program, program::kGraphSegment), blobs = bytes_of(program, program::kBlobSegment);
+  const uint64_t content = graph + all.constants + all.named + blobs, file = program.file->bytes().size();
+  return {{"graph", graph},
+          {"constants", in_methods},
+          {"constants_of_originals", all.constants - in_methods},
+          {"constants_by_dtype", all.by_dtype},
+          {"named_data", all.named},
+          {"blobs", blobs},
+          {"layout", file > content ? file - content : 0}};  // parts of constants may be shared
+}
+
+// What a segment is for: "delegate 2 (cpu)".
+std::string holds(const OpenProgram& program, const program::Segment& segment) {
+  if (segment.kind == program::kGraphSegment) return "graph, plan, metadata";
+  if (segment.kind == program::kWeightsSegment) return "constants, named data";
+  for (size_t i = 0; i < program.model.delegates.size(); ++i)
+    if (segment.kind == program::kBlobSegment && program.model.delegates[i].blob.data() == segment.bytes.data())
+      return fmt::format("delegate {} ({})", i, program.model.delegates[i].plugin);
+  return "not known to this version";
+}
+
+}  // namespace
+
+Result<OpenProgram> open_program(const std::string& path) {
+  QUOIN_TRY(MappedFile mapped, MappedFile::open(path));
+  const auto file = std::make_shared<const MappedFile>(std::move(mapped));
+  QUOIN_TRY(program::Model model, program::read(file, file->bytes(), path));
+  auto layout = program::parse_layout(file->bytes(), true);
+  if (!layout) return fail(in(path, std::move(layout).error()));
+  return OpenProgram{path, file, *std::move(layout), std::move(model)};
+}
+
+Json layout_json(const OpenProgram& program) {
+  Json segments = Json::array();
+  for (const program::Segment& segment : program.layout.segments)
+    segments.push_back({{"kind", program::kind_name(segment.kind)},
+                        {"offset", segment.offset},
+                        {"bytes", segment.size},
+                        {"alignment", segment.alignment},
+                        {"hash", fmt::format("{:016x}", segment.hash)},
+                        {"holds", holds(program, segment)}});
+  return {{"file", program.path},
+          {"format", fmt::format("{}.{}", program.layout.major, program.layout.minor)},
+          {"bytes", program.file->bytes().size()},
+          {"segments", segments}};
+}
+
+Json program_json(const OpenProgram& program) {
+  Json out = {{"name", program.model.name}};
+  out.update(layout_json(program));
+  out["sizes"] = sizes_json(program);
+  out["methods"] = Json::array();
+  for (const program::Method& method : program.model.methods)
+    out["methods"].push_back(method_json(program.model, method));
+  out["delegates"] = Json::array();
+  for (const program::Delegate& delegate : program.model.delegates) out["delegates"].push_back(delegate_json(delegate));
+  out["metadata"] = program.model.metadata;
+  return out;
+}
+
+}  // namespace quoin::cli
