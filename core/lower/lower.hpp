@@ -56,8 +56,8 @@ Result<Lowered> lower(std::span<const Method> methods, const Options& options, c
 Result<Lowered> lower(const ir::Graph& graph, const Options& options, const kernels::KernelSet& kernels,
                       const quoin_host& host, Diagnostics& diagnostics);
 
-// Gives every intermediate of `graph` an arena offset (64-byte aligned) so that live ranges never overlap: largest
-// first, lowest fitting offset. Sets arena_size.
+// Gives every intermediate of `graph` an arena offset (64-byte aligned) so that live ranges never overlap, by the best of
+// several ways (arena.hpp). Sets arena_size.
 void plan_memory(program::Graph& graph);
 
 }  // namespace quoin::lower
