@@ -159,7 +159,7 @@ TEST(Layout, OtherMajorVersionIsNamed) {
   const auto result = read_bytes(file);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Code::program_version);
-  EXPECT_THAT(result.error().text(), ::testing::HasSubstr("format 9.0"));
+  EXPECT_THAT(result.error().text(), ::testing::HasSubstr(fmt::format("format 9.{}", kFormatMinor)));
 }
 
 TEST(Layout, UnknownRequiredFeatureIsRefused) {
