@@ -57,6 +57,9 @@ void print_segments(const Json& json) {
   std::cout << fmt::format("{}: format {}, {}\n\n", json["file"].get<std::string>(), json["format"].get<std::string>(),
                            human_bytes(json["bytes"]))
             << segments.text() << "\n";
+  if (const Json& weights = json["weights_file"]; !weights.is_null())
+    std::cout << fmt::format("weights in the file {} beside it, {}\n\n", weights["name"].get<std::string>(),
+                             human_bytes(weights["bytes"]));
 }
 
 void print_sizes(const Json& sizes, uint64_t file) {
@@ -69,6 +72,7 @@ void print_sizes(const Json& sizes, uint64_t file) {
   for (const auto& [dtype, bytes] : sizes["constants_by_dtype"].items()) row("constants " + dtype, bytes);
   row("named data of delegates", sizes["named_data"]);
   row("blobs of delegates", sizes["blobs"]);
+  row("tests", sizes["tests"]);
   row("header, table, padding", sizes["layout"]);
   std::cout << table.text() << "\n";
   if (const uint64_t originals = sizes["constants_of_originals"]; originals != 0)
@@ -104,7 +108,9 @@ void print_metadata(const Json& metadata) {
 
 void print_program(const Json& json) {
   print_segments(json);
-  print_sizes(json["sizes"], json["bytes"]);
+  const Json& weights = json["weights_file"];
+  print_sizes(json["sizes"],
+              json["bytes"].get<uint64_t>() + (weights.is_null() ? 0 : weights["bytes"].get<uint64_t>()));
   print_delegates(json["delegates"]);
   for (const Json& method : json["methods"]) print_method(method);
   print_metadata(json["metadata"]);

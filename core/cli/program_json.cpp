@@ -1,8 +1,10 @@
 #include "cli/program_json.hpp"
 
+#include <filesystem>
 #include <set>
 
 #include "host/services.hpp"
+#include "program/external.hpp"
 #include "program/file.hpp"
 #include "program/lifetime.hpp"
 
@@ -98,7 +100,14 @@ uint64_t bytes_of(const OpenProgram& program, uint32_t kind) {
   return sum;
 }
 
-// Where the bytes of the file are: together they are its size.
+uint64_t external_bytes(const OpenProgram& program) {
+  for (const program::Segment& segment : program.layout.segments)
+    if (segment.kind == program::kExternalSegment)
+      if (const auto external = program::decode_reference(segment.bytes)) return external->size;
+  return 0;
+}
+
+// Where the bytes of the file and of its weights' file are: together they are their size.
 Json sizes_json(const OpenProgram& program) {
   WeightCount all;
   for (const program::Method& method : program.model.methods) all.add(method.graph);
@@ -107,13 +116,16 @@ Json sizes_json(const OpenProgram& program) {
     if (delegate.original) all.add(*delegate.original);
   for (const program::Delegate& delegate : program.model.delegates) all.add(delegate);
   const uint64_t graph = bytes_of(program, program::kGraphSegment), blobs = bytes_of(program, program::kBlobSegment);
-  const uint64_t content = graph + all.constants + all.named + blobs, file = program.file->bytes().size();
+  const uint64_t content = graph + all.constants + all.named + blobs + bytes_of(program, program::kTestSegment),
+                 tests = bytes_of(program, program::kTestSegment);
+  const uint64_t file = program.file->bytes().size() + external_bytes(program);
   return {{"graph", graph},
           {"constants", in_methods},
           {"constants_of_originals", all.constants - in_methods},
           {"constants_by_dtype", all.by_dtype},
           {"named_data", all.named},
           {"blobs", blobs},
+          {"tests", tests},
           {"layout", file > content ? file - content : 0}};  // parts of constants may be shared
 }
 
@@ -124,6 +136,8 @@ std::string holds(const OpenProgram& program, const program::Segment& segment) {
   for (size_t i = 0; i < program.model.delegates.size(); ++i)
     if (segment.kind == program::kBlobSegment && program.model.delegates[i].blob.data() == segment.bytes.data())
       return fmt::format("delegate {} ({})", i, program.model.delegates[i].plugin);
+  if (segment.kind == program::kTestSegment) return "tests for verify --run";
+  if (segment.kind == program::kExternalSegment) return "name of the file with constants, named data";
   return "not known to this version";
 }
 
@@ -132,7 +146,9 @@ std::string holds(const OpenProgram& program, const program::Segment& segment) {
 Result<OpenProgram> open_program(const std::string& path) {
   QUOIN_TRY(MappedFile mapped, MappedFile::open(path));
   const auto file = std::make_shared<const MappedFile>(std::move(mapped));
-  QUOIN_TRY(program::Model model, program::read(file, file->bytes(), path));
+  program::ReadOptions options;
+  options.folder = std::filesystem::path(path).parent_path().string();
+  QUOIN_TRY(program::Model model, program::read(file, file->bytes(), path, options));
   auto layout = program::parse_layout(file->bytes(), true);
   if (!layout) return fail(in(path, std::move(layout).error()));
   return OpenProgram{path, file, *std::move(layout), std::move(model)};
@@ -147,10 +163,18 @@ Json layout_json(const OpenProgram& program) {
                         {"alignment", segment.alignment},
                         {"hash", fmt::format("{:016x}", segment.hash)},
                         {"holds", holds(program, segment)}});
+  Json weights = nullptr;
+  for (const program::Segment& segment : program.layout.segments)
+    if (segment.kind == program::kExternalSegment)
+      if (const auto external = program::decode_reference(segment.bytes))
+        weights = {{"name", external->name},
+                   {"bytes", external->size},
+                   {"digest", fmt::format("{:016x}{:016x}", external->digest[1], external->digest[0])}};
   return {{"file", program.path},
           {"format", fmt::format("{}.{}", program.layout.major, program.layout.minor)},
           {"bytes", program.file->bytes().size()},
-          {"segments", segments}};
+          {"segments", segments},
+          {"weights_file", weights}};
 }
 
 Json program_json(const OpenProgram& program) {

@@ -8,6 +8,8 @@
 #include "cli/placement.hpp"
 #include "cli/report.hpp"
 #include "cli/terminal.hpp"
+#include "flow/bundle.hpp"
+#include "flow/language.hpp"
 #include "program/file.hpp"
 
 namespace quoin::cli {
@@ -20,6 +22,10 @@ void add_options(po::options_description& options) {
       "report", po::value<std::string>()->value_name("FILE"), "also write a one-page HTML report")(
       "calibration", po::value<std::string>()->value_name("FILE"),
       "use what `quoin calibrate` has written; the data is not read")(
+      "external-weights", "put the weights into a second file beside the program")(
+      "bundle", po::value<std::string>()->value_name("DATA"),
+      "store samples of DATA in the program, with the outputs it gives: `quoin verify --run` repeats them")(
+      "bundle-samples", po::value<int64_t>()->default_value(4)->value_name("N"), "at most so many of them")(
       "dry-run", "do everything except writing the program: placement, reasons, final size");
   add_recipe_options(options);
 }
@@ -38,6 +44,24 @@ uint64_t model_size(const std::string& path) {
   return sum;
 }
 
+// Runs the new program on the samples of --bundle: tests for the file, accuracy for its metadata.
+Result<std::vector<program::TestCase>> bundle(Invocation& call, const std::string& model, const recipe::Recipe& recipe,
+                                              flow::Context& context, program::Model& program) {
+  if (!call.has("bundle")) return std::vector<program::TestCase>();
+  const int64_t samples = call.options["bundle-samples"].as<int64_t>();
+  if (samples < 1) return fail(Code::usage, "--bundle-samples must be at least 1, found {}", samples);
+  QUOIN_TRY(runtime::Executable executable, flow::open_program(program, recipe, context, call.diagnostics));
+  const data::Source source{call.text("bundle"), recipe.eval.labels, static_cast<size_t>(samples),
+                            recipe.model.preprocess};
+  QUOIN_TRY(const auto dataset, data::open_dataset(source, flow::input_specs(executable)));
+  QUOIN_TRY(std::vector<program::TestCase> tests, flow::record_tests(executable, *dataset));
+  if (flow::is_language_model(model)) return tests;
+  QUOIN_TRY(const std::string accuracy,
+            flow::accuracy_report(executable, model, *dataset, recipe, context, call.diagnostics));
+  if (!accuracy.empty()) program.metadata["accuracy"] = accuracy;
+  return tests;
+}
+
 Json stage_json(const std::vector<flow::StageTime>& times) {
   Json out = Json::array();
   for (const flow::StageTime& time : times) out.push_back({{"stage", time.stage}, {"seconds", time.seconds}});
@@ -47,7 +71,12 @@ Json stage_json(const std::vector<flow::StageTime>& times) {
 Json summary_json(const QuantizeSummary& summary, const flow::Quantized& result, const Invocation& call) {
   return {{"model", summary.model},
           {"program", summary.program},
-          {"sizes", {{"model_bytes", summary.model_bytes}, {"program_bytes", summary.program_bytes}}},
+          {"sizes",
+           {{"model_bytes", summary.model_bytes},
+            {"program_bytes", summary.program_bytes},
+            {"weights_bytes", summary.weights_bytes}}},
+          {"weights_file", summary.weights_file},
+          {"tests", summary.tests},
           {"samples", result.samples + result.layers.samples},
           {"calibration", result.calibration},
           {"times", stage_json(result.times)},
@@ -74,6 +103,9 @@ void print_summary(const QuantizeSummary& summary, const flow::Quantized& result
   std::cout << fmt::format("{} {} -> {} {}\n", summary.model, human_bytes(summary.model_bytes),
                            summary.program.empty() ? "(dry run, nothing written)" : summary.program,
                            human_bytes(summary.program_bytes));
+  if (!summary.weights_file.empty())
+    std::cout << fmt::format("weights in {} beside it, {}\n", summary.weights_file, human_bytes(summary.weights_bytes));
+  if (summary.tests != 0) std::cout << fmt::format("{} tests inside: quoin verify --run\n", summary.tests);
 }
 
 Status run(Invocation& call) {
@@ -86,7 +118,7 @@ Status run(Invocation& call) {
   QUOIN_CHECK(check_outputs(call, model));
   QUOIN_TRY(const auto context, context_of(call, recipe));
   TerminalProgress progress(call.quiet);
-  QUOIN_TRY(const flow::Quantized result, flow::quantize(model, recipe, *context, &progress, call.diagnostics));
+  QUOIN_TRY(flow::Quantized result, flow::quantize(model, recipe, *context, &progress, call.diagnostics));
   progress.finish();
   QUOIN_CHECK(check_strict(call));
   if (call.has("strict")) QUOIN_CHECK(check_intended(result.annotations, &result.lowered.placement));
@@ -94,11 +126,18 @@ Status run(Invocation& call) {
   QuantizeSummary summary;
   summary.model = model;
   summary.model_bytes = model_size(model);
+  program::WriteOptions options{call.has("external-weights"), {}};
+  QUOIN_TRY(options.tests, bundle(call, model, recipe, *context, result.lowered.model));
+  QUOIN_CHECK(check_strict(call));
+  summary.tests = options.tests.size();
   if (call.has("dry-run")) {
     QUOIN_TRY(summary.program_bytes, program::measure(result.lowered.model));
   } else {
     summary.program = call.text("output");
-    QUOIN_TRY(summary.program_bytes, program::write(summary.program, result.lowered.model));
+    QUOIN_TRY(const program::Written written, program::write(summary.program, result.lowered.model, options));
+    summary.program_bytes = written.size;
+    summary.weights_bytes = written.weights_size;
+    summary.weights_file = written.weights_name;
   }
   summary.isa = host::isa_name(context->services->table().isa);
   summary.threads = context->services->table().workers(context->services->table().self);
@@ -123,7 +162,8 @@ Verb quantize_verb() {
       "integers, lowers through the plugins and writes the program. Ends with what runs where, and why not elsewhere.\n"
       "A recipe without quantizers makes a float program.\n\n"
       "  quoin quantize effnet.pt2 -c configs/recipes/effnet_lite0.yaml -o effnet.quoin --report effnet.html\n"
-      "  quoin quantize effnet.pt2 -c r.yaml --set quantize.calibrate.samples=32 --dry-run",
+      "  quoin quantize effnet.pt2 -c r.yaml --set quantize.calibrate.samples=32 --dry-run\n"
+      "  quoin quantize effnet.pt2 -c r.yaml -o effnet.quoin --bundle images/ --bundle-samples 8",
       {"model"},
       add_options,
       run};

@@ -128,7 +128,7 @@ Result<CalibrationStage> calibrate_by_recipe(const ir::Graph& graph, quantize::P
   if (!state.empty()) {
     QUOIN_TRY(const Calibration saved, quantize::load_calibration(state));
     QUOIN_CHECK(take_over(graph, prepared, saved, state, context, diagnostics));
-    return CalibrationStage{static_cast<size_t>(saved.sample_count()), state};
+    return CalibrationStage{static_cast<size_t>(saved.sample_count()), state, saved.data};
   }
   QUOIN_TRY(const std::unique_ptr<data::Dataset> dataset, calibration_data(graph, recipe));
   const bool cached = !cache.empty() && dataset != nullptr;
@@ -144,7 +144,7 @@ Result<CalibrationStage> calibrate_by_recipe(const ir::Graph& graph, quantize::P
     const std::string refused = refusal(cache, wanted, saved);
     if (refused.empty()) {
       QUOIN_CHECK(take_over(graph, prepared, saved, cache, context, diagnostics));
-      return CalibrationStage{dataset->size(), cache};
+      return CalibrationStage{dataset->size(), cache, wanted.data};
     }
     if (context.strict)
       return fail(Error{Code::strict, "the calibration cache " + refused, cache, "remove it, or run without --strict"});
@@ -156,7 +156,8 @@ Result<CalibrationStage> calibrate_by_recipe(const ir::Graph& graph, quantize::P
     QUOIN_TRY(wanted.groups, quantize::states(graph, prepared));
     QUOIN_CHECK(quantize::save_calibration(cache, wanted));
   }
-  return CalibrationStage{dataset == nullptr ? 0 : dataset->size(), {}};
+  if (dataset == nullptr) return CalibrationStage{};
+  return CalibrationStage{dataset->size(), {}, cached ? wanted.data : quantize::hex(dataset->digest())};
 }
 
 Result<CalibrationRun> calibrate(const std::string& model, const recipe::Recipe& recipe, Context& context,

@@ -82,7 +82,8 @@ struct Qdq {
   std::vector<std::string> outputs;  // names of the graph outputs in the imported model; those of the graph may differ
   std::vector<StageTime> times;
   size_t samples = 0;
-  std::string calibration;  // file that the calibration was taken from; "": measured
+  std::string calibration;           // file that the calibration was taken from; "": measured
+  std::string calibration_digest{};  // of the samples and their preprocessing; "": nothing was calibrated
 };
 Result<Qdq> quantize_qdq(const std::string& model, const recipe::Recipe& recipe, Context& context, Progress* progress,
                          Diagnostics& diagnostics);
@@ -103,6 +104,9 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
 // A .quoin file, or a model file lowered in memory without quantization. Ready to run.
 Result<runtime::Executable> open_model(const std::string& path, const recipe::Recipe& recipe, Context& context,
                                        Diagnostics& diagnostics);
+// A program in memory, ready to run.
+Result<runtime::Executable> open_program(program::Model model, const recipe::Recipe& recipe, Context& context,
+                                         Diagnostics& diagnostics);
 std::vector<data::InputSpec> input_specs(const runtime::Executable& model, size_t method = 0);
 
 // Accuracy over a dataset. `against`: a second model whose first output is the reference for sqnr_db and agreement.

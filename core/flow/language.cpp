@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "flow/lowering.hpp"
+#include "flow/provenance.hpp"
 #include "flow/source.hpp"
 #include "flow/stopwatch.hpp"
 #include "generate/stored_tokenizer.hpp"
@@ -88,7 +89,7 @@ Result<Quantized> quantize_language_model(const std::string& path, const recipe:
   QUOIN_TRY(out.lowered, lower_model(model, path, recipe, context, diagnostics));
   if (context.spill) context.spill->let_go();
   watch.stop();
-  out.lowered.model.metadata["recipe"] = recipe.resolved;
+  add_provenance(out.lowered.model, recipe, {}, 0);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include "flow/language.hpp"
 #include "flow/lower_float.hpp"
 #include "flow/lowering.hpp"
+#include "flow/provenance.hpp"
 #include "flow/source.hpp"
 #include "flow/stopwatch.hpp"
 #include "passes/passes.hpp"
@@ -59,6 +60,7 @@ Result<ir::Graph> quantize_graph(const ir::Graph& graph, const recipe::Recipe& r
   QUOIN_TRY(const CalibrationStage stage, calibrate_by_recipe(graph, prepared, recipe, context, progress, diagnostics));
   out.samples = stage.samples;
   out.calibration = stage.from;
+  out.calibration_digest = stage.data;
   watch.start("convert");
   return quantize::convert(graph, prepared, diagnostics);
 }
@@ -113,7 +115,7 @@ Result<Quantized> quantize(const std::string& model, const recipe::Recipe& recip
   QUOIN_TRY(out.lowered, lower_graph(out.graph, recipe, context, diagnostics));
   restore_output_names(out.lowered.model.methods[0].graph, qdq.outputs);
   watch.stop();
-  out.lowered.model.metadata["recipe"] = recipe.resolved;
+  add_provenance(out.lowered.model, recipe, qdq.calibration_digest, qdq.samples);
   return out;
 }
 

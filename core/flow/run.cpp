@@ -26,6 +26,11 @@ Result<program::Model> read_or_lower(const std::string& path, const recipe::Reci
 Result<runtime::Executable> open_model(const std::string& path, const recipe::Recipe& recipe, Context& context,
                                        Diagnostics& diagnostics) {
   QUOIN_TRY(program::Model model, read_or_lower(path, recipe, context, diagnostics));
+  return open_program(std::move(model), recipe, context, diagnostics);
+}
+
+Result<runtime::Executable> open_program(program::Model model, const recipe::Recipe& recipe, Context& context,
+                                         Diagnostics& diagnostics) {
   runtime::Options options;
   options.backend = [&context](const std::string& name) { return context.registry.open(name); };
   options.params = [&context](const host::Backend& backend) {

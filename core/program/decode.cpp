@@ -342,18 +342,6 @@ Result<Model> Decoder::model(const fb::Program& from) {
   return out;
 }
 
-// The only segment of a kind. A missing one is an error.
-Result<Bytes> only(const std::vector<Segment>& segments, uint32_t kind) {
-  const Segment* found = nullptr;
-  for (const Segment& segment : segments) {
-    if (segment.kind != kind) continue;
-    if (found != nullptr) return bad(fmt::format("two segments of kind {}", kind_name(kind)));
-    found = &segment;
-  }
-  if (found == nullptr) return bad(fmt::format("there is no segment {}", kind_name(kind)));
-  return found->bytes;
-}
-
 // FlatBuffers reads offsets again after it verified them, so the verified bytes must be ours alone: another process
 // may write to the mapped file at any time.
 struct PrivateCopy {
@@ -366,9 +354,19 @@ struct PrivateCopy {
 
 }  // namespace
 
-Result<Model> decode(const std::vector<Segment>& segments, const std::shared_ptr<const void>& owner) {
-  QUOIN_TRY(const Bytes graph, only(segments, kGraphSegment));
-  QUOIN_TRY(const Bytes weights, only(segments, kWeightsSegment));
+Result<Bytes> only_segment(const std::vector<Segment>& segments, uint32_t kind) {
+  const Segment* found = nullptr;
+  for (const Segment& segment : segments) {
+    if (segment.kind != kind) continue;
+    if (found != nullptr) return bad(fmt::format("two segments of kind {}", kind_name(kind)));
+    found = &segment;
+  }
+  if (found == nullptr) return bad(fmt::format("there is no segment {}", kind_name(kind)));
+  return found->bytes;
+}
+
+Result<Model> decode(const std::vector<Segment>& segments, Bytes weights, const std::shared_ptr<const void>& owner) {
+  QUOIN_TRY(const Bytes graph, only_segment(segments, kGraphSegment));
   if (graph.size() > kMaxGraphBytes)
     return fail(
         Error{Code::limit, fmt::format("{} bytes, at most {}", graph.size(), kMaxGraphBytes), "segment GRPH", {}});

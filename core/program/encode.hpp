@@ -8,6 +8,8 @@
 
 namespace quoin::program {
 
+inline constexpr size_t kWeightsIndex = 1;  // of WGTS in Encoded::segments
+
 // Owns the GRPH bytes; the other segments borrow from the model.
 struct Encoded {
   flatbuffers::DetachedBuffer graph;

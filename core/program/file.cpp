@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "base/guard.hpp"
 #include "program/decode.hpp"
 #include "program/encode.hpp"
+#include "program/external.hpp"
 
 namespace quoin::program {
 namespace {
@@ -27,11 +29,44 @@ Aligned aligned(std::shared_ptr<const void> owner, Bytes bytes) {
   return {copy.owner(), {static_cast<const std::byte*>(copy.data()), bytes.size()}};
 }
 
+// What constants and named data are spans of; its owner keeps `program`, too.
+Result<Content> weights_of(const Layout& layout, const std::shared_ptr<const void>& program,
+                           const ReadOptions& options) {
+  if ((layout.features & kExternalWeights) == 0) {
+    QUOIN_TRY(const Bytes weights, only_segment(layout.segments, kWeightsSegment));
+    return Content{program, weights};
+  }
+  QUOIN_TRY(const Bytes reference, only_segment(layout.segments, kExternalSegment));
+  QUOIN_TRY(const ExternalWeights named, decode_reference(reference));
+  if (!options.folder)
+    return fail(
+        Error{Code::not_found, "its weights are in the file " + named.name, {}, "say in which folder that lies"});
+  QUOIN_TRY(Content weights, open_weights(*options.folder, named, options.weights == ReadOptions::Weights::trust));
+  weights.owner =
+      std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(program, weights.owner);
+  return weights;
+}
+
 Result<Model> read_aligned(const std::shared_ptr<const void>& owner, Bytes bytes, const ReadOptions& options) {
   QUOIN_TRY(const Layout layout, parse_layout(bytes, options.weights == ReadOptions::Weights::trust));
-  QUOIN_TRY(Model model, decode(layout.segments, owner));
+  QUOIN_TRY(const Content weights, weights_of(layout, owner, options));
+  QUOIN_TRY(Model model, decode(layout.segments, weights.bytes, weights.owner));
   if (auto status = verify(model); !status) return fail(in("segment GRPH", std::move(status).error()));
   return model;
+}
+
+Status write_pieces(const std::string& path, const std::vector<Bytes>& pieces) {
+  QUOIN_TRY(AtomicFile file, AtomicFile::create(path));
+  for (const Bytes piece : pieces) QUOIN_CHECK(file.write(piece));
+  return file.commit();
+}
+
+// In the folder of the program.
+Result<ExternalWeights> write_weights(const std::string& program, const std::vector<Bytes>& pieces) {
+  const std::filesystem::path target(program);
+  ExternalWeights external = describe_weights(pieces, target.stem().string());
+  QUOIN_CHECK(write_pieces((target.parent_path() / external.name).string(), pieces));
+  return external;
 }
 
 }  // namespace
@@ -48,13 +83,31 @@ Result<std::vector<std::byte>> serialize(const Model& model) {
 }
 
 Result<uint64_t> write(const std::string& path, const Model& model) {
-  return guarded([&]() -> Result<uint64_t> {
-    QUOIN_TRY(const Encoded encoded, checked_encode(model));
+  QUOIN_TRY(const Written written, write(path, model, {}));
+  return written.size;
+}
+
+Result<Written> write(const std::string& path, const Model& model, const WriteOptions& options) {
+  return guarded([&]() -> Result<Written> {
+    QUOIN_TRY(Encoded encoded, checked_encode(model));
+    std::vector<std::byte> reference, tests;  // the segments borrow them
+    Written written;
+    if (options.external_weights) {
+      QUOIN_TRY(const ExternalWeights external, write_weights(path, encoded.segments[kWeightsIndex].pieces));
+      reference = encode_reference(external);
+      encoded.segments[kWeightsIndex] = {kExternalSegment, kDataAlignment, {reference}};
+      written.weights_size = external.size;
+      written.weights_name = external.name;
+    }
+    if (!options.tests.empty()) {
+      QUOIN_CHECK(verify_tests(options.tests, model));
+      tests = encode_tests(options.tests);
+      encoded.segments.push_back({kTestSegment, kDataAlignment, {tests}, kOptionalSegment});
+    }
     const Image image = lay_out(encoded.segments);
-    QUOIN_TRY(AtomicFile file, AtomicFile::create(path));
-    for (const Bytes piece : image.pieces) QUOIN_CHECK(file.write(piece));
-    QUOIN_CHECK(file.commit());
-    return image.size;
+    QUOIN_CHECK(write_pieces(path, image.pieces));
+    written.size = image.size;
+    return written;
   });
 }
 
@@ -68,7 +121,9 @@ Result<uint64_t> measure(const Model& model) {
 Result<Model> read(const std::string& path, const ReadOptions& options) {
   QUOIN_TRY(MappedFile file, MappedFile::open(path));
   const auto owner = std::make_shared<MappedFile>(std::move(file));
-  return read(owner, owner->bytes(), path, options);
+  ReadOptions located = options;
+  if (!located.folder) located.folder = std::filesystem::path(path).parent_path().string();
+  return read(owner, owner->bytes(), path, located);
 }
 
 Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::string& name,
@@ -78,6 +133,18 @@ Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::st
     auto model = read_aligned(file.owner, file.bytes, options);
     if (!model) return fail(in(name, std::move(model).error()));
     return model;
+  });
+}
+
+Result<std::vector<TestCase>> read_tests(Bytes file, const Model& model) {
+  return guarded([&]() -> Result<std::vector<TestCase>> {
+    QUOIN_TRY(const Layout layout, parse_layout(file, true));
+    if (std::ranges::find(layout.segments, kTestSegment, &Segment::kind) == layout.segments.end())
+      return std::vector<TestCase>();
+    QUOIN_TRY(const Bytes segment, only_segment(layout.segments, kTestSegment));
+    auto tests = decode_tests(segment, model);
+    if (!tests) return fail(in("segment TEST", std::move(tests).error()));
+    return tests;
   });
 }
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/file.hpp"
 #include "program/model.hpp"
+#include "program/tests.hpp"
 
 namespace quoin::program {
 
@@ -16,10 +18,25 @@ Result<uint64_t> write(const std::string& path, const Model& model);
 // The size that the file would have.
 Result<uint64_t> measure(const Model& model);
 
+struct WriteOptions {
+  // Constants and named data go into a second file of the same folder. It is written first; its name, which the program
+  // holds, tells its content, so that no other program's weights are replaced. Both are atomic.
+  bool external_weights = false;
+  std::vector<TestCase> tests{};  // go with the program
+};
+struct Written {
+  uint64_t size = 0, weights_size = 0;  // bytes; of the weights' file 0 where there is none
+  std::string weights_name{};
+};
+Result<Written> write(const std::string& path, const Model& model, const WriteOptions& options);
+
 struct ReadOptions {
   // The checksum of the weights (constants and named data): computed, which reads every byte of them, or left out, so
   // that they are read as they are used and damage shows as wrong results only.
   enum class Weights { hash, trust } weights = Weights::hash;
+  // Where the weights file of a split program lies. read() of a path takes the path's folder; of bytes in memory it is
+  // an error to leave it out.
+  std::optional<std::string> folder{};
 };
 
 // Verified before use, always: header, checksums (but see ReadOptions), FlatBuffers structure, then meaning (indices,
@@ -29,6 +46,10 @@ Result<Model> read(const std::string& path, const ReadOptions& options = {});
 Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::string& name,
                    const ReadOptions& options = {});
 bool looks_like_program(Bytes head);
+
+// The tests that a program file in memory carries; none is an empty list. Precondition: read() of it gave `model`.
+// Errors: program, limit.
+Result<std::vector<TestCase>> read_tests(Bytes file, const Model& model);
 
 // The semantic half of read(); serialize() runs it too.
 Status verify(const Model& model);

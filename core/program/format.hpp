@@ -19,7 +19,9 @@ constexpr uint32_t fourcc(const char (&text)[5]) {
 }
 inline constexpr uint32_t kGraphSegment = fourcc("GRPH");
 inline constexpr uint32_t kWeightsSegment = fourcc("WGTS");
+inline constexpr uint32_t kExternalSegment = fourcc("XWGT");  // in the place of WGTS: names the file that holds it
 inline constexpr uint32_t kBlobSegment = fourcc("BLOB");
+inline constexpr uint32_t kTestSegment = fourcc("TEST");  // optional; tests.hpp
 
 inline constexpr uint32_t kGraphAlignment = 64, kWeightsAlignment = 4096, kBlobAlignment = 64;
 inline constexpr uint64_t kDataAlignment = 64;  // of every span inside the weights segment, and of arena offsets
@@ -31,12 +33,15 @@ struct Header {
   uint64_t file_size;
   uint64_t table_offset;  // 64
   uint32_t segment_count;
-  uint32_t required_features;  // bits a reader must know; none are defined
+  uint32_t required_features;  // bits a reader must know: Feature
   uint64_t table_hash;         // XXH3-64 of the segment table
   uint64_t reserved;           // zero
   uint64_t header_hash;        // XXH3-64 of the 56 bytes before
 };
 static_assert(sizeof(Header) == 64 && offsetof(Header, header_hash) == 56);
+
+enum Feature : uint32_t { kExternalWeights = 1 };  // there is a segment XWGT and no WGTS
+inline constexpr uint32_t kKnownFeatures = kExternalWeights;
 
 enum SegmentFlags : uint32_t { kOptionalSegment = 1 };  // a reader that does not know the kind may skip it
 

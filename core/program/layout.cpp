@@ -54,10 +54,10 @@ Status check_version(const Header& header, bool intact) {
               fmt::format("format {}.{}; this reader knows major version {}", header.major, header.minor, kFormatMajor),
               "header", "lower the model again with this version of Quoin"});
   if (!intact) return fail(Error{Code::program, "the checksum does not match", "header", "the file is damaged"});
-  if (header.required_features != 0)
+  if (const uint32_t unknown = header.required_features & ~kKnownFeatures; unknown != 0)
     return fail(Error{Code::program_version,
-                      fmt::format("needs features {:#x} that this reader does not know", header.required_features),
-                      "header", "use a newer version of Quoin"});
+                      fmt::format("needs features {:#x} that this reader does not know", unknown), "header",
+                      "use a newer version of Quoin"});
   return {};
 }
 
@@ -116,7 +116,8 @@ Status check_place(const SegmentEntry& entry, uint64_t end, Bytes file) {
 
 Status check_segment(const SegmentEntry& entry, uint64_t end, Bytes file, bool trust_weights) {
   QUOIN_CHECK(check_place(entry, end, file));
-  const bool known = entry.kind == kGraphSegment || entry.kind == kWeightsSegment || entry.kind == kBlobSegment;
+  const bool known = entry.kind == kGraphSegment || entry.kind == kWeightsSegment || entry.kind == kBlobSegment ||
+                     entry.kind == kExternalSegment || entry.kind == kTestSegment;
   if (!known && (entry.flags & kOptionalSegment) == 0)
     return fail(
         Error{Code::program_version, "this reader does not know such segments", {}, "use a newer version of Quoin"});
@@ -142,6 +143,15 @@ Bytes zeros(uint64_t count) {
   return Bytes(kZeros).first(count);
 }
 
+namespace {
+
+uint32_t features_of(const std::vector<SegmentEntry>& table) {
+  const bool external = std::ranges::find(table, kExternalSegment, &SegmentEntry::kind) != table.end();
+  return external ? uint32_t{kExternalWeights} : 0;
+}
+
+}  // namespace
+
 Image lay_out(const std::vector<SegmentSource>& segments) {
   std::vector<SegmentEntry> table;
   Image image;
@@ -154,11 +164,12 @@ Image lay_out(const std::vector<SegmentSource>& segments) {
     image.pieces.push_back(zeros(offset - image.size));
     uint64_t size = 0;
     for (const Bytes piece : segment.pieces) size += piece.size();
-    table.push_back({segment.kind, 0, offset, size, segment.alignment, 0, hash_of(segment.pieces)});
+    table.push_back({segment.kind, segment.flags, offset, size, segment.alignment, 0, hash_of(segment.pieces)});
     image.pieces.insert(image.pieces.end(), segment.pieces.begin(), segment.pieces.end());
     image.size = offset + size;
   }
   Header header{};
+  header.required_features = features_of(table);
   header.magic = kMagic;
   header.major = kFormatMajor;
   header.minor = kFormatMinor;
@@ -176,7 +187,9 @@ Image lay_out(const std::vector<SegmentSource>& segments) {
 Result<Layout> parse_layout(Bytes file, bool trust_weights) {
   QUOIN_TRY(const Header header, read_header(file));
   QUOIN_TRY(const std::vector<SegmentEntry> table, read_table(header, file));
-  Layout layout{header.major, header.minor, {}};
+  if (header.required_features != features_of(table))
+    return fail(Error{Code::program, "the features named are not those of the segments", "header", {}});
+  Layout layout{header.major, header.minor, header.required_features, {}};
   std::vector<Segment>& segments = layout.segments;
   uint64_t end = sizeof(Header) + table.size() * sizeof(SegmentEntry);
   for (const SegmentEntry& entry : table) {

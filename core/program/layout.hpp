@@ -13,6 +13,7 @@ namespace quoin::program {
 struct SegmentSource {
   uint32_t kind = 0, alignment = 0;
   std::vector<Bytes> pieces;
+  uint32_t flags = 0;
 };
 
 // The whole file as a list of pieces in order. Pieces borrow from the sources and from `head`.
@@ -29,6 +30,7 @@ struct Segment : SegmentEntry {
 
 struct Layout {
   uint16_t major = 0, minor = 0;
+  uint32_t features = 0;  // Feature bits
   std::vector<Segment>
       segments;  // in file order; unknown optional ones stay (indices into it are used inside the file)
 };

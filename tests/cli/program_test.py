@@ -8,11 +8,14 @@ import tap
 from command import *
 
 
+KEEP = ["--set", "lower.keep_original=true"]  # so that there are weights outside of the delegate
+
+
 class Program(CommandTest):
     def setUp(self) -> None:
         super().setUp()
         self.program = self.path("digits.quoin")
-        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", self.program)
+        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", self.program, *KEEP)
 
     def damaged(self, kind: str) -> str:
         """A copy with one bit flipped in the middle of the segment."""
@@ -40,7 +43,7 @@ class Program(CommandTest):
 
     def test_verify_reads_weights_that_runs_trust(self):
         trusting = self.path("trusting.quoin")
-        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", trusting, "--set", "run.weights=trust")
+        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", trusting, *KEEP, "--set", "run.weights=trust")
         self.program = trusting
         damaged, data = self.damaged("WGTS"), os.path.join(QUICKSTART, "test.safetensors")
         self.succeeds("run", damaged, "--input", data)
@@ -75,6 +78,58 @@ class Program(CommandTest):
         text = self.succeeds("inspect", self.program)
         for word in ("GRPH", "WGTS", "BLOB", "delegate 0 (cpu)", "constants s8", "arena"):
             self.assertIn(word, text)
+
+    def test_weights_in_a_second_file(self):
+        split = self.path("split.quoin")
+        result = self.json_of("quantize", DIGITS, "-c", RECIPE, "-o", split, *KEEP, "--external-weights")
+        self.matches_schema(result, "quantize")
+        weights = self.path(result["weights_file"])
+        self.assertEqual(os.path.getsize(weights), result["sizes"]["weights_bytes"])
+        shown = self.json_of("inspect", split)
+        self.matches_schema(shown, "inspect")
+        self.assertEqual(shown["weights_file"]["name"], result["weights_file"])
+        sizes = {key: value for key, value in shown["sizes"].items() if key != "constants_by_dtype"}
+        self.assertEqual(sum(sizes.values()), os.path.getsize(split) + os.path.getsize(weights))
+        data = os.path.join(QUICKSTART, "test.safetensors")
+        for program, folder in ((split, "a"), (self.program, "b")):
+            self.succeeds("run", program, "--input", data, "--output", self.path(folder))
+        name, = os.listdir(self.path("a"))
+        with open(os.path.join(self.path("a"), name), "rb") as a, open(os.path.join(self.path("b"), name), "rb") as b:
+            self.assertEqual(a.read(), b.read())
+        os.rename(weights, self.path("elsewhere"))
+        self.fails(NOT_FOUND, [result["weights_file"]], "verify", split)
+
+    def test_a_bundled_program_checks_itself(self):
+        bundled, data = self.path("bundled.quoin"), os.path.join(QUICKSTART, "test.safetensors")
+        made = self.json_of("quantize", DIGITS, "-c", RECIPE, "-o", bundled, "--bundle", data, "--bundle-samples", "3")
+        self.assertEqual(made["tests"], 3)
+        for tier in ("scalar", "avx512vnni"):
+            os.environ["QUOIN_ISA_MAX"] = tier
+            try:
+                result = self.json_of("verify", bundled, "--run")
+            finally:
+                del os.environ["QUOIN_ISA_MAX"]
+            self.matches_schema(result, "verify")
+            self.assertEqual([test["passed"] for test in result["tests"]], [True] * 3)
+        self.assertIn("passed", self.succeeds("verify", bundled, "--run"))
+        self.fails(USAGE, ["carries no tests", "--bundle"], "verify", self.program, "--run")
+
+    def test_a_program_says_what_made_it(self):
+        data = os.path.join(QUICKSTART, "test.safetensors")
+        bundled = self.path("bundled.quoin")
+        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", bundled, "--bundle", data, "--bundle-samples", "8")
+        metadata = self.json_of("inspect", bundled)["metadata"]
+        self.assertTrue(metadata["tool"].startswith("quoin "))
+        for key in ("recipe_digest", "calibration_digest"):
+            self.assertRegex(metadata[key], "^xxh3:[0-9a-f]{16}$")
+        accuracy = json.loads(metadata["accuracy"])
+        self.assertEqual((accuracy["metric"], accuracy["samples"]), ("top1", 8))
+        self.assertNotIn(self._folder.name, json.dumps(metadata))
+        other = self.path("other.quoin")
+        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", other, "--set", "quantize.calibrate.samples=50")
+        changed = self.json_of("inspect", other)["metadata"]
+        self.assertNotEqual(changed["recipe_digest"], metadata["recipe_digest"])
+        self.assertEqual(changed["calibration_samples"], "50")
 
 
 tap.run(Program)
