@@ -1,6 +1,6 @@
 #include "program/tests.hpp"
 
-#include <tests_generated.h>
+#include <program_tests_generated.h>
 
 #include <algorithm>
 #include <cstring>

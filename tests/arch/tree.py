@@ -135,7 +135,7 @@ def core_fault(include: Include) -> str:
         return f"module {module} may include only {', '.join(sorted(only))}" if only and include.target not in only else ""
     if is_system(include):
         return ""
-    if include.target == f"{module}_generated.h":
+    if include.target.startswith(module) and include.target.endswith("_generated.h"):
         return ""  # written by the build from a schema of the module
     return third_party_fault(include)
 
