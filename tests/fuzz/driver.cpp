@@ -97,17 +97,20 @@ void cut(const Input& input, size_t most) {
 
 Input read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    std::printf("1..1\nnot ok 1 cannot read %s\n", path.c_str());
+    std::exit(1);
+  }
   return Input(std::istreambuf_iterator<char>(file), {});
 }
 
 std::vector<Input> read_corpus(const std::vector<std::string>& paths) {
   std::vector<std::filesystem::path> files;
-  for (const std::string& path : paths) {
-    if (!std::filesystem::is_directory(path))
-      files.emplace_back(path);
-    else
+  for (const std::string& path : paths)
+    if (std::filesystem::is_directory(path))
       for (const auto& entry : std::filesystem::directory_iterator(path)) files.push_back(entry.path());
-  }
+    else
+      files.emplace_back(path);
   std::sort(files.begin(), files.end());
   std::vector<Input> inputs;
   for (const auto& file : files) inputs.push_back(read_file(file));
