@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
+
+#include "base/guard.hpp"
 
 namespace quoin::program {
 namespace {
@@ -24,7 +25,7 @@ bool is_plain(const std::string& name) {
 class Digest {
  public:
   Digest() : state_(XXH3_createState(), XXH3_freeState) {
-    if (!state_) throw std::bad_alloc();
+    if (!state_) out_of_memory();
     XXH3_128bits_reset(state_.get());
   }
   void add(Bytes bytes) { XXH3_128bits_update(state_.get(), bytes.data(), bytes.size()); }
