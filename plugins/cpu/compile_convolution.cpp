@@ -56,14 +56,19 @@ void set_geometry(Instruction& i, const ConvShape& s) {
   i.batch = 1;
 }
 
-// Groups lie behind each other, each packed on its own.
+// Groups lie behind each other, each packed on its own: pack(weights, channels, to).
 template <class T, class Pack>
-Ref pack_groups(Builder& b, const Instruction& i, std::span<const T> w, int64_t packed, const Pack& pack) {
+Ref pack_groups(Builder& b, const Instruction& i, const ConvShape& s, std::span<const T> w, int64_t packed,
+                const Pack& pack) {
   const auto [at, to] = b.room<T>(packed * i.groups);
-  const int64_t taps = int64_t{i.window.kernel_h} * i.window.kernel_w;
-  for (int64_t g = 0; g < i.groups; ++g)
-    pack(w.data() + g * i.n * i.k, i.n, i.k / taps, i.window.kernel_h, i.window.kernel_w, to + g * packed);
+  for (int64_t g = 0; g < i.groups; ++g) pack(w.data() + g * i.n * i.k, i.k / s.taps(), to + g * packed);
   return at;
+}
+
+WindowPlan windows(Builder& b, const Instruction& i, const ConvShape& s, int64_t element_size) {
+  const WindowPlan plan = plan_windows(i.window, i.k / s.taps(), i.x_stride, element_size);
+  if ((i.flags & kDirect) == 0) b.need_worker(plan.worker_bytes());
+  return plan;
 }
 
 void emit_integer(Builder& b, const sdk::Node& node, Instruction i, const ConvShape& s, const sdk::Value& w) {
@@ -75,8 +80,11 @@ void emit_integer(Builder& b, const sdk::Node& node, Instruction i, const ConvSh
     i.weights = at;
   } else {
     i.op = Op::conv_u8;
-    i.weights = pack_groups<int8_t>(b, i, weights, packed_gemm_s8(i.n, i.k), pack_conv_s8);
-    b.need_worker(tile_bytes(i.k, 1));
+    const int64_t run = windows(b, i, s, 1).run;
+    i.weights = pack_groups<int8_t>(b, i, s, weights, packed_conv_s8(i.n, i.k, run),
+                                    [&](const int8_t* from, int64_t channels, int8_t* to) {
+                                      pack_conv_s8(from, i.n, channels, s.window.kernel_h, s.window.kernel_w, run, to);
+                                    });
   }
   fill_integer_parameters(b, node, w, i);
   b.emit(i);
@@ -91,8 +99,11 @@ void emit_float(Builder& b, const sdk::Node& node, Instruction i, const ConvShap
     i.weights = at;
   } else {
     i.op = Op::conv_f32;
-    i.weights = pack_groups(b, i, weights, packed_gemm_f32(i.n, i.k), pack_conv_f32);
-    b.need_worker(tile_bytes(i.k, sizeof(float)));
+    windows(b, i, s, sizeof(float));
+    i.weights =
+        pack_groups(b, i, s, weights, packed_gemm_f32(i.n, i.k), [&](const float* from, int64_t channels, float* to) {
+          pack_conv_f32(from, i.n, channels, s.window.kernel_h, s.window.kernel_w, to);
+        });
   }
   fill_float_bias(b, node, i);
   b.emit(i);

@@ -1,5 +1,5 @@
 // conv_u8, conv_f32: batch images of rows pixels; n, k, groups; weights, bias, multiplier per group, one behind the
-//   other. Direct: x is [rows][x_stride], else image pixels that im2col unfolds tile by tile.
+//   other. Direct: x is [rows][x_stride], else an image whose windows are the rows, strip by strip (tiles.hpp).
 // depthwise_u8, depthwise_f32: groups channels.
 #include "operations.hpp"
 #include "pieces.hpp"
@@ -22,6 +22,17 @@ int64_t padded(int64_t channels) { return round_up(channels, kChannelPadding); }
 // -- gemm convolutions
 
 template <class T>
+WindowPlan windows_of(const Instruction& i) {
+  return plan_windows(i.window, i.k / taps(i), i.x_stride, sizeof(T));
+}
+
+// Packed weights of one group.
+int64_t group_weights(const Instruction& i, uint8_t) {
+  return i.flags & kDirect ? packed_gemm_s8(i.n, i.k) : packed_conv_s8(i.n, i.k, windows_of<uint8_t>(i).run);
+}
+int64_t group_weights(const Instruction& i, float) { return packed_gemm_f32(i.n, i.k); }
+
+template <class T>
 void check_conv(const Instruction& i, const Checker& c) {
   c.size(i.batch, "batch");
   c.size(i.rows, "rows");
@@ -39,7 +50,12 @@ void check_conv(const Instruction& i, const Checker& c) {
     c.require(int64_t{i.window.out_h} * i.window.out_w == i.rows && i.k % taps(i) == 0, "window and matrix disagree");
     c.require(c.mul(i.groups, i.k / taps(i)) <= i.x_stride, "channels overlap");
     c.reads<T>(i.x, c.mul(c.mul(i.batch, in_pixels(i)), i.x_stride));
-    c.worker(tile_bytes(i.k, sizeof(T)));
+    const Geometry& w = i.window;
+    c.mul(c.mul(c.mul(window_reach(w.out_h, w.stride_h, w.kernel_h, w.dilation_h),
+                      std::max<int64_t>(window_reach(w.out_w, w.stride_w, w.kernel_w, w.dilation_w), w.in_w)),
+                i.x_stride),
+          sizeof(T));
+    c.worker(windows_of<T>(i).worker_bytes());
   }
   c.require(c.mul(i.groups, i.n) <= i.y_stride, "channels overlap");
   c.writes<T>(i.y, c.span(c.mul(i.batch, i.rows), i.y_stride, i.groups * i.n));
@@ -48,27 +64,27 @@ void check_conv(const Instruction& i, const Checker& c) {
 void check_conv_u8(const Instruction& i, const Checker& c) {
   check_conv<uint8_t>(i, c);
   c.u8_range(i);
-  c.parameters<int8_t>(i.weights, c.mul(i.groups, packed_gemm_s8(i.n, i.k)));
+  c.parameters<int8_t>(i.weights, c.mul(i.groups, group_weights(i, uint8_t{})));
   c.parameters<int32_t>(i.bias, c.mul(i.groups, padded(i.n)));
   c.parameters<float>(i.multiplier, c.mul(i.groups, padded(i.n)));
 }
 
 void check_conv_f32(const Instruction& i, const Checker& c) {
   check_conv<float>(i, c);
-  c.parameters<float>(i.weights, c.mul(i.groups, packed_gemm_f32(i.n, i.k)));
+  c.parameters<float>(i.weights, c.mul(i.groups, group_weights(i, float{})));
   if (i.bias.space != Space::none) c.parameters<float>(i.bias, c.mul(i.groups, padded(i.n)));
 }
 
 GemmU8 gemm_of(const Instruction& i, const Context& c, int64_t group, uint8_t) {
   GemmU8 g;
-  g.b = c.at<const int8_t>(i.weights, group * packed_gemm_s8(i.n, i.k));
+  g.b = c.at<const int8_t>(i.weights, group * group_weights(i, uint8_t{}));
   g.bias = c.at<const int32_t>(i.bias, group * padded(i.n));
   g.out = {c.at<const float>(i.multiplier, group * padded(i.n)), i.zero_y, i.low, i.high};
   return g;
 }
 GemmF32 gemm_of(const Instruction& i, const Context& c, int64_t group, float) {
   GemmF32 g;
-  g.b = c.at<const float>(i.weights, group * packed_gemm_f32(i.n, i.k));
+  g.b = c.at<const float>(i.weights, group * group_weights(i, float{}));
   g.b_block_stride = 16 * i.k;
   if (i.bias.space != Space::none) g.bias = c.at<const float>(i.bias, group * padded(i.n));
   g.low = i.low_f;
@@ -77,8 +93,6 @@ GemmF32 gemm_of(const Instruction& i, const Context& c, int64_t group, float) {
 }
 void call(const Context& c, const GemmU8& g) { c.kernels.gemm_u8(g); }
 void call(const Context& c, const GemmF32& g) { c.kernels.gemm_f32(g); }
-void call(const Context& c, const Im2colU8& g) { c.kernels.im2col_u8(g); }
-void call(const Context& c, const Im2colF32& g) { c.kernels.im2col_f32(g); }
 void skip_columns(GemmU8& g, int64_t n0, int64_t k) {
   g.b += n0 * round_up(k, 4);
   g.bias += n0;
@@ -89,11 +103,24 @@ void skip_columns(GemmF32& g, int64_t n0, int64_t k) {
   if (g.bias != nullptr) g.bias += n0;
 }
 
+// Multiply-adds worth handing to another thread.
+template <class T>
+constexpr int64_t kWorth = sizeof(T) == 1 ? 1 << 19 : 1 << 17;
+
+// Items, multiples of `unit`, of the pieces that `count` items of `work` multiply-adds each are shared out in. The work
+// is a float, since sizes of a blob that is not ours need not fit an integer.
+int64_t grain_of(const Context& c, int64_t count, int64_t unit, double work, int64_t worth) {
+  const double wanted = static_cast<double>(count) * work / static_cast<double>(worth);
+  const auto pieces = static_cast<int64_t>(std::clamp(wanted, 1.0, 4.0 * c.workers));
+  return round_up((count + pieces - 1) / pieces, unit);
+}
+
 // Rows of x are rows of the matrix. Products of few rows have large weights, which threads had better not read twice.
 template <class T>
 void run_direct(const Instruction& i, const Context& c) {
-  const bool few = i.rows < 8 * int64_t{c.workers} || (std::is_same_v<T, float> && i.rows <= 512);
-  const int64_t grain = std::max<int64_t>(16, (1 << 20) / (i.n * i.k) / 16 * 16);
+  const bool few = i.rows <= 64 * int64_t{c.workers} || (std::is_same_v<T, float> && i.rows <= 512);
+  const int64_t grain =
+      grain_of(c, i.rows, 24, double(i.n) * double(i.k), kWorth<T>);  // 24: a multiple of every tile's rows
   for (int64_t group = 0; group < i.groups; ++group) {
     auto g = gemm_of(i, c, group, T{});
     g.a_stride = i.x_stride;
@@ -120,26 +147,70 @@ void run_direct(const Instruction& i, const Context& c) {
   }
 }
 
-// Unfolds a tile of pixels into the worker's memory, then multiplies it.
+// The input rows under output rows [first, first + rows), with their padding.
 template <class T>
-void run_tiles(const Instruction& i, const Context& c, const T* x, T* y, int64_t group) {
-  const int64_t tile = tile_rows(i.k, sizeof(T)), channels = i.k / taps(i);
-  const auto gemm = gemm_of(i, c, group, T{});
-  c.parallel((i.rows + tile - 1) / tile, 1, [&](uint64_t begin, uint64_t end, uint32_t worker) noexcept {
-    for (auto t = static_cast<int64_t>(begin); t < static_cast<int64_t>(end); ++t) {
-      T* rows = c.worker<T>(worker);
-      const int64_t first = t * tile, last = std::min(first + tile, i.rows);
-      call(c, Im2col<T>{x + group * channels, i.x_stride, channels, rows, tile_stride(i.k), first, last,
-                        static_cast<T>(i.zero_x), window_of(i)});
-      auto g = gemm;
-      g.a = rows;
-      g.a_stride = tile_stride(i.k);
-      g.y = y + first * i.y_stride + group * i.n;
-      g.y_stride = i.y_stride;
-      g.rows = last - first;
-      g.n = i.n;
-      g.k = i.k;
-      call(c, g);
+void copy_strip(const Instruction& i, const WindowPlan& p, const T* x, int64_t first, int64_t rows, T* to) {
+  const Geometry& w = i.window;
+  const T zero = static_cast<T>(i.zero_x);
+  const int64_t in_rows = window_reach(rows, w.stride_h, w.kernel_h, w.dilation_h);
+  const int64_t left = std::min<int64_t>(w.pad_left, p.width);
+  const int64_t middle = std::min<int64_t>(w.in_w, p.width - left), right = p.width - left - middle;
+  for (int64_t r = 0; r < in_rows; ++r) {
+    const int64_t row = first * w.stride_h - w.pad_top + r;
+    if (row < 0 || row >= w.in_h) {
+      to = std::fill_n(to, p.width * i.x_stride, zero);
+      continue;
+    }
+    to = std::fill_n(to, left * i.x_stride, zero);
+    to = std::copy_n(x + row * w.in_w * i.x_stride, middle * i.x_stride, to);
+    to = std::fill_n(to, right * i.x_stride, zero);
+  }
+}
+
+// Windows of output rows [first, first + rows) as rows of a matrix, in the worker's memory.
+template <class T>
+Windows<T> strip_windows(const Instruction& i, const WindowPlan& p, const T* x, int64_t first, int64_t rows,
+                         char* memory) {
+  const Geometry& w = i.window;
+  T* copy = reinterpret_cast<T*>(memory);
+  const auto** pointers = reinterpret_cast<const T**>(memory + p.copy_bytes);
+  auto* jumps = reinterpret_cast<int64_t*>(pointers + p.strip * w.out_w);
+  if (p.copied) copy_strip(i, p, x, first, rows, copy);
+  const T* image = p.copied ? copy : x + first * w.stride_h * p.width * i.x_stride;
+  const Windows<T> out{pointers, jumps, p.runs};
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = 0; column < w.out_w; ++column)
+      *pointers++ = image + (row * w.stride_h * p.width + column * w.stride_w) * i.x_stride;
+  const int64_t in_row = p.runs / w.kernel_h;  // runs of one kernel row
+  for (int64_t r = 0; r < p.runs; ++r) {
+    const bool last = r % in_row == in_row - 1;
+    jumps[r] = (last ? w.dilation_h * p.width - (in_row - 1) * w.dilation_w : int64_t{w.dilation_w}) * i.x_stride;
+  }
+  return out;
+}
+
+template <class T>
+void run_strips(const Instruction& i, const Context& c, const T* x, T* y) {
+  const WindowPlan plan = windows_of<T>(i);
+  const int64_t out_h = i.window.out_h, out_w = i.window.out_w, channels = i.k / taps(i);
+  const int64_t grain =
+      std::min(plan.strip, grain_of(c, out_h, 1, double(out_w) * double(i.groups * i.n) * double(i.k), kWorth<T>));
+  c.parallel((out_h + grain - 1) / grain, 1, [&](uint64_t begin, uint64_t end, uint32_t worker) noexcept {
+    for (auto s = static_cast<int64_t>(begin); s < static_cast<int64_t>(end); ++s) {
+      const int64_t first = s * grain, rows = std::min(grain, out_h - first);
+      const Windows<T> windows = strip_windows(i, plan, x, first, rows, c.worker<char>(worker));
+      for (int64_t group = 0; group < i.groups; ++group) {
+        auto g = gemm_of(i, c, group, T{});
+        g.window = windows;
+        g.window.first = group * channels;
+        g.a_stride = i.window.stride_w * i.x_stride;
+        g.y = y + first * out_w * i.y_stride + group * i.n;
+        g.y_stride = i.y_stride;
+        g.rows = rows * out_w;
+        g.n = i.n;
+        g.k = plan.run;
+        call(c, g);
+      }
     }
   });
 }
@@ -148,9 +219,8 @@ template <class T>
 void run_conv(const Instruction& i, const Context& c) {
   if (i.flags & kDirect) return run_direct<T>(i, c);
   for (int64_t image = 0; image < i.batch; ++image)
-    for (int64_t group = 0; group < i.groups; ++group)
-      run_tiles<T>(i, c, c.at<const T>(i.x, image * in_pixels(i) * i.x_stride),
-                   c.at<T>(i.y, image * i.rows * i.y_stride), group);
+    run_strips<T>(i, c, c.at<const T>(i.x, image * in_pixels(i) * i.x_stride),
+                  c.at<T>(i.y, image * i.rows * i.y_stride));
 }
 
 // -- depthwise
@@ -180,6 +250,8 @@ void check_depthwise_f32(const Instruction& i, const Checker& c) {
   if (i.bias.space != Space::none) c.parameters<float>(i.bias, padded(i.groups));
 }
 
+constexpr int64_t kDepthwiseWorth = 1 << 17;  // multiply-adds worth handing to another thread
+
 template <class T, class Args, class Call>
 void run_depthwise(const Instruction& i, const Context& c, Args args, const Call& kernel) {
   args.x_stride = i.x_stride;
@@ -187,10 +259,12 @@ void run_depthwise(const Instruction& i, const Context& c, Args args, const Call
   args.channels = i.groups;
   args.window = window_of(i);
   const int64_t out = int64_t{i.window.out_h} * i.window.out_w;
+  const int64_t grain =
+      grain_of(c, i.window.out_h, 1, double(i.window.out_w) * double(i.groups) * double(taps(i)), kDepthwiseWorth);
   for (int64_t image = 0; image < i.batch; ++image) {
     args.x = c.at<const T>(i.x, image * in_pixels(i) * i.x_stride);
     args.y = c.at<T>(i.y, image * out * i.y_stride);
-    c.parallel(i.window.out_h, 4, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
+    c.parallel(i.window.out_h, grain, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
       Args part = args;
       part.row_begin = static_cast<int64_t>(begin);
       part.row_end = static_cast<int64_t>(end);

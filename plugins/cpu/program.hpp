@@ -1,4 +1,4 @@
-// The blob of the cpu backend, format 4: header, tensors, names, instructions, data. Little-endian, every part 64-byte
+// The blob of the cpu backend, format 5: header, tensors, names, instructions, data. Little-endian, every part 64-byte
 // aligned.
 //
 //   Header
@@ -20,7 +20,7 @@
 namespace quoin::cpu {
 
 inline constexpr uint32_t kMagic = 0x55504351;  // "QCPU"
-inline constexpr uint32_t kBlobFormat = 4;
+inline constexpr uint32_t kBlobFormat = 5;
 inline constexpr uint64_t kAlign = 64;
 inline constexpr uint32_t kMaxDims = 8;
 

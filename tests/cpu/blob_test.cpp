@@ -53,7 +53,7 @@ TEST_F(BlobTest, AnotherFormatIsNamed) {
   blob[4] = 1;
   Loaded loaded(host, plugin, blob, named);
   EXPECT_EQ(loaded.status(), QUOIN_INCOMPATIBLE);
-  EXPECT_NE(loaded.message().find("blob format 1, expected 4"), std::string::npos) << loaded.message();
+  EXPECT_NE(loaded.message().find("blob format 1, expected 5"), std::string::npos) << loaded.message();
 }
 
 // A changed blob is either refused, or runs inside its memory (sanitizers watch) with other numbers.

@@ -40,6 +40,18 @@ struct Requantize {
   int32_t zero_point = 0, low = 0, high = 255;
 };
 
+// Rows that are no dense matrix: windows of an image, the left operand of a convolution. Row m consists of `runs` runs
+// of k elements; the first lies at rows[m] + first, run r + 1 jumps[r] elements behind run r. The right operand has the
+// runs behind each other, of u8 each rounded up to 4 elements (pack_conv_s8), so that up to 3 elements behind a run are
+// read and meet zeros.
+template <class T>
+struct Windows {
+  const T* const* rows = nullptr;  // null: row m is at a + m * a_stride
+  const int64_t* jumps = nullptr;  // [runs], the last of any value; null: one run
+  int64_t runs = 1;
+  int64_t first = 0;  // the channels in front of a group's
+};
+
 // -- int8
 
 // y[m][n] = requantize(bias[n] + sum_k a[m][k] * w[n][k]). With bias[n] = b[n] - za * sum_k w[n][k] (fold_bias in
@@ -53,6 +65,7 @@ struct GemmU8 {
   uint8_t* y = nullptr;  // [rows][n]
   int64_t y_stride = 0;
   int64_t rows = 0, n = 0, k = 0;
+  Windows<uint8_t> window;
   Requantize out;
 };
 
@@ -75,25 +88,9 @@ struct GemmU8F32 {
   float* y = nullptr;
   int64_t y_stride = 0;
   int64_t rows = 0, n = 0, k = 0;
+  Windows<uint8_t> window;
   float low = -__builtin_inff(), high = __builtin_inff();
 };
-
-// Rows of the matrix that turns a convolution into a gemm: y[p - pixel_begin][(kh * kernel_w + kw) * channels + c] for
-// output pixels p = oh * out_w + ow in [pixel_begin, pixel_end). Taps outside the image are `zero` (the zero point).
-// Grouped convolution: one call per group with x + group * channels, channels = those of one group, then one gemm.
-template <class T>
-struct Im2col {
-  const T* x = nullptr;  // [in_h][in_w][x_stride]
-  int64_t x_stride = 0;  // elements between pixels (all channels of the tensor)
-  int64_t channels = 0;
-  T* y = nullptr;        // [pixel_end - pixel_begin][y_stride]
-  int64_t y_stride = 0;  // >= kernel_h * kernel_w * channels
-  int64_t pixel_begin = 0, pixel_end = 0;
-  T zero = 0;
-  Window window;
-};
-using Im2colU8 = Im2col<uint8_t>;
-using Im2colF32 = Im2col<float>;
 
 // One filter per channel (multiplier 1): y[p][c] = requantize(bias[c] + sum_t x[tap t of p][c] * w[c][t]); taps outside
 // the image read zero_x, so bias is folded over all taps. Writes output rows [row_begin, row_end).
@@ -230,6 +227,7 @@ struct GemmF32 {
   float* y = nullptr;
   int64_t y_stride = 0;
   int64_t rows = 0, n = 0, k = 0;
+  Windows<float> window;  // b then has runs * k rows
   float scale = 1;
   float low = -__builtin_inff(), high = __builtin_inff();
 };
@@ -328,7 +326,6 @@ struct KernelTable {
 
   void (*gemm_u8)(const GemmU8&) = nullptr;
   void (*gemm_u8_f32)(const GemmU8F32&) = nullptr;
-  void (*im2col_u8)(const Im2colU8&) = nullptr;
   void (*depthwise_u8)(const DepthwiseU8&) = nullptr;
   void (*add_u8)(const BinaryU8&) = nullptr;
   void (*mul_u8)(const BinaryU8&) = nullptr;
@@ -351,7 +348,6 @@ struct KernelTable {
 
   void (*gemm_f32)(const GemmF32&) = nullptr;
   void (*pack_rows_f32)(const PackRowsF32&) = nullptr;
-  void (*im2col_f32)(const Im2colF32&) = nullptr;
   void (*depthwise_f32)(const DepthwiseF32&) = nullptr;
   void (*depthwise_plane_f32)(const PlaneF32&) = nullptr;
   void (*add_f32)(const BinaryF32&) = nullptr;

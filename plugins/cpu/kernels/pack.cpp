@@ -13,7 +13,7 @@ int64_t gemm_offset(int64_t n, int64_t k, int64_t k_padded) {
   return n / 16 * 16 * k_padded + k / 4 * 64 + n % 16 * 4 + k % 4;
 }
 
-// Calls put(n, k, value) for OIHW weights in im2col's order of k.
+// Calls put(n, k, value) for OIHW weights, channels innermost in k.
 template <class E, class Put>
 void each_conv_weight(const E* w, int64_t n, int64_t channels, int64_t area, const Put& put) {
   for (int64_t o = 0; o < n; ++o)
@@ -23,13 +23,15 @@ void each_conv_weight(const E* w, int64_t n, int64_t channels, int64_t area, con
 
 }  // namespace
 
-void pack_gemm_s8(const int8_t* w, int64_t n, int64_t k, int8_t* packed) { pack_conv_s8(w, n, k, 1, 1, packed); }
+void pack_gemm_s8(const int8_t* w, int64_t n, int64_t k, int8_t* packed) { pack_conv_s8(w, n, k, 1, 1, k, packed); }
 
-void pack_conv_s8(const int8_t* w, int64_t n, int64_t channels, int64_t kernel_h, int64_t kernel_w, int8_t* packed) {
-  const int64_t area = kernel_h * kernel_w, k_padded = round_up(channels * area, 4);
-  std::fill_n(packed, packed_gemm_s8(n, channels * area), int8_t{0});
-  each_conv_weight(w, n, channels, area,
-                   [&](int64_t o, int64_t k, int8_t value) { packed[gemm_offset(o, k, k_padded)] = value; });
+void pack_conv_s8(const int8_t* w, int64_t n, int64_t channels, int64_t kernel_h, int64_t kernel_w, int64_t run,
+                  int8_t* packed) {
+  const int64_t area = kernel_h * kernel_w, depth = channels * area, padded = round_up(run, 4);
+  std::fill_n(packed, packed_conv_s8(n, depth, run), int8_t{0});
+  each_conv_weight(w, n, channels, area, [&](int64_t o, int64_t k, int8_t value) {
+    packed[gemm_offset(o, k / run * padded + k % run, depth / run * padded)] = value;
+  });
 }
 
 void pack_depthwise_s8(const int8_t* w, int64_t channels, int64_t kernel_h, int64_t kernel_w, int8_t* packed) {

@@ -13,8 +13,13 @@ inline constexpr int64_t round_up(int64_t x, int64_t step) { return (x + step - 
 inline constexpr int64_t packed_gemm_s8(int64_t n, int64_t k) { return round_up(n, 16) * round_up(k, 4); }
 // w: [n][k] row-major (linear: [out][in]).
 void pack_gemm_s8(const int8_t* w, int64_t n, int64_t k, int8_t* packed);
-// w: OIHW [n][channels][kernel_h][kernel_w] -> gemm with k = (kh * kernel_w + kw) * channels + c, as im2col orders it.
-void pack_conv_s8(const int8_t* w, int64_t n, int64_t channels, int64_t kernel_h, int64_t kernel_w, int8_t* packed);
+// w: OIHW [n][channels][kernel_h][kernel_w] -> gemm with k = (kh * kernel_w + kw) * channels + c, in runs of `run`
+// elements that are padded to 4 each (kernels.hpp, Windows); run divides the depth.
+inline constexpr int64_t packed_conv_s8(int64_t n, int64_t depth, int64_t run) {
+  return packed_gemm_s8(n, depth / run * round_up(run, 4));
+}
+void pack_conv_s8(const int8_t* w, int64_t n, int64_t channels, int64_t kernel_h, int64_t kernel_w, int64_t run,
+                  int8_t* packed);
 
 // -- int8 depthwise: [channels / 64][kernel_w][kernel_h / 4][4 i][4 lane][4 c][4 kh] s8, zero padded, where the
 // channel within 64 is lane * 16 + i * 4 + c: the order in which byte interleaving of four input rows leaves them in

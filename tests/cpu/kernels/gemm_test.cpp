@@ -89,6 +89,114 @@ TEST_P(Gemm, ClampBoundsHoldInTheU8Domain) { check_u8(k(), {.zero_y = 10, .low =
 
 TEST_P(Gemm, ManyRowsCrossTheCacheBlocks) { check_u8(k(), {.rows = 300, .n = 40, .k = 700}, 5); }
 
+// Rows at any place, in runs at any distance: what a convolution makes of an image.
+struct WindowCase {
+  int64_t rows, n, runs, run;
+  Fill fill = Fill::kUniform;
+};
+
+template <class T>
+struct WindowOperands {
+  std::vector<T> image;
+  std::vector<const T*> rows;
+  std::vector<int64_t> offsets, jumps;
+  Windows<T> window;
+  WindowOperands(const WindowCase& c, Random& random, std::vector<T> pixels, int64_t size) : image(std::move(pixels)) {
+    const int64_t first = 5, reach = size / 2 - c.run - first;
+    for (int64_t m = 0; m < c.rows; ++m) rows.push_back(image.data() + random.integer(0, size / 2));
+    for (int64_t r = 0; r < c.runs; ++r) offsets.push_back(r == 0 ? first : random.integer(0, reach));
+    for (int64_t r = 0; r + 1 < c.runs; ++r)
+      jumps.push_back(offsets[static_cast<size_t>(r + 1)] - offsets[static_cast<size_t>(r)]);
+    jumps.push_back(int64_t{1} << 40);  // of any value
+    window = {rows.data(), jumps.data(), c.runs, first};
+  }
+  T at(int64_t m, int64_t r, int64_t k) const {
+    return rows[static_cast<size_t>(m)][offsets[static_cast<size_t>(r)] + k];
+  }
+};
+
+constexpr int64_t kImage = 900;
+const WindowCase kWindowCases[] = {{9, 16, 3, 48},
+                                   {25, 20, 3, 9},
+                                   {7, 64, 10, 4},
+                                   {3, 33, 9, 1},
+                                   {17, 80, 1, 27},
+                                   {1, 70, 4, 6},
+                                   {8, 64, 9, 150, Fill::kExtreme}};
+
+TEST_P(Gemm, WindowsAreRowsOfRuns) {
+  for (const WindowCase& c : kWindowCases) {
+    SCOPED_TRACE(::testing::Message() << "rows " << c.rows << " n " << c.n << " runs " << c.runs << " of " << c.run);
+    Random random(8);
+    const WindowOperands<uint8_t> o(c, random, random.activations(kImage, c.fill), kImage);
+    const int64_t depth = c.runs * c.run, padded = round_up(c.n, kChannelPadding);
+    const std::vector<int8_t> w = random.integers<int8_t>(c.n * depth, -128, 127, c.fill);
+    std::vector<int8_t> packed(static_cast<size_t>(packed_conv_s8(c.n, depth, c.run)));
+    pack_conv_s8(w.data(), c.n, depth, 1, 1, c.run, packed.data());
+    const std::vector<int32_t> bias = random.integers<int32_t>(padded, -5000, 5000);
+    const std::vector<float> multiplier = random.reals(padded, 0.0001f, 0.01f);
+    std::vector<uint8_t> y(static_cast<size_t>(c.rows * c.n));
+    GemmU8 g;
+    g.window = o.window, g.b = packed.data(), g.bias = bias.data(), g.y = y.data(), g.y_stride = c.n;
+    g.rows = c.rows, g.n = c.n, g.k = c.run, g.out = {multiplier.data(), 117, 3, 250};
+    k().gemm_u8(g);
+    for (int64_t m = 0; m < c.rows; ++m)
+      for (int64_t n = 0; n < c.n; ++n) {
+        int32_t acc = bias[static_cast<size_t>(n)];
+        for (int64_t i = 0; i < depth; ++i)
+          acc += o.at(m, i / c.run, i % c.run) * w[static_cast<size_t>(n * depth + i)];
+        ASSERT_EQ(y[static_cast<size_t>(m * c.n + n)],
+                  numerics::requantize(acc, multiplier[static_cast<size_t>(n)], 117, 3, 250))
+            << "row " << m << " column " << n;
+      }
+  }
+}
+
+TEST_P(Gemm, FloatWindowsAreRowsOfRuns) {
+  for (const WindowCase& c : kWindowCases) {
+    SCOPED_TRACE(::testing::Message() << "rows " << c.rows << " n " << c.n << " runs " << c.runs << " of " << c.run);
+    Random random(9);
+    const WindowOperands<float> o(c, random, random.reals(kImage), kImage);
+    const int64_t depth = c.runs * c.run;
+    const std::vector<float> w = random.reals(c.n * depth);
+    std::vector<float> packed(static_cast<size_t>(packed_gemm_f32(c.n, depth))), y(static_cast<size_t>(c.rows * c.n)),
+        want(y.size());
+    pack_gemm_f32(w.data(), c.n, depth, packed.data());
+    GemmF32 g;
+    g.window = o.window, g.b = packed.data(), g.b_block_stride = 16 * depth, g.y = y.data(), g.y_stride = c.n;
+    g.rows = c.rows, g.n = c.n, g.k = c.run;
+    k().gemm_f32(g);
+    for (int64_t m = 0; m < c.rows; ++m)
+      for (int64_t n = 0; n < c.n; ++n)
+        for (int64_t i = 0; i < depth; ++i)
+          want[static_cast<size_t>(m * c.n + n)] +=
+              o.at(m, i / c.run, i % c.run) * w[static_cast<size_t>(n * depth + i)];
+    expect_near(y, want, 1e-4f, "product");
+  }
+}
+
+// Results far beyond int16 and beyond int32 end at the bounds.
+TEST_P(Gemm, ResultsBeyondEveryBoundAreClamped) {
+  for (const float factor : {1.0f, 1000.0f, 1e6f})
+    for (const auto& [low, high] : {std::pair{0, 255}, std::pair{40, 200}}) {
+      const Case c{.rows = 9, .n = 70, .k = 64, .fill = Fill::kExtreme};
+      Random random(10);
+      const Operands o(c, random);
+      const std::vector<float> multiplier(o.multiplier.size(), factor);
+      std::vector<uint8_t> y(static_cast<size_t>(c.rows * c.n));
+      GemmU8 g;
+      g.a = o.a.data(), g.a_stride = o.a_stride, g.b = o.packed.data(), g.bias = o.folded.data();
+      g.y = y.data(), g.y_stride = c.n, g.rows = c.rows, g.n = c.n, g.k = c.k;
+      g.out = {multiplier.data(), 128, low, high};
+      k().gemm_u8(g);
+      for (int64_t m = 0; m < c.rows; ++m)
+        for (int64_t n = 0; n < c.n; ++n) {
+          const int32_t acc = o.exact(c, m, n, c.zero_a) + o.bias[static_cast<size_t>(n)];
+          ASSERT_EQ(y[static_cast<size_t>(m * c.n + n)], numerics::requantize(acc, factor, 128, low, high)) << acc;
+        }
+    }
+}
+
 TEST_P(Gemm, DequantizedOutputIsTheExactAccumulatorTimesItsScale) {
   for (int64_t n : {1, 16, 40, 70}) {
     const Case c{.n = n};

@@ -1,4 +1,4 @@
-// Everything that slides a window: depthwise convolution, im2col, pooling, means.
+// Everything that slides a window: depthwise convolution, pooling, means.
 #include <quoin/numerics.hpp>
 
 #include <cmath>
@@ -134,29 +134,6 @@ TEST_P(Windows, FloatDepthwiseMatchesForEveryGeometry) {
       g.y_stride = channels, g.channels = channels, g.row_end = w.out_h, g.low = -0.5f, g.window = w;
       k().depthwise_f32(g);
       expect_near(y, want, 1e-5f, "depthwise");
-    }
-}
-
-TEST_P(Windows, Im2colReordersTapsAndPads) {
-  for (const Geometry& geometry : kGeometries)
-    for (int64_t group : {0, 1}) {
-      const Window w = geometry.window();
-      Random random(13);
-      const int64_t channels = 3, stride = 6, taps = w.kernel_h * w.kernel_w, pixels = w.out_h * w.out_w;
-      const std::vector<uint8_t> x = random.activations(w.in_h * w.in_w * stride);
-      std::vector<uint8_t> want(at(pixels * taps * channels), 99), y(want.size());
-      each_tap(w, [&](int64_t out, int64_t in, int64_t tap) {
-        for (int64_t c = 0; in >= 0 && c < channels; ++c)
-          want[at((out * taps + tap) * channels + c)] = x[at(in * stride + group * channels + c)];
-      });
-      Im2colU8 g;
-      g.x = x.data() + group * channels, g.x_stride = stride, g.channels = channels, g.y_stride = taps * channels;
-      g.zero = 99, g.window = w;
-      for (int64_t begin = 0; begin < pixels; begin += 7) {
-        g.pixel_begin = begin, g.pixel_end = std::min(begin + 7, pixels), g.y = y.data() + begin * g.y_stride;
-        k().im2col_u8(g);
-      }
-      ASSERT_EQ(y, want);
     }
 }
 

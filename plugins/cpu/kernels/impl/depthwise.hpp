@@ -33,7 +33,7 @@ class DepthwiseBlock {
       : g_(args),
         channel_(channel),
         groups_((args.window.kernel_h + 3) / 4),
-        requantize_(args.out.zero_point, args.out.low, args.out.high) {
+        narrower_(args.out.zero_point, args.out.low, args.out.high) {
     std::memset(padding_, args.zero_x, sizeof padding_);
     const int64_t part = channel % kChannelBlock;
     w_ = args.w + channel / kChannelBlock * kChannelBlock * 4 * groups_ * args.window.kernel_w + part * 4 / 4;
@@ -165,17 +165,17 @@ class DepthwiseBlock {
   }
 
   QUOIN_INLINE void finish(const I (&acc)[4], int64_t out_row, int64_t out_column) const {
-    I q[4];
+    I steps[4];
     QUOIN_UNROLL
-    for (int i = 0; i < 4; ++i) q[i] = requantize_(acc[i], T::load(constants_.multiplier + i * T::kLanes));
+    for (int i = 0; i < 4; ++i) steps[i] = narrower_.steps(acc[i], T::load(constants_.multiplier + i * T::kLanes));
     uint8_t* y = g_.y + (out_row * g_.window.out_w + out_column) * g_.y_stride + channel_;
-    T::store_interleaved(y, q, smaller(g_.channels - channel_, kWidth));
+    T::store_bytes(y, narrower_.pack(steps), smaller(g_.channels - channel_, kWidth));
   }
 
   const DepthwiseU8& g_;
   int64_t channel_, groups_;
   const int8_t* w_;
-  Requantizer<T> requantize_;
+  Narrower<T> narrower_;
   BlockConstants constants_;
   alignas(64) uint8_t padding_[kChannelBlock];
 };

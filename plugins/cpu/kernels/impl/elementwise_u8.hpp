@@ -1,6 +1,8 @@
 // Elementwise work on u8: add, mul, lookup, conversions, dynamic quantization of rows.
 #pragma once
 
+#include <utility>
+
 #include "../isa/common.hpp"
 
 namespace quoin::cpu {
@@ -94,6 +96,32 @@ void dequantize(const DequantizeU8& g) {
 
 constexpr int64_t kTileRows = 16, kTileColumns = 64;
 
+typedef uint8_t Bytes16 __attribute__((vector_size(16)));
+
+// Bytes [16 * Part, 16 * Part + 16) of the pixels whose channels are a, b and c.
+template <int Part, int... J>
+QUOIN_INLINE Bytes16 interleave3(Bytes16 a, Bytes16 b, Bytes16 c, std::integer_sequence<int, J...>) {
+  const auto pixel = [](int j) constexpr { return (Part * 16 + j) / 3; };
+  const auto channel = [](int j) constexpr { return (Part * 16 + j) % 3; };
+  const Bytes16 two = __builtin_shufflevector(a, b, (channel(J) == 1 ? 16 + pixel(J) : pixel(J))...);
+  return __builtin_shufflevector(two, c, (channel(J) == 2 ? 16 + pixel(J) : J)...);
+}
+
+// Pixels of three dense channels; reads and writes whole vectors, `count` a multiple of 16.
+QUOIN_INLINE void interleave3(const uint8_t* a, const uint8_t* b, const uint8_t* c, uint8_t* y, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16, y += 48) {
+    Bytes16 channel[3];
+    std::memcpy(&channel[0], a + i, 16);
+    std::memcpy(&channel[1], b + i, 16);
+    std::memcpy(&channel[2], c + i, 16);
+    constexpr std::make_integer_sequence<int, 16> kBytes;
+    const Bytes16 out[3] = {interleave3<0>(channel[0], channel[1], channel[2], kBytes),
+                            interleave3<1>(channel[0], channel[1], channel[2], kBytes),
+                            interleave3<2>(channel[0], channel[1], channel[2], kBytes)};
+    std::memcpy(y, out, sizeof out);
+  }
+}
+
 // Calls convert(x, to, count) per row piece of the source, then scatters the converted tile.
 template <class To, class Args, class Fn>
 QUOIN_INLINE void transpose_tiles(const Args& g, const Fn& convert) {
@@ -110,7 +138,11 @@ QUOIN_INLINE void transpose_tiles(const Args& g, const Fn& convert) {
           for (int64_t r = 0; r < kTileRows; ++r) y[c * g.y_stride + r] = tile[r][c];
         }
       } else if (rows == 3) {  // images
-        for (int64_t c = 0; c < cols; ++c) {
+        int64_t done = 0;
+        if constexpr (sizeof(To) == 1) {
+          if (g.y_stride == 3) interleave3(tile[0], tile[1], tile[2], y, done = cols / 16 * 16);
+        }
+        for (int64_t c = done; c < cols; ++c) {
           QUOIN_UNROLL
           for (int64_t r = 0; r < 3; ++r) y[c * g.y_stride + r] = tile[r][c];
         }

@@ -25,7 +25,6 @@ void fill_dot(KernelTable& table) {
 
 template <class T>
 void fill_rest(KernelTable& table) {
-  table.im2col_u8 = im2col<uint8_t>;
   table.add_u8 = add_u8<T>;
   table.mul_u8 = mul_u8<T>;
   table.lookup_u8 = lookup_u8<T>;
@@ -44,7 +43,6 @@ void fill_rest(KernelTable& table) {
   table.embed_grouped = embed_grouped;
   table.gemm_f32 = gemm_f32<T>;
   table.pack_rows_f32 = pack_rows_f32<T>;
-  table.im2col_f32 = im2col<float>;
   table.depthwise_f32 = depthwise_f32<T>;
   table.depthwise_plane_f32 = depthwise_plane_f32<T>;
   table.add_f32 = add_f32<T>;

@@ -2,6 +2,8 @@
 // cache.
 #pragma once
 
+#include <utility>
+
 #include "../isa/common.hpp"
 
 namespace quoin::cpu {
@@ -11,6 +13,54 @@ constexpr int64_t kBlock = 16;                 // columns per packed block
 constexpr int64_t kRowBlockBytes = 96 * 1024;  // rows of A that are reused against every panel of B
 // More of them against a B that no second-level cache holds: it comes from further away for every block of rows.
 constexpr int64_t kLargeB = 1024 * 1024, kLargeRowBlockBytes = 4 * kRowBlockBytes;
+
+QUOIN_INLINE int64_t round_to(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
+
+// Where row m of the left operand begins.
+template <class Args>
+QUOIN_INLINE auto row_of(const Args& g, int64_t m) {
+  return g.window.rows ? g.window.rows[m] : g.a + m * g.a_stride;
+}
+
+// Where to read in a row of windows, element by element or group by group, without a branch: around a second loop, or
+// a branch in the first, compilers move every sum of a tile.
+class RunWalk {
+ public:
+  // `length` of a run, a multiple of `step`.
+  template <class T>
+  QUOIN_INLINE RunWalk(const Windows<T>& w, int64_t length, int64_t step)
+      : k(w.first), length_(length), step_(step), left_(length), jumps_(w.jumps ? w.jumps : &kNoJump) {}
+  QUOIN_INLINE void next() {
+    left_ -= step_;
+    const int64_t end = -static_cast<int64_t>(left_ == 0);  // all ones behind a run
+    k += step_ + (end & (*jumps_ - length_));
+    left_ += end & length_;
+    jumps_ -= end;
+  }
+  int64_t k;
+
+ private:
+  static constexpr int64_t kNoJump = 0;
+  int64_t length_, step_, left_;
+  const int64_t* jumps_;
+};
+
+// The sums behind a loop are those inside it, in the same registers: compilers otherwise store a second copy of each
+// sum in every round, for what follows the loop.
+template <class V, int Rows, int Vectors>
+QUOIN_INLINE void keep([[maybe_unused]] V (&acc)[Rows][Vectors]) {
+#if defined(QUOIN_PIN) && !defined(QUOIN_KEEP_LOOPS)
+  QUOIN_UNROLL
+  for (int m = 0; m < Rows; ++m) {
+    QUOIN_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      auto sum = acc[m][v].data;
+      QUOIN_PIN(sum);
+      acc[m][v] = sum;
+    }
+  }
+#endif
+}
 
 // Rows [begin, end) of the column panel that starts at `column` and is Blocks blocks wide.
 template <class Kernel, int Blocks, class Args>
@@ -60,27 +110,60 @@ void walk(const Args& args, int64_t row_bytes) {
 template <class T>
 struct StoreU8 {
   using Args = GemmU8;
+  using I = typename T::I;
+  static constexpr int kPerBlock = kBlock / T::kLanes;  // vectors of a block
+  static constexpr int kTogether = 4 / kPerBlock;       // blocks that become bytes together
+
   template <int Rows, int Vectors>
   static QUOIN_INLINE void store(const Args& g, int64_t row, int64_t rows, int64_t column,
-                                 const typename T::I (&acc)[Rows][Vectors]) {
-    const Requantizer<T> requantize(g.out.zero_point, g.out.low, g.out.high);
-    uint8_t* y = g.y + row * g.y_stride + column;
-    const int64_t columns = g.n - column;
+                                 const I (&acc)[Rows][Vectors]) {
+    constexpr int kGroups = (Rows * Vectors + 3) / 4;
+    const Narrower<T> narrower(g.out.zero_point, g.out.low, g.out.high);
+    typename T::F multiplier[Vectors];
     QUOIN_UNROLL
-    for (int v = 0; v < Vectors; ++v) {
-      const typename T::F multiplier = T::load(g.out.multiplier + column + v * T::kLanes);
-      const int64_t n = smaller(columns - v * T::kLanes, T::kLanes);
-      QUOIN_UNROLL
-      for (int m = 0; m < Rows; ++m) {
-        if (m >= rows || n <= 0) continue;
-        const typename T::I q = requantize(acc[m][v], multiplier);
-        if (n == T::kLanes) {
-          T::store_u8(y + m * g.y_stride + v * T::kLanes, q);
-        } else {
-          T::store_u8_n(y + m * g.y_stride + v * T::kLanes, q, n);
-        }
-      }
+    for (int v = 0; v < Vectors; ++v) multiplier[v] = T::load(g.out.multiplier + column + v * T::kLanes);
+    const Place to{g.y + row * g.y_stride + column, g.y_stride, rows, g.n - column};
+    // Constant indices into acc, or it is kept in memory.
+    [&]<int... Group>(std::integer_sequence<int, Group...>) QUOIN_LAMBDA_INLINE {
+      (store_group<Group>(narrower, to, acc, multiplier), ...);
     }
+    (std::make_integer_sequence<int, kGroups>());
+  }
+
+ private:
+  struct Place {
+    uint8_t* y;
+    int64_t stride, rows, columns;
+  };
+
+  // Vectors [4 * Group, 4 * Group + 4) of the tile; behind the last one, that one again.
+  template <int Group, int Rows, int Vectors>
+  static QUOIN_INLINE void store_group(const Narrower<T>& narrower, const Place& to, const I (&acc)[Rows][Vectors],
+                                       const typename T::F (&multiplier)[Vectors]) {
+    constexpr int kBlocks = Vectors / kPerBlock, kFirst = Group * kTogether, kLast = Rows * Vectors - 1;
+    const auto steps = [&]<int Index>() QUOIN_LAMBDA_INLINE {
+      constexpr int kAt = Group * 4 + Index < kLast ? Group * 4 + Index : kLast;
+      return narrower.steps(acc[kAt / Vectors][kAt % Vectors], multiplier[kAt % Vectors]);
+    };
+    const I all[4] = {steps.template operator()<0>(), steps.template operator()<1>(), steps.template operator()<2>(),
+                      steps.template operator()<3>()};
+    const I bytes = T::by_vector(narrower.pack(all));
+    if constexpr (kBlocks % kTogether == 0) {
+      constexpr int kRow = kFirst / kBlocks, kColumn = kFirst % kBlocks * static_cast<int>(kBlock);
+      if (kRow < to.rows) T::store_bytes(to.y + kRow * to.stride + kColumn, bytes, to.columns - kColumn);
+    } else {
+      [&]<int... Index>(std::integer_sequence<int, Index...>) QUOIN_LAMBDA_INLINE {
+        (store_block<kFirst + Index, Index, kBlocks, Rows>(to, bytes), ...);
+      }
+      (std::make_integer_sequence<int, kTogether>());
+    }
+  }
+  template <int Block, int Index, int Blocks, int Rows>
+  static QUOIN_INLINE void store_block(const Place& to, I bytes) {
+    constexpr int kRow = Block / Blocks, kColumn = Block % Blocks * static_cast<int>(kBlock);
+    if constexpr (kRow < Rows)
+      if (kRow < to.rows)
+        T::template store_block<Index>(to.y + kRow * to.stride + kColumn, bytes, to.columns - kColumn);
   }
 };
 
@@ -119,11 +202,11 @@ struct DotKernel {
   template <int Rows, int Blocks>
   static void tile(const typename Store::Args& g, int64_t row, int64_t rows, int64_t column) {
     constexpr int kPerBlock = kBlock / T::kLanes, kVectors = Blocks * kPerBlock;
-    const int64_t groups = (g.k + 3) / 4, block_bytes = groups * 4 * kBlock;
+    const int64_t run = round_to(g.k, 4), groups = g.window.runs * run / 4, block_bytes = groups * 4 * kBlock;
     const int8_t* b = g.b + column / kBlock * block_bytes;
     const uint8_t* a[Rows];
     QUOIN_UNROLL
-    for (int m = 0; m < Rows; ++m) a[m] = g.a + (row + smaller(m, rows - 1)) * g.a_stride;
+    for (int m = 0; m < Rows; ++m) a[m] = row_of(g, row + smaller(m, rows - 1));
     typename T::I acc[Rows][kVectors];
     QUOIN_UNROLL
     for (int v = 0; v < kVectors; ++v) {
@@ -131,20 +214,20 @@ struct DotKernel {
       QUOIN_UNROLL
       for (int m = 0; m < Rows; ++m) acc[m][v] = bias;
     }
-    for (int64_t k = 0; k < groups; ++k) {
+    RunWalk at(g.window, run, 4);
+    for (int64_t group = 0; group < groups; ++group, at.next(), b += 4 * kBlock) {
       typename T::W w[kVectors];
       QUOIN_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        const int8_t* p = b + (v / kPerBlock) * block_bytes + (v % kPerBlock) * 4 * T::kLanes;
-        w[v] = T::prepare_w(T::load_bytes(p + k * 4 * kBlock));
-      }
+      for (int v = 0; v < kVectors; ++v)
+        w[v] = T::prepare_w(T::load_bytes(b + (v / kPerBlock) * block_bytes + (v % kPerBlock) * 4 * T::kLanes));
       QUOIN_UNROLL
       for (int m = 0; m < Rows; ++m) {
-        const typename T::X x = T::prepare_x(T::set1_int(load32(a[m] + k * 4)));
+        const typename T::X x = T::prepare_x(T::set1_int(load32(a[m] + at.k)));
         QUOIN_UNROLL
         for (int v = 0; v < kVectors; ++v) acc[m][v] = T::dot4(acc[m][v], x, w[v]);
       }
     }
+    keep(acc);
     Store::template store<Rows, kVectors>(g, row, rows, column, acc);
   }
 };
@@ -172,7 +255,9 @@ struct FmaKernel {
                                       F (&acc)[Rows][Vectors]) {
     constexpr int kPerBlock = kBlock / T::kLanes;
     const float* b = g.b + column / kBlock * g.b_block_stride;
-    for (int64_t k = 0; k < g.k; ++k, b += g.b_row_stride) {
+    const int64_t depth = g.window.runs * g.k;
+    RunWalk at(g.window, g.k, 1);
+    for (int64_t k = 0; k < depth; ++k, at.next(), b += g.b_row_stride) {
       F w[Vectors];
       QUOIN_UNROLL
       for (int v = 0; v < Vectors; ++v) {
@@ -182,7 +267,7 @@ struct FmaKernel {
       }
       QUOIN_UNROLL
       for (int m = 0; m < Rows; ++m) {
-        const F x = T::set1(a[m][k]);
+        const F x = T::set1(a[m][at.k]);
         QUOIN_UNROLL
         for (int v = 0; v < Vectors; ++v) acc[m][v] = T::fma(x, w[v], acc[m][v]);
       }
@@ -194,7 +279,7 @@ struct FmaKernel {
     constexpr int kVectors = Blocks * kBlock / T::kLanes;
     const float* a[Rows];
     QUOIN_UNROLL
-    for (int m = 0; m < Rows; ++m) a[m] = g.a + (row + smaller(m, rows - 1)) * g.a_stride;
+    for (int m = 0; m < Rows; ++m) a[m] = row_of(g, row + smaller(m, rows - 1));
     F acc[Rows][kVectors];
     QUOIN_UNROLL
     for (int m = 0; m < Rows; ++m) {
@@ -208,6 +293,7 @@ struct FmaKernel {
     } else {
       accumulate<Rows, kVectors, false>(g, a, column, acc);
     }
+    keep(acc);
     store<Rows, kVectors>(g, row, rows, column, acc);
   }
 

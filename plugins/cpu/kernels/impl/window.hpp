@@ -1,4 +1,4 @@
-// Kernels that slide a window without weights: im2col, pooling, means.
+// Kernels that slide a window without weights: pooling, means.
 #pragma once
 
 #include "../isa/common.hpp"
@@ -6,48 +6,6 @@
 
 namespace quoin::cpu {
 namespace {
-
-// One row of the matrix: kernel_h runs of kernel_w * channels elements, contiguous in the input where dilation is 1.
-template <class E>
-QUOIN_INLINE void im2col_pixel(const Im2col<E>& g, int64_t row, int64_t column, E* y) {
-  const Window& w = g.window;
-  const int64_t top = row * w.stride_h - w.pad_top, left = column * w.stride_w - w.pad_left;
-  const int64_t run = w.kernel_w * g.channels;
-  const bool solid = w.dilation_w == 1 && g.x_stride == g.channels && left >= 0 && left + w.kernel_w <= w.in_w;
-  for (int64_t kh = 0; kh < w.kernel_h; ++kh, y += run) {
-    const int64_t in_row = top + kh * w.dilation_h;
-    if (in_row < 0 || in_row >= w.in_h) {
-      for (int64_t i = 0; i < run; ++i) y[i] = g.zero;
-      continue;
-    }
-    const E* x = g.x + in_row * w.in_w * g.x_stride;
-    if (solid) {
-      std::memcpy(y, x + left * g.x_stride, static_cast<size_t>(run) * sizeof(E));
-      continue;
-    }
-    for (int64_t kw = 0; kw < w.kernel_w; ++kw) {
-      const int64_t in_column = left + kw * w.dilation_w;
-      E* to = y + kw * g.channels;
-      if (in_column >= 0 && in_column < w.in_w) {
-        std::memcpy(to, x + in_column * g.x_stride, static_cast<size_t>(g.channels) * sizeof(E));
-      } else {
-        for (int64_t c = 0; c < g.channels; ++c) to[c] = g.zero;
-      }
-    }
-  }
-}
-
-template <class E>
-void im2col(const Im2col<E>& g) {
-  int64_t row = g.pixel_begin / g.window.out_w, column = g.pixel_begin % g.window.out_w;
-  for (int64_t p = g.pixel_begin; p < g.pixel_end; ++p) {
-    im2col_pixel(g, row, column, g.y + (p - g.pixel_begin) * g.y_stride);
-    if (++column == g.window.out_w) {
-      column = 0;
-      ++row;
-    }
-  }
-}
 
 struct PoolTaps {
   TapRange rows, columns;

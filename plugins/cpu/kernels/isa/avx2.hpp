@@ -120,8 +120,26 @@ struct Avx2 : Batch<Avx2Arch> {
     out[2] = _mm256_unpacklo_epi16(high01, high23);
     out[3] = _mm256_unpackhi_epi16(high01, high23);
   }
-  static QUOIN_INLINE void store_interleaved(uint8_t* p, const I (&a)[4], int64_t n) {
-    const I bytes = _mm256_packus_epi16(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
+  static QUOIN_INLINE I pack(const I (&a)[4], I zero, I low, I high) {
+    const __m256i first = _mm256_adds_epi16(_mm256_packs_epi32(a[0], a[1]), zero);
+    const __m256i second = _mm256_adds_epi16(_mm256_packs_epi32(a[2], a[3]), zero);
+    return _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(first, second), low), high);
+  }
+  static QUOIN_INLINE I by_vector(I packed) {
+    return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+  template <int Block>
+  static QUOIN_INLINE void store_block(uint8_t* p, I bytes, int64_t n) {
+    const __m128i block = _mm256_extracti128_si256(bytes, Block);
+    if (n >= 16) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), block);
+    } else {
+      uint8_t buffer[16];
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(buffer), block);
+      std::memcpy(p, buffer, static_cast<size_t>(n));
+    }
+  }
+  static QUOIN_INLINE void store_bytes(uint8_t* p, I bytes, int64_t n) {
     if (n >= 32) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), bytes);
     } else {

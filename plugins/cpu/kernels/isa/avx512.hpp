@@ -115,8 +115,25 @@ struct Avx512 : Batch<Avx512Arch> {
     out[2] = _mm512_unpacklo_epi16(high01, high23);
     out[3] = _mm512_unpackhi_epi16(high01, high23);
   }
-  static QUOIN_INLINE void store_interleaved(uint8_t* p, const I (&a)[4], int64_t n) {
-    const I bytes = _mm512_packus_epi16(_mm512_packs_epi32(a[0], a[1]), _mm512_packs_epi32(a[2], a[3]));
+  static QUOIN_INLINE I pack(const I (&a)[4], I zero, I low, I high) {
+    const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(a[0], a[1]), zero);
+    const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(a[2], a[3]), zero);
+    return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), low), high);
+  }
+  static QUOIN_INLINE I by_vector(I packed) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, packed);
+  }
+  template <int Block>
+  static QUOIN_INLINE void store_block(uint8_t* p, I bytes, int64_t n) {
+    const __m128i block = _mm512_extracti32x4_epi32(bytes, Block);
+    if (n >= 16) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), block);
+    } else {
+      _mm_mask_storeu_epi8(p, first(n), block);
+    }
+  }
+  static QUOIN_INLINE void store_bytes(uint8_t* p, I bytes, int64_t n) {
     if (n >= 64) {
       _mm512_storeu_si512(p, bytes);
     } else {

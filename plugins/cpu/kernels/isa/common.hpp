@@ -4,8 +4,10 @@
 //   load/load_n/store/store_n (n < kLanes touches n elements only), set1, fma, min, max, round_to_int, to_float, ...
 //   (batch.hpp has those that xsimd provides; min and max yield the second operand where one is NaN)
 //   kGroupedVectors, kGroupedTokens: vectors of outputs and tokens of a register tile of grouped.hpp
-//   kByteDots: dot4's operands are plain bytes; without, dot2, add_words and widen do its work for small codes
-//   dot4(acc, x, w): lane += sum of 4 products u8 * s8, exact; interleave4: bytes of 4 rows side by side per column
+//   pack: bytes of four vectors of results, interleaved as interleave4 leaves them; by_vector: one vector behind the
+//   other; store_bytes, store_block<b>: all of them, or those of block b of 16 kByteDots: dot4's operands are plain
+//   bytes; without, dot2, add_words and widen do its work for small codes dot4(acc, x, w): lane += sum of 4 products u8
+//   * s8, exact; interleave4: bytes of 4 rows side by side per column
 // Only internal linkage in here: code built with one tier's flags must never be picked by the linker for another tier.
 #pragma once
 
@@ -65,6 +67,29 @@ struct Requantizer {
   QUOIN_INLINE typename T::I operator()(typename T::I acc, typename T::F multiplier) const {
     return steps(T::to_float(acc) * multiplier);
   }
+};
+
+// The same for four vectors that become bytes together: zero point and bounds are applied to 16-bit and 8-bit lanes,
+// where sums saturate beyond every bound.
+template <class T>
+class Narrower {
+ public:
+  using F = typename T::F;
+  using I = typename T::I;
+  QUOIN_INLINE Narrower(int32_t zero_point, int32_t low, int32_t high)
+      : most_(T::set1(32767.0f)),
+        zero_(T::set1_int(zero_point * 0x10001)),
+        low_(T::set1_int(static_cast<int32_t>(static_cast<uint32_t>(low) * 0x1010101u))),
+        high_(T::set1_int(static_cast<int32_t>(static_cast<uint32_t>(high) * 0x1010101u))) {}
+  // Reals below int32 convert to its least value, as NaN does; those above would, too.
+  QUOIN_INLINE I steps(I acc, F multiplier) const {
+    return T::round_to_int(T::min(most_, T::to_float(acc) * multiplier));
+  }
+  QUOIN_INLINE I pack(const I (&steps)[4]) const { return T::pack(steps, zero_, low_, high_); }
+
+ private:
+  F most_;
+  I zero_, low_, high_;  // in every lane of 16, 8 and 8 bits
 };
 
 }  // namespace

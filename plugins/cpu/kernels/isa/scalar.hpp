@@ -62,8 +62,12 @@ struct Scalar {
   static QUOIN_INLINE F fill_tail(F a, int64_t n, float fill) {  // lanes >= n become fill
     return make<F>([&](int i) { return i < n ? a.v[i] : fill; });
   }
+  // Numbers out of range, and NaN, become the least one, as the machine instructions do.
+  static QUOIN_INLINE int32_t to_int(float a) {
+    return a >= -0x1p31f && a < 0x1p31f ? static_cast<int32_t>(a) : INT32_MIN;
+  }
   static QUOIN_INLINE I round_to_int(F a) {
-    return make<I>([&](int i) { return static_cast<int32_t>(__builtin_nearbyintf(a.v[i])); });
+    return make<I>([&](int i) { return to_int(__builtin_nearbyintf(a.v[i])); });
   }
   static QUOIN_INLINE F to_float(I a) {
     return make<F>([&](int i) { return static_cast<float>(a.v[i]); });
@@ -188,9 +192,25 @@ struct Scalar {
         out[i].v[w] = static_cast<int32_t>(in[0][c] | (in[1][c] << 8) | (in[2][c] << 16) | (uint32_t(in[3][c]) << 24));
       }
   }
-  // Inverse order of interleave4: stores n of the 4 * kLanes columns; lanes hold 0..255.
-  static QUOIN_INLINE void store_interleaved(uint8_t* p, const I (&a)[4], int64_t n) {
-    for (int64_t c = 0; c < n; ++c) p[c] = static_cast<uint8_t>(a[(c % 16) / 4].v[(c / 16) * 4 + c % 4]);
+  // Byte c of the result is of vector c % 16 / 4, lane c / 16 * 4 + c % 4: the inverse order of interleave4.
+  static QUOIN_INLINE I pack(const I (&a)[4], I zero, I low, I high) {
+    const int32_t offset = zero.v[0] & 0xFFFF, least = low.v[0] & 255, most = high.v[0] & 255;
+    uint8_t bytes[64];
+    for (int c = 0; c < 64; ++c) {
+      const int64_t steps = int64_t{a[c % 16 / 4].v[c / 16 * 4 + c % 4]} + offset;
+      bytes[c] = static_cast<uint8_t>(steps < least ? least : steps > most ? most : steps);
+    }
+    return load_bytes(bytes);
+  }
+  static QUOIN_INLINE I by_vector(I packed) {
+    return make<I>([&](int i) { return packed.v[i % 4 * 4 + i / 4]; });
+  }
+  template <int Block>
+  static QUOIN_INLINE void store_block(uint8_t* p, I bytes, int64_t n) {
+    std::memcpy(p, bytes.v + Block * 4, static_cast<size_t>(smaller(n, 16)));
+  }
+  static QUOIN_INLINE void store_bytes(uint8_t* p, I bytes, int64_t n) {
+    std::memcpy(p, bytes.v, static_cast<size_t>(smaller(n, 64)));
   }
 };
 
