@@ -122,7 +122,7 @@ Result<Model> read(const std::string& path, const ReadOptions& options) {
   QUOIN_TRY(MappedFile file, MappedFile::open(path));
   const auto owner = std::make_shared<MappedFile>(std::move(file));
   ReadOptions located = options;
-  if (!located.folder) located.folder = std::filesystem::path(path).parent_path().string();
+  if (!located.folder) located.folder = path.substr(0, path.find_last_of('/') + 1);
   return read(owner, owner->bytes(), path, located);
 }
 
