@@ -35,10 +35,11 @@ Status check(const Sampling& sampling) {
 
 // exp(x) = 2^k exp(r), |r| <= ln(2) / 2, Taylor series of 14 terms.
 double portable_exp(double x) {
-  constexpr double kLog2 = 0.693147180559945309417, kLowest = -700;
+  // log 2 in two parts (Cody and Waite): products of the first with any k are exact.
+  constexpr double kHigh = 0x1.62e42feep-1, kLow = 0x1.a39ef35793c76p-33, kLowest = -700;
   if (!(x > kLowest)) return 0;
-  const double k = std::nearbyint(x / kLog2);
-  const double r = x - k * kLog2;
+  const double k = std::nearbyint(x / (kHigh + kLow));
+  const double r = (x - k * kHigh) - k * kLow;
   double sum = 1;
   for (int term = 14; term > 0; --term) sum = 1 + sum * r / term;
   return std::ldexp(sum, static_cast<int>(k));
