@@ -1,6 +1,7 @@
 #include "base/spill.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 namespace quoin {
 namespace {
 
+constexpr uint64_t kOften = uint64_t{64} << 20;  // bytes kept from one let_go() to the next
 constexpr const char* kHint = "name a folder with free space with TMPDIR";
 
 tl::unexpected<Error> os_error(const std::string& folder, const char* doing) {
@@ -53,6 +55,9 @@ Spill::Spill(int descriptor, std::string folder)
 void Spill::let_go() {
   const std::lock_guard lock(mappings_->mutex);
   for (const auto& [data, size] : mappings_->sizes) ::madvise(data, size, MADV_DONTNEED);
+#ifdef __GLIBC__
+  ::malloc_trim(0);  // large blocks that were freed between small ones that live on
+#endif
 }
 
 Result<std::shared_ptr<Spill>> Spill::create(std::string folder) {
@@ -86,6 +91,7 @@ Result<Spill::Kept> Spill::keep(Bytes bytes) {
   if (data == MAP_FAILED) return os_error(folder_, "map");
   mappings_->add(data, size);
   std::shared_ptr<const void> owner(data, [all = mappings_](void* p) { all->remove(p); });
+  if (at / kOften != (at + size) / kOften) let_go();
   return Kept{std::move(owner), {static_cast<const std::byte*>(data), size}};
 }
 

@@ -24,10 +24,11 @@ class Spill {
     std::shared_ptr<const void> owner;  // keeps the bytes; they may outlive the Spill
     Bytes bytes;                        // read-only, 4096-byte aligned
   };
-  // A copy of `bytes`. Errors: io (the disk is full); what was kept before stays.
+  // A copy of `bytes`. Errors: io (the disk is full); what was kept before stays. Lets go every 64 MiB.
   Result<Kept> keep(Bytes bytes);
   // Bytes that were read count as memory of the process until they are let go: all of them, here. They stay valid and
-  // are read from the file again. Cheap; worth calling for every few hundred megabytes read.
+  // are read from the file again. Free memory of the heap goes back to the system, too. Cheap; worth calling for every
+  // few hundred megabytes read.
   void let_go();
 
  private:

@@ -120,7 +120,7 @@ Tensor corrected_bias(const LayerInput& layer, const Tensor& weight, const IntxW
 
 checkpoint::Quantized packed(IntxWeight weight) {
   QParams& q = weight.qparams;
-  if (std::ranges::all_of(q.zero_point, [](int32_t zero) { return zero == 0; })) q.zero_point.clear();
+  if (std::ranges::all_of(q.zero_point, [](int32_t zero) { return zero == 0; })) q.zero_point = {};  // frees them
   const DType dtype = quantize::packed_type(q);
   Tensor codes = std::move(weight.codes);
   if (dtype != q.dtype) {
