@@ -38,12 +38,13 @@ class EmbedTest(unittest.TestCase):
         return out
 
     def compiled(self, source: str, library: str, flags: Sequence[str] = ()) -> str:
-        """An executable from a C or C++ file; it finds the library where it is."""
+        """An executable from a C or C++ file; it finds the library where it is, whatever LD_LIBRARY_PATH says."""
         out, folder = self.path(os.path.basename(source) + ".exe"), os.path.dirname(library)
         c = source.endswith(".c")
         compiler = os.environ.get("CC" if c else "CXX", "cc" if c else "c++").split()
         warnings = ["-Wall", "-Wextra", "-Werror", "-std=c11" if c else "-std=c++20", "-O1"]
-        self.runs([*compiler, *warnings, *flags, *INCLUDES, source, library, f"-Wl,-rpath,{folder}", "-ldl", "-pthread", "-o", out])
+        find = [f"-Wl,-rpath,{folder}", "-Wl,--disable-new-dtags"]
+        self.runs([*compiler, *warnings, *flags, *INCLUDES, source, library, *find, "-ldl", "-pthread", "-o", out])
         return out
 
 

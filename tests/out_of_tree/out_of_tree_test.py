@@ -16,7 +16,8 @@ import command
 from stage import Stage, fault_of, files_below, install
 
 SYMBOL = "quoin_plugin_entry_v1"
-SDK_PARTS = ("/include/quoin/", "/share/quoin/quoin_plugin.map", "/share/quoin/template/", "/share/quoin/quickstart/", "/quoin-sdk.pc")
+SDK_PARTS = ("/include/quoin/", "/share/quoin/quoin_plugin.map", "/share/quoin/template/", "/share/quoin/quickstart/", "/quoin-sdk.pc",
+             "/quoin-runtime.pc")  # and how to link the runtime
 NEEDED = ("libstdc++.so.6", "libgcc_s.so.1", "libc.so.6", "libm.so.6")  # of a plugin, at most
 MAX_LINES = 100    # of plugin code in the template
 MAX_SECONDS = 120  # from an empty folder to a plugin that passed its tests
