@@ -87,7 +87,7 @@ Result<Tokenizer> Tokenizer::make(const Files& files, const std::string& where) 
       if (out.codec_->token(id)) out.stop_.push_back(id);
     if (out.stop_.empty()) out.stop_ = out.codec_->stop();
     std::ranges::sort(out.stop_);
-    out.stop_.erase(std::ranges::unique(out.stop_).begin(), out.stop_.end());
+    out.stop_.erase(std::unique(out.stop_.begin(), out.stop_.end()), out.stop_.end());
     return out;
   });
 }
