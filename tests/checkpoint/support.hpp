@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "../fails_with.hpp"
 #include "checkpoint/checkpoint.hpp"
 
 namespace quoin::checkpoint::test {
@@ -118,16 +119,7 @@ class Gguf {
   uint64_t keys_count_ = 0, tensors_count_ = 0;
 };
 
-template <class T>
-::testing::AssertionResult fails_with(const Result<T>& result, Code code, const std::string& part) {
-  if (result) return ::testing::AssertionFailure() << "succeeded, expected an error with \"" << part << '"';
-  const std::string text = result.error().text();
-  if (result.error().code != code)
-    return ::testing::AssertionFailure() << code_name(result.error().code) << ": " << text;
-  if (text.find(part) == std::string::npos)
-    return ::testing::AssertionFailure() << '"' << text << "\" lacks \"" << part << '"';
-  return ::testing::AssertionSuccess();
-}
+using quoin::test::fails_with;
 
 inline std::vector<float> floats(const Result<Tensor>& tensor) {
   EXPECT_TRUE(tensor) << (tensor ? "" : tensor.error().text());

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "../fails_with.hpp"
 #include "data/files.hpp"
 
 namespace quoin::data::test {
@@ -90,16 +91,7 @@ std::string png_of(const Tensor& image);
 std::string write_npz(const std::string& path, const std::vector<std::pair<std::string, std::string>>& entries,
                       bool deflate = false);
 
-template <class T>
-::testing::AssertionResult fails_with(const Result<T>& result, Code code, const std::string& part) {
-  if (result) return ::testing::AssertionFailure() << "succeeded, expected an error with \"" << part << '"';
-  const std::string text = result.error().text();
-  if (result.error().code != code)
-    return ::testing::AssertionFailure() << code_name(result.error().code) << ": " << text;
-  if (text.find(part) == std::string::npos)
-    return ::testing::AssertionFailure() << '"' << text << "\" lacks \"" << part << '"';
-  return ::testing::AssertionSuccess();
-}
+using quoin::test::fails_with;
 
 // The folder with reference models and data.
 inline fs::path shared_folder() {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "../fails_with.hpp"
 #include "tokenize/tokenizer.hpp"
 
 namespace quoin::generate::test {
@@ -21,15 +22,6 @@ inline tokenize::Tokenizer letters() {
   return *made;
 }
 
-template <class T>
-::testing::AssertionResult fails_with(const Result<T>& result, Code code, const std::string& part) {
-  if (result) return ::testing::AssertionFailure() << "succeeded, expected an error with \"" << part << '"';
-  const std::string text = result.error().text();
-  if (result.error().code != code)
-    return ::testing::AssertionFailure() << code_name(result.error().code) << ": " << text;
-  if (text.find(part) == std::string::npos)
-    return ::testing::AssertionFailure() << '"' << text << "\" lacks \"" << part << '"';
-  return ::testing::AssertionSuccess();
-}
+using quoin::test::fails_with;
 
 }  // namespace quoin::generate::test

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "../fails_with.hpp"
 #include "base/file.hpp"
 #include "tokenize/tokenizer.hpp"
 
@@ -81,15 +82,6 @@ std::string file_as_name(const ::testing::TestParamInfo<T>& given) {
   return name;
 }
 
-template <class T>
-::testing::AssertionResult fails_with(const Result<T>& result, Code code, const std::string& part) {
-  if (result) return ::testing::AssertionFailure() << "succeeded, expected an error with \"" << part << '"';
-  const std::string text = result.error().text();
-  if (result.error().code != code)
-    return ::testing::AssertionFailure() << code_name(result.error().code) << ": " << text;
-  if (text.find(part) == std::string::npos)
-    return ::testing::AssertionFailure() << '"' << text << "\" lacks \"" << part << '"';
-  return ::testing::AssertionSuccess();
-}
+using quoin::test::fails_with;
 
 }  // namespace quoin::tokenize::test
