@@ -1,7 +1,7 @@
 """Writes a small ONNX network as a LiteRT model, float or int8, so that LiteRT can be timed on the same network.
 
-Knows what the MLPerf Tiny networks need: Conv (whole or depthwise), Gemm, Add, AveragePool, Reshape, Softmax and the Relu
-behind them. Int8 follows LiteRT's specification: activations affine per tensor from the least and greatest value of the
+Knows what the MLPerf Tiny networks and EfficientNet-Lite need: Conv (whole or depthwise), Gemm, Add, AveragePool, the mean of
+a whole map, Reshape, Softmax, and the Relu or Relu6 behind them. Int8 follows LiteRT's specification: activations affine per tensor from the least and greatest value of the
 samples, weights symmetric per output channel, bias int32; input and output are int8 as well.
 """
 
@@ -15,6 +15,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 Op = schema.BuiltinOperator
 Options = schema.BuiltinOptions
+# Behind another operator. Every Clip of the networks is one from 0 to 6.
+ACTIVATIONS = {"Relu": schema.ActivationFunctionType.RELU, "Clip": schema.ActivationFunctionType.RELU6}
 # The first version of each operator that takes int8.
 VERSIONS = {Op.CONV_2D: 3, Op.DEPTHWISE_CONV_2D: 3, Op.FULLY_CONNECTED: 4, Op.ADD: 2, Op.AVERAGE_POOL_2D: 2, Op.RESHAPE: 1,
             Op.SOFTMAX: 2}
@@ -163,7 +165,7 @@ class Writer:
             options.fusedActivationFunction = relu
             y = self.activation(out, self.shapes[x])
             self.emit(Op.ADD, [self.index[i] for i in node.input], y, Options.AddOptions, options)
-        elif node.op_type == "AveragePool":
+        elif node.op_type in ("AveragePool", "ReduceMean"):  # of a whole map
             shape = self.shapes[x]
             options = schema.Pool2DOptionsT()
             options.padding = schema.Padding.VALID
@@ -201,8 +203,8 @@ class Writer:
                 continue
             out, relu = node.output[0], schema.ActivationFunctionType.NONE
             next_nodes = readers.get(out, [])
-            if len(next_nodes) == 1 and next_nodes[0].op_type == "Relu":
-                out, relu = next_nodes[0].output[0], schema.ActivationFunctionType.RELU
+            if len(next_nodes) == 1 and next_nodes[0].op_type in ACTIVATIONS:
+                out, relu = next_nodes[0].output[0], ACTIVATIONS[next_nodes[0].op_type]
                 fused.add(out)
             self.node(node, out, relu)
         self.graph.inputs, self.graph.outputs = [x], [self.index[graph.output[0].name]]
