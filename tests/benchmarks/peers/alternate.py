@@ -80,4 +80,4 @@ def compare(options: argparse.Namespace, title: str, own: Dict[str, str], peers:
     print(f"{title}: time relative to {next(iter(own))} ({isa}, {options.threads} thread(s), {options.rounds} rounds of "
           f"{options.runs} runs)")
     for row in result.rows():
-        print(f"  {row['engine']:<20} {row['min_ratio']:6.2f} (minimum) {row['median_ratio']:6.2f} (median)")
+        print(f"  {row['engine']:<24} {row['min_ratio']:6.2f} (minimum) {row['median_ratio']:6.2f} (median)")
