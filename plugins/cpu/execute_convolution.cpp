@@ -107,12 +107,23 @@ void skip_columns(GemmF32& g, int64_t n0, int64_t k) {
 template <class T>
 constexpr int64_t kWorth = sizeof(T) == 1 ? 1 << 19 : 1 << 17;
 
-// Items, multiples of `unit`, of the pieces that `count` items of `work` multiply-adds each are shared out in. The work
-// is a float, since sizes of a blob that is not ours need not fit an integer.
+// Items, multiples of `unit`, of the pieces that `count` items of `work` multiply-adds each are shared out in: some for
+// each worker, of a size that leaves none of them much more than its share. The work is a float, since sizes of a blob
+// that is not ours need not fit an integer.
 int64_t grain_of(const Context& c, int64_t count, int64_t unit, double work, int64_t worth) {
-  const double wanted = static_cast<double>(count) * work / static_cast<double>(worth);
-  const auto pieces = static_cast<int64_t>(std::clamp(wanted, 1.0, 4.0 * c.workers));
-  return round_up((count + pieces - 1) / pieces, unit);
+  const double worthwhile = static_cast<double>(count) * work / static_cast<double>(worth);
+  const auto most = static_cast<int64_t>(std::clamp(worthwhile, 1.0, 6.0 * c.workers));
+  const int64_t units = (count + unit - 1) / unit, workers = c.workers;
+  int64_t best = units, least = units;  // units of a piece, and what the busiest worker then has
+  for (int64_t wanted = 2; wanted <= most; ++wanted) {
+    const int64_t size = (units + wanted - 1) / wanted, pieces = (units + size - 1) / size;
+    const int64_t turns = (pieces - 1) / workers, last = units - (pieces - 1) * size;
+    const int64_t busiest = turns * size + ((pieces - 1) % workers == 0 ? last : size);
+    if (busiest > least) continue;
+    best = size;
+    least = busiest;
+  }
+  return best * unit;
 }
 
 // Rows of x are rows of the matrix. Products of few rows have large weights, which threads had better not read twice.
@@ -251,6 +262,35 @@ void check_depthwise_f32(const Instruction& i, const Checker& c) {
 }
 
 constexpr int64_t kDepthwiseWorth = 1 << 17;  // multiply-adds worth handing to another thread
+constexpr int64_t kChannelsAtOnce = 64;       // of a piece: what a cache line holds of a u8 map
+
+void skip_channels(DepthwiseU8& args, int64_t channels) {
+  args.w += packed_depthwise_s8(channels, args.window.kernel_h, args.window.kernel_w);
+  args.bias += channels;
+  args.out.multiplier += channels;
+}
+void skip_channels(DepthwiseF32& args, int64_t channels) {
+  args.w += packed_depthwise_f32(channels, args.window.kernel_h, args.window.kernel_w);
+  if (args.bias != nullptr) args.bias += channels;
+}
+
+// Rows [begin, end) of an image whose channels lie, kChannelsAtOnce by kChannelsAtOnce, behind each other.
+template <class Args, class Call>
+void depthwise_rows(const Args& args, int64_t begin, int64_t end, const Call& kernel) {
+  const int64_t height = args.window.out_h;
+  for (int64_t row = begin, next = 0; row < end; row = next) {
+    const int64_t channel = row / height * kChannelsAtOnce;
+    next = std::min(end, (row / height + 1) * height);
+    Args part = args;
+    skip_channels(part, channel);
+    part.x += channel;
+    part.y += channel;
+    part.channels = std::min(kChannelsAtOnce, args.channels - channel);
+    part.row_begin = row % height;
+    part.row_end = part.row_begin + next - row;
+    kernel(part);
+  }
+}
 
 template <class T, class Args, class Call>
 void run_depthwise(const Instruction& i, const Context& c, Args args, const Call& kernel) {
@@ -259,16 +299,14 @@ void run_depthwise(const Instruction& i, const Context& c, Args args, const Call
   args.channels = i.groups;
   args.window = window_of(i);
   const int64_t out = int64_t{i.window.out_h} * i.window.out_w;
-  const int64_t grain =
-      grain_of(c, i.window.out_h, 1, double(i.window.out_w) * double(i.groups) * double(taps(i)), kDepthwiseWorth);
+  const int64_t rows = (i.groups + kChannelsAtOnce - 1) / kChannelsAtOnce * i.window.out_h;
+  const double work = double(i.window.out_w) * double(std::min(i.groups, kChannelsAtOnce)) * double(taps(i));
+  const int64_t grain = grain_of(c, rows, 1, work, kDepthwiseWorth);
   for (int64_t image = 0; image < i.batch; ++image) {
     args.x = c.at<const T>(i.x, image * in_pixels(i) * i.x_stride);
     args.y = c.at<T>(i.y, image * out * i.y_stride);
-    c.parallel(i.window.out_h, grain, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
-      Args part = args;
-      part.row_begin = static_cast<int64_t>(begin);
-      part.row_end = static_cast<int64_t>(end);
-      kernel(part);
+    c.parallel(rows, grain, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
+      depthwise_rows(args, static_cast<int64_t>(begin), static_cast<int64_t>(end), kernel);
     });
   }
 }

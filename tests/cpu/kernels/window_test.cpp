@@ -35,6 +35,8 @@ const Geometry kGeometries[] = {
     {.stride = 2, .top = 0, .left = 0},
     {.kernel_h = 5, .kernel_w = 5, .top = 2, .left = 2, .bottom = 2, .right = 2},
     {.in_h = 14, .in_w = 14, .kernel_h = 5, .kernel_w = 5, .stride = 2, .top = 1, .left = 1, .bottom = 2, .right = 2},
+    {.in_w = 29, .kernel_h = 5, .kernel_w = 5, .top = 2, .left = 2, .bottom = 2, .right = 2},
+    {.in_w = 30, .stride = 2, .top = 0, .left = 0},
     {.kernel_h = 3, .kernel_w = 5, .top = 0, .left = 3},
     {.kernel_h = 7, .kernel_w = 1, .stride = 3, .top = 3, .left = 0, .bottom = 3, .right = 0},
     {.dilation = 2, .top = 2, .left = 2, .bottom = 2, .right = 2},
@@ -104,7 +106,7 @@ TEST_P(Windows, DepthwiseIsExactForEveryGeometry) {
 TEST_P(Windows, DepthwiseIsExactForEveryChannelTail) {
   for (int64_t channels : {1, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 144}) {
     check_depthwise_u8(k(), {}, channels, Fill::kUniform);
-    check_depthwise_u8(k(), kGeometries[9], channels, Fill::kUniform);
+    check_depthwise_u8(k(), kGeometries[11], channels, Fill::kUniform);
   }
 }
 
@@ -114,7 +116,7 @@ TEST_P(Windows, DepthwiseHoldsExtremeOperands) {
 
 TEST_P(Windows, FloatDepthwiseMatchesForEveryGeometry) {
   for (const Geometry& geometry : kGeometries)
-    for (int64_t channels : {1, 16, 21}) {
+    for (int64_t channels : {1, 16, 21, 40}) {
       const Window w = geometry.window();
       Random random(12);
       const int64_t taps = w.kernel_h * w.kernel_w, pixels = w.out_h * w.out_w;

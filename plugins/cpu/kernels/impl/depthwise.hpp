@@ -1,8 +1,8 @@
-// Depthwise convolution. u8: the bytes of up to four kernel rows are interleaved once per input column, so that one
+// Depthwise convolution of u8: the bytes of up to four kernel rows are interleaved once per input column, so that one
 // dot4 does four taps of a channel; neighbouring output pixels share the interleaved column.
 #pragma once
 
-#include "../isa/common.hpp"
+#include "taps.hpp"
 
 namespace quoin::cpu {
 namespace {
@@ -47,11 +47,7 @@ class DepthwiseBlock {
   }
 
   void row(int64_t out_row) const {
-    const Window& w = g_.window;
-    const bool unrolled = w.dilation_h == 1 && w.dilation_w == 1;
-    const int shape =
-        unrolled && w.kernel_h == w.kernel_w && w.stride_h == w.stride_w ? w.kernel_w * 10 + w.stride_w : 0;
-    switch (shape) {
+    switch (square_kernel(g_.window)) {
       case 31:
         return fixed_row<3, 1>(out_row);
       case 32:
@@ -185,86 +181,6 @@ void depthwise_u8(const DepthwiseU8& g) {
   for (int64_t channel = 0; channel < g.channels; channel += DepthwiseBlock<T>::kWidth) {
     const DepthwiseBlock<T> block(g, channel);
     for (int64_t row = g.row_begin; row < g.row_end; ++row) block.row(row);
-  }
-}
-
-// -- f32, NHWC: one vector of channels at a time
-
-// Taps [from, to) of the kernel whose input row (column) start + k * dilation lies in [0, limit).
-struct TapRange {
-  int64_t from, to;
-};
-QUOIN_INLINE TapRange taps_inside(int64_t start, int64_t dilation, int64_t kernel, int64_t limit) {
-  const int64_t from = start < 0 ? (-start + dilation - 1) / dilation : 0;
-  const int64_t to = start >= limit ? 0 : (limit - start + dilation - 1) / dilation;
-  return {smaller(from, kernel), smaller(larger(to, 0), kernel)};
-}
-
-// Pixels neighbours of one row that have the same taps inside the image, one vector of channels; their sums are
-// independent, which hides the latency of the FMA.
-template <class T, int Pixels>
-QUOIN_INLINE void depthwise_f32_pixels(const DepthwiseF32& g, int64_t row, int64_t column, int64_t channel) {
-  using F = typename T::F;
-  const Window& w = g.window;
-  const int64_t n = smaller(g.channels - channel, T::kLanes), step = w.stride_w * g.x_stride;
-  const int64_t top = row * w.stride_h - w.pad_top, left = column * w.stride_w - w.pad_left;
-  const TapRange rows = taps_inside(top, w.dilation_h, w.kernel_h, w.in_h);
-  const TapRange columns = taps_inside(left, w.dilation_w, w.kernel_w, w.in_w);
-  const float* weights = g.w + channel / 16 * 16 * w.kernel_h * w.kernel_w + channel % 16;
-  F acc[Pixels];
-  QUOIN_UNROLL
-  for (int p = 0; p < Pixels; ++p) acc[p] = g.bias ? T::load_n(g.bias + channel, n) : T::set1(0);
-  for (int64_t kh = rows.from; kh < rows.to; ++kh)
-    for (int64_t kw = columns.from; kw < columns.to; ++kw) {
-      const float* x = g.x + ((top + kh * w.dilation_h) * w.in_w + left + kw * w.dilation_w) * g.x_stride + channel;
-      const F weight = T::load(weights + (kh * w.kernel_w + kw) * 16);
-      QUOIN_UNROLL
-      for (int p = 0; p < Pixels; ++p) acc[p] = T::fma(T::load_n(x + p * step, n), weight, acc[p]);
-    }
-  float* y = g.y + (row * w.out_w + column) * g.y_stride + channel;
-  QUOIN_UNROLL
-  for (int p = 0; p < Pixels; ++p)
-    T::store_n(y + p * g.y_stride, T::min(T::set1(g.high), T::max(T::set1(g.low), acc[p])), n);
-}
-
-template <class T>
-void depthwise_f32(const DepthwiseF32& g) {
-  constexpr int kPixels = 8;
-  const Window& w = g.window;
-  // Output columns [begin, end) have every tap inside the image.
-  const int64_t begin = smaller((w.pad_left + w.stride_w - 1) / w.stride_w, w.out_w);
-  const int64_t reach = w.in_w + w.pad_left - (w.kernel_w - 1) * int64_t{w.dilation_w};
-  const int64_t end = reach <= 0 ? begin : larger(begin, smaller((reach - 1) / w.stride_w + 1, w.out_w));
-  for (int64_t row = g.row_begin; row < g.row_end; ++row)
-    for (int64_t channel = 0; channel < g.channels; channel += T::kLanes) {
-      int64_t column = 0;
-      for (; column < begin; ++column) depthwise_f32_pixels<T, 1>(g, row, column, channel);
-      for (; column + kPixels <= end; column += kPixels) depthwise_f32_pixels<T, kPixels>(g, row, column, channel);
-      for (; column + 2 <= end; column += 2) depthwise_f32_pixels<T, 2>(g, row, column, channel);
-      for (; column < w.out_w; ++column) depthwise_f32_pixels<T, 1>(g, row, column, channel);
-    }
-}
-
-// -- f32, one channel plane (NCHW): a vector runs along the output row
-
-// Input rows arrive split by column modulo stride (fill_phases), so that every tap is a contiguous load.
-template <class T>
-void depthwise_plane_f32(const PlaneF32& g) {
-  const Window& w = g.window;
-  const int64_t pitch = g.phase_width * w.stride_w;
-  for (int64_t row = g.row_begin; row < g.row_end; ++row) {
-    each_vector<T>(w.out_w, [&](int64_t column, int64_t n) QUOIN_LAMBDA_INLINE {
-      typename T::F acc = T::set1(g.bias);
-      for (int64_t kh = 0; kh < w.kernel_h; ++kh) {
-        const float* line = g.x + (row * w.stride_h + kh * w.dilation_h) * pitch + column;
-        int64_t phase = 0;  // (kw * dilation) % stride; `line` moves on by the quotient
-        for (int64_t kw = 0; kw < w.kernel_w; ++kw) {
-          acc = T::fma(T::load(line + phase * g.phase_width), T::set1(g.w[kh * w.kernel_w + kw]), acc);
-          for (phase += w.dilation_w; phase >= w.stride_w; phase -= w.stride_w) ++line;
-        }
-      }
-      T::store_n(g.y + row * w.out_w + column, T::min(T::set1(g.high), T::max(T::set1(g.low), acc)), n);
-    });
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "depthwise.hpp"
+#include "depthwise_f32.hpp"
 #include "elementwise_f32.hpp"
 #include "elementwise_u8.hpp"
 #include "gemm.hpp"

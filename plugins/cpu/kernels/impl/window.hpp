@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../isa/common.hpp"
-#include "depthwise.hpp"
+#include "taps.hpp"
 
 namespace quoin::cpu {
 namespace {

@@ -14,6 +14,7 @@ struct Avx2 : Batch<Avx2Arch> {
   static constexpr int kDotBlocks = 1, kFmaBlocks = 1;
   static constexpr int kDotRows[] = {0, 4}, kFmaRows[] = {0, 6};
   static constexpr int kGroupedVectors = 1, kGroupedTokens = 4;
+  static constexpr int kDepthwiseVectors = 1, kDepthwisePixels = 7;
   static constexpr bool kByteDots = false;
 
   // Bytes 0, 2 and bytes 1, 3 of each lane as 16-bit numbers: two exact vpmaddwd instead of a saturating vpmaddubsw.

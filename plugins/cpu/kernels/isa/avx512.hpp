@@ -14,6 +14,7 @@ struct Avx512 : Batch<Avx512Arch> {
   static constexpr int kDotBlocks = 2, kFmaBlocks = 4;
   static constexpr int kDotRows[] = {0, 8, 8}, kFmaRows[] = {0, 8, 8, 8, 6};
   static constexpr int kGroupedVectors = 2, kGroupedTokens = 4;
+  static constexpr int kDepthwiseVectors = 2, kDepthwisePixels = 7;
   static constexpr bool kByteDots = false;
 
   // Bytes 0, 2 and bytes 1, 3 of each lane as 16-bit numbers: two exact vpmaddwd instead of a saturating vpmaddubsw.

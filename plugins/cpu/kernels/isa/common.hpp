@@ -4,6 +4,7 @@
 //   load/load_n/store/store_n (n < kLanes touches n elements only), set1, fma, min, max, round_to_int, to_float, ...
 //   (batch.hpp has those that xsimd provides; min and max yield the second operand where one is NaN)
 //   kGroupedVectors, kGroupedTokens: vectors of outputs and tokens of a register tile of grouped.hpp
+//   kDepthwiseVectors, kDepthwisePixels: vectors of channels and pixels of a register tile of depthwise_f32.hpp
 //   pack: bytes of four vectors of results, interleaved as interleave4 leaves them; by_vector: one vector behind the
 //   other; store_bytes, store_block<b>: all of them, or those of block b of 16 kByteDots: dot4's operands are plain
 //   bytes; without, dot2, add_words and widen do its work for small codes dot4(acc, x, w): lane += sum of 4 products u8

@@ -13,6 +13,7 @@ struct Scalar {
   static constexpr int kDotBlocks = 2, kFmaBlocks = 2;
   static constexpr int kDotRows[] = {0, 4, 2}, kFmaRows[] = {0, 4, 2};
   static constexpr int kGroupedVectors = 1, kGroupedTokens = 1;
+  static constexpr int kDepthwiseVectors = 2, kDepthwisePixels = 2;
   static constexpr bool kByteDots = true;
 
   struct F {
