@@ -11,6 +11,7 @@
 
 #include "cli/bench_profile.hpp"
 #include "cli/terminal.hpp"
+#include "cli/trace.hpp"
 
 extern char** environ;
 
@@ -24,6 +25,7 @@ void add_options(po::options_description& options) {
       "warmup", po::value<int64_t>()->default_value(5)->value_name("N"), "runs before timing")(
       "profile", "also print where the time goes: per operation, and the longest steps")(
       "pin", "bind each thread to a core of its own")("no-memory", "do not measure peak memory");
+  add_trace_option(options);
   add_method_option(options);
   add_recipe_options(options);
 }
@@ -205,17 +207,26 @@ void print_bench(const Json& result) {
   if (!result["cause"].is_null()) std::cout << result["cause"].get<std::string>() << "\n";
 }
 
+// The run of each contender whose profile is shown.
+Status trace(const Invocation& call, const std::vector<Contender>& contenders, const quoin_host& host) {
+  std::vector<TracedRun> runs;
+  for (const Contender& c : contenders) runs.push_back({c.name, c.profile.events, c.profile.costs});
+  return write_trace(call.text("trace"), runs, host);
+}
+
 Status run(Invocation& call) {
   const std::vector<std::string> models = call.list("models");
   if (models.empty()) return fail(Error{Code::usage, "nothing to time", {}, "name one or more programs or models"});
   QUOIN_CHECK(check_count(call, "runs", 1));
   QUOIN_CHECK(check_count(call, "warmup", 0));
+  for (const std::string& model : models) QUOIN_CHECK(check_outputs(call, model));
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
   QUOIN_TRY(const auto context, context_of(call, recipe));
   QUOIN_TRY(std::vector<Contender> contenders, load(call, *context, recipe));
   pin(call, *context);
   QUOIN_CHECK(measure(call, contenders));
   QUOIN_CHECK(check_strict(call));
+  if (call.has("trace")) QUOIN_CHECK(trace(call, contenders, context->services->table()));
   const Json result = bench_json(contenders, context->services->table());
   if (call.json) {
     print(result);

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "cli/terminal.hpp"
-#include "lower/placement.hpp"
 
 namespace quoin::cli {
 namespace {
@@ -14,74 +13,42 @@ namespace {
 constexpr int kRuns = 5;         // whose fastest is shown
 constexpr size_t kLongest = 20;  // steps shown
 
-bool converts(std::string_view op) {
-  return op.find("quantize") != std::string_view::npos || op.find("choose_qparams") != std::string_view::npos;
-}
-
-// Multiply-adds by debug id. An id may stand for a product and the conversions that were put around it.
-using Macs = std::map<uint64_t, uint64_t>;
-
-void add_macs(const program::Graph& graph, Macs& to) {
-  for (const program::Node& node : graph.nodes)
-    if (const int64_t macs = node.op.empty() ? 0 : lower::macs(graph, node); macs > 0)
-      to[node.debug_id] = static_cast<uint64_t>(macs);
-}
-
-Macs macs_of(const program::Model& model, size_t method) {
-  Macs out;
-  add_macs(model.methods[method].graph, out);
-  for (const program::Node& call : model.methods[method].graph.nodes) {
-    if (!call.op.empty()) continue;
-    const program::Delegate& delegate = model.delegates[call.delegate];
-    for (size_t i = 0; i < delegate.macs.size(); ++i)
-      if (delegate.macs[i] > 0) out[delegate.debug_ids[i]] = delegate.macs[i];
-    if (delegate.original) add_macs(*delegate.original, out);
-  }
-  return out;
-}
-
 Work work_of(const OpShare& share) {
   if (converts(share.op)) return Work::conversion;
   if (share.where.starts_with("portable")) return Work::portable;
   return share.macs > 0 ? Work::products : Work::other;
 }
 
-// Of steps with one debug id, the longest one that converts nothing is the product.
-std::map<uint64_t, const runtime::Event*> products(const std::vector<runtime::Event>& events, const Macs& macs) {
-  std::map<uint64_t, const runtime::Event*> out;
-  for (const runtime::Event& event : events) {
-    if (!macs.contains(event.debug_id) || event.op == "delegate" || converts(event.op)) continue;
-    const runtime::Event*& longest = out[event.debug_id];
-    if (longest == nullptr || event.end_ns - event.start_ns > longest->end_ns - longest->start_ns) longest = &event;
-  }
-  return out;
-}
-
-RunProfile summarise(const std::vector<runtime::Event>& events, double total_us, const Macs& macs) {
+RunProfile summarise(std::vector<runtime::Event> events, std::vector<Cost> costs, double total_us) {
   RunProfile out;
   out.total_us = total_us;
-  const auto product = products(events, macs);
   std::map<std::pair<std::string, std::string>, OpShare> by_op;
-  for (const runtime::Event& event : events) {
+  for (size_t i = 0; i < events.size(); ++i) {
+    const runtime::Event& event = events[i];
     if (event.op == "delegate") continue;  // its steps are events of their own
     OpShare& share = by_op[{event.op, event.backend}];
     share.op = event.op;
     share.where = event.backend;
     ++share.count;
-    share.us += static_cast<double>(event.end_ns - event.start_ns) / 1e3;
-    if (const auto found = product.find(event.debug_id); found != product.end() && found->second == &event)
-      share.macs += macs.at(event.debug_id);
-    out.longest.push_back(event);
+    share.us += us_of(event);
+    share.macs += costs[i].macs;
+    share.bytes += costs[i].bytes;
+    share.unknown += costs[i].bytes == 0 ? 1 : 0;
+    out.longest.push_back(i);
   }
   for (auto& [key, share] : by_op) {
     share.work = work_of(share);
     out.ops.push_back(std::move(share));
   }
   std::ranges::stable_sort(out.ops, std::greater(), &OpShare::us);
-  std::ranges::stable_sort(out.longest, std::greater(), [](const auto& e) { return e.end_ns - e.start_ns; });
+  std::ranges::stable_sort(out.longest, std::greater(), [&](size_t i) { return us_of(events[i]); });
   out.longest.resize(std::min(out.longest.size(), kLongest));
+  out.events = std::move(events);
+  out.costs = std::move(costs);
   return out;
 }
+
+std::string rate(double value) { return value == 0 ? "" : fmt::format("{:.{}f}", value, value < 10 ? 1 : 0); }
 
 std::string label(const Rival& rival) { return rival.name + (rival.quantized ? " (quantized)" : " (float)"); }
 
@@ -115,14 +82,15 @@ double RunProfile::us_of(Work work) const {
 }
 
 Result<RunProfile> profile_run(runtime::Executable& executable, size_t method, const std::vector<Tensor>& inputs) {
-  const Macs macs = macs_of(executable.model(), method);
   RunProfile best;
   for (int i = 0; i < kRuns; ++i) {
     std::vector<runtime::Event> events;
     const auto begin = std::chrono::steady_clock::now();
     if (auto out = executable.run(method, inputs, &events); !out) return fail(std::move(out).error());
     const std::chrono::duration<double, std::micro> spent = std::chrono::steady_clock::now() - begin;
-    if (i == 0 || spent.count() < best.total_us) best = summarise(events, spent.count(), macs);
+    if (i != 0 && spent.count() >= best.total_us) continue;
+    std::vector<Cost> costs = costs_of(executable.model(), method, inputs, events);
+    best = summarise(std::move(events), std::move(costs), spent.count());
   }
   return best;
 }
@@ -135,7 +103,8 @@ Json profile_json(const RunProfile& profile) {
                    {"count", share.count},
                    {"us", share.us},
                    {"share", share.us / profile.total_us},
-                   {"gops", share.macs > 0 ? Json(share.gops()) : Json(nullptr)}});
+                   {"gops", share.macs > 0 ? Json(share.gops()) : Json(nullptr)},
+                   {"gigabytes_per_second", share.unknown == 0 ? Json(share.gigabytes_per_second()) : Json(nullptr)}});
   return {{"total_us", profile.total_us},
           {"conversion_share", profile.share_of(Work::conversion)},
           {"portable_share", profile.share_of(Work::portable)},
@@ -143,15 +112,19 @@ Json profile_json(const RunProfile& profile) {
 }
 
 std::string profile_text(const RunProfile& profile) {
-  Table shares({"us", "share", "count", "GOPS", "op", "where"});
+  Table shares({"us", "share", "count", "GOPS", "GB/s", "op", "where"});
   for (const OpShare& share : profile.ops)
     shares.row({fmt::format("{:.1f}", share.us), fmt::format("{:.1f} %", 100 * share.us / profile.total_us),
-                std::to_string(share.count), share.macs > 0 ? fmt::format("{:.0f}", share.gops()) : "", share.op,
+                std::to_string(share.count), rate(share.gops()), rate(share.gigabytes_per_second()), share.op,
                 share.where});
-  Table steps({"us", "name", "op", "where", "module"});
-  for (const runtime::Event& event : profile.longest)
-    steps.row({fmt::format("{:.1f}", static_cast<double>(event.end_ns - event.start_ns) / 1e3), event.name, event.op,
-               event.backend, event.module});
+  Table steps({"us", "GOPS", "GB/s", "name", "op", "where", "module"});
+  for (const size_t i : profile.longest) {
+    const runtime::Event& event = profile.events[i];
+    const double us = us_of(event);
+    steps.row({fmt::format("{:.1f}", us), rate(gops(profile.costs[i].macs, us)),
+               rate(gigabytes_per_second(profile.costs[i].bytes, us)), event.name, event.op, event.backend,
+               event.module});
+  }
   return fmt::format("{}{:.1f} us in all; conversions between float and integer {:.1f} %\n\nlongest steps\n{}",
                      shares.text(), profile.total_us, 100 * profile.share_of(Work::conversion), steps.text());
 }

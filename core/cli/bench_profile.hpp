@@ -1,7 +1,7 @@
 // Where the time of one run goes, by operation, and why one program is faster than another.
 #pragma once
 
-#include "cli/common.hpp"
+#include "cli/cost.hpp"
 
 namespace quoin::cli {
 
@@ -17,14 +17,18 @@ struct OpShare {
   Work work = Work::other;
   size_t count = 0;  // in one run
   double us = 0;     // of all of them
-  uint64_t macs = 0;
-  double gops() const { return us > 0 ? 2e-3 * static_cast<double>(macs) / us : 0; }  // a multiply-add is two
+  uint64_t macs = 0, bytes = 0;
+  size_t unknown = 0;  // steps whose bytes are not known
+  double gops() const { return cli::gops(macs, us); }
+  double gigabytes_per_second() const { return unknown == 0 ? cli::gigabytes_per_second(bytes, us) : 0; }
 };
 
 struct RunProfile {
-  double total_us = 0;                  // of the run, the runtime's own work included
-  std::vector<OpShare> ops;             // longest first
-  std::vector<runtime::Event> longest;  // single steps, longest first
+  double total_us = 0;       // of the run, the runtime's own work included
+  std::vector<OpShare> ops;  // longest first
+  std::vector<runtime::Event> events;
+  std::vector<Cost> costs;      // of each event
+  std::vector<size_t> longest;  // events but calls of delegates, longest first
   double us_of(Work work) const;
   double share_of(Work work) const { return total_us > 0 ? us_of(work) / total_us : 0; }
 };

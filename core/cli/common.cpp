@@ -59,10 +59,8 @@ Result<size_t> method_of(const Invocation& call, const runtime::Executable& prog
   if (const auto found = program.method(call.text("method"))) return *found;
   std::vector<std::string> names;
   for (const program::Method& method : program.model().methods) names.push_back(method.name);
-  return fail(Error{Code::usage,
-                    fmt::format("the program has no method \"{}\"", call.text("method")),
-                    program.model().name,
-                    "its methods are " + join(names, ", ")});
+  return fail(Error{Code::usage, fmt::format("the program has no method \"{}\"", call.text("method")),
+                    program.model().name, "its methods are " + join(names, ", ")});
 }
 
 Result<recipe::Recipe> recipe_of(Invocation& call, const std::string& program) {
@@ -105,7 +103,8 @@ Status check_outputs(const Invocation& call, const std::string& model) {
                                                                   {"--report", call.text("report")},
                                                                   {"--junit", call.text("junit")},
                                                                   {"--dot", call.text("dot")},
-                                                                  {"--svg", call.text("svg")}};
+                                                                  {"--svg", call.text("svg")},
+                                                                  {"--trace", call.text("trace")}};
   const auto normal = [](const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); };
   constexpr size_t kRead = 3;  // so many of them are only read
   for (size_t i = 0; i < files.size(); ++i)

@@ -21,8 +21,8 @@ Result<std::unique_ptr<flow::Context>> context_of(Invocation& call, const recipe
 // The MODEL argument, or model.path of the recipe. Errors: usage.
 Result<std::string> model_of(const Invocation& call, const recipe::Recipe& recipe);
 
-// Writing may replace an old file, never the model, the recipe or another output: --output and --report are compared
-// with them and each other. Errors: usage.
+// Writing may replace an old file, never the model, the recipe or another output: --output, --report and their like are
+// compared with them and each other. Errors: usage.
 Status check_outputs(const Invocation& call, const std::string& model);
 
 // With --strict, the warnings so far as an error. Call before anything is written.

@@ -3,8 +3,8 @@
 #include <iostream>
 
 #include "base/text.hpp"
-#include "cli/common.hpp"
 #include "cli/terminal.hpp"
+#include "cli/trace.hpp"
 #include "data/files.hpp"
 
 namespace quoin::cli {
@@ -14,8 +14,8 @@ void add_options(po::options_description& options) {
   options.add_options()("model", po::value<std::string>()->value_name("FILE"), "a program, or a model to run in float")(
       "input,i", po::value<std::vector<std::string>>()->value_name("[NAME=]FILE"),
       ".npy, .npz, .safetensors, JPEG or PNG; repeatable")("output", po::value<std::string>()->value_name("FOLDER"),
-                                                           "write each output as FOLDER/NAME.npy")(
-      "profile", po::value<std::string>()->value_name("FILE"), "write a Chrome/Perfetto trace of the run");
+                                                           "write each output as FOLDER/NAME.npy");
+  add_trace_option(options);
   add_method_option(options);
   add_recipe_options(options);
 }
@@ -93,21 +93,6 @@ Json output_json(const runtime::TensorSpec& spec, const Tensor& tensor) {
   return out;
 }
 
-// Trace event format (Chrome, Perfetto): complete events, microseconds.
-Status write_trace(const std::string& path, const std::vector<runtime::Event>& events) {
-  Json list = Json::array();
-  for (const runtime::Event& event : events)
-    list.push_back({{"name", event.name},
-                    {"cat", event.backend},
-                    {"ph", "X"},
-                    {"pid", 0},
-                    {"tid", 0},
-                    {"ts", static_cast<double>(event.start_ns) / 1e3},
-                    {"dur", static_cast<double>(event.end_ns - event.start_ns) / 1e3},
-                    {"args", {{"op", event.op}, {"module", event.module}, {"debug_id", event.debug_id}}}});
-  return write_file(path, as_bytes(Json{{"traceEvents", list}}.dump()));
-}
-
 // Names come from the file: "a/b" becomes "a_b.npy", and nothing leads out of the folder.
 std::string file_name(std::string output) {
   std::ranges::replace(output, '/', '_');
@@ -127,17 +112,23 @@ Status write_outputs(const std::string& folder, const std::vector<runtime::Tenso
 Status run(Invocation& call) {
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, call.text("model")));
   QUOIN_TRY(const std::string model, model_of(call, recipe));
+  QUOIN_CHECK(check_outputs(call, model));
+  for (const std::string& input : call.list("input")) QUOIN_CHECK(check_outputs(call, split_input(input).path));
   QUOIN_TRY(const auto context, context_of(call, recipe));
   QUOIN_TRY(runtime::Executable executable, flow::open_model(model, recipe, *context, call.diagnostics));
   QUOIN_TRY(const size_t method, method_of(call, executable));
   QUOIN_TRY(const std::vector<Tensor> inputs, read_inputs(call.list("input"), flow::input_specs(executable, method),
                                                           recipe.model.preprocess, call.diagnostics));
   std::vector<runtime::Event> events;
-  QUOIN_TRY(const std::vector<Tensor> outputs, executable.run(method, inputs, call.has("profile") ? &events : nullptr));
+  QUOIN_TRY(const std::vector<Tensor> outputs, executable.run(method, inputs, call.has("trace") ? &events : nullptr));
   const std::vector<runtime::TensorSpec> specs = executable.outputs(method);
   QUOIN_CHECK(check_strict(call));
   if (call.has("output")) QUOIN_CHECK(write_outputs(call.text("output"), specs, outputs));
-  if (call.has("profile")) QUOIN_CHECK(write_trace(call.text("profile"), events));
+  if (call.has("trace")) {
+    const std::vector<Cost> costs = costs_of(executable.model(), method, inputs, events);
+    const TracedRun traced[] = {{model, events, costs}};
+    QUOIN_CHECK(write_trace(call.text("trace"), traced, context->services->table()));
+  }
 
   Json list = Json::array();
   for (size_t i = 0; i < outputs.size(); ++i) list.push_back(output_json(specs[i], outputs[i]));
@@ -164,7 +155,7 @@ Verb run_verb() {
           "MODEL|PROGRAM --input [NAME=]FILE ... [--output FOLDER]",
           "Runs one sample and prints a summary of each output. Images go through the recipe's preprocessing, which a\n"
           "program carries with it.\n\n"
-          "  quoin run effnet.quoin --input cat.jpg --profile trace.json\n"
+          "  quoin run effnet.quoin --input cat.jpg --trace trace.json\n"
           "  quoin run minilm.quoin --input ids=ids.npy --input mask=mask.npy --output out/\n"
           "  quoin run stories.quoin --method prefill --input tokens=tokens.npy --input positions=positions.npy",
           {"model", "input"},

@@ -1,6 +1,7 @@
 #include <array>
 
 #include "embed/objects.hpp"
+#include "runtime/observer.hpp"
 #include "runtime/stop.hpp"
 
 namespace quoin::embed {
@@ -21,6 +22,27 @@ Result<runtime::Options> load_options(const Program& program, const quoin_instan
     return fail(Code::plugin, "plugin {} is not among the {} of the engine", name, engine.backends.size());
   };
   return out;
+}
+
+// Every node is an operation of the caller's profiler, around those that its kernel or delegate reports.
+class Reporter final : public runtime::Observer {
+ public:
+  explicit Reporter(const quoin_profiler& to) : to_(to) {}
+  void begin(const runtime::Step& step) override {
+    token_ = to_.begin(to_.self, {step.node->name.data(), step.node->name.size()}, step.node->debug_id);
+  }
+  void end() override { to_.end(to_.self, token_); }
+  const quoin_profiler* inner() const override { return &to_; }
+
+ private:
+  const quoin_profiler& to_;
+  uint64_t token_ = 0;
+};
+
+Status check_profiler(const quoin_profiler& given) {
+  if (given.struct_size >= sizeof given && given.begin != nullptr && given.end != nullptr && given.past != nullptr)
+    return {};
+  return fail(Error{Code::input, "the profiler lacks a function, or its struct_size", "run options", {}});
 }
 
 runtime::Region region(const quoin_region& given) { return {given.data, given.size}; }
@@ -73,7 +95,13 @@ quoin_status quoin_instance_run(quoin_instance* instance, const quoin_run_option
       return fail(Code::input, "method {} of {}", options.method, instance->executable.methods());
     if ((inputs == nullptr && num_inputs != 0) || (outputs == nullptr && num_outputs != 0))
       return fail(Code::input, "{} inputs or {} outputs are at no address", num_inputs, num_outputs);
-    return instance->executable.run(options.method, {inputs, num_inputs}, {outputs, num_outputs},
-                                    {options.stop, options.deadline_ns, nullptr});
+    const auto run = [&](runtime::Observer* observer) {
+      return instance->executable.run(options.method, {inputs, num_inputs}, {outputs, num_outputs},
+                                      {options.stop, options.deadline_ns, observer});
+    };
+    if (options.profiler == nullptr) return run(nullptr);
+    QUOIN_CHECK(check_profiler(*options.profiler));
+    Reporter reporter(*options.profiler);
+    return run(&reporter);
   });
 }

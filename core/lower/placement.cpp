@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/text.hpp"
+#include "program/length.hpp"
 
 namespace quoin::lower {
 namespace {
@@ -70,8 +71,8 @@ int64_t macs(const ir::Graph& graph, const ir::Node& node) {
   return macs_of(node.op(), node, [&](ir::ValueId id) -> const TensorType& { return graph.value(id).type; });
 }
 
-int64_t macs(const program::Graph& graph, const program::Node& node) {
-  return macs_of(node.op, node, [&](uint32_t id) -> const TensorType& { return graph.values[id].type; });
+int64_t macs(const program::Graph& graph, const program::Node& node, int64_t length) {
+  return macs_of(node.op, node, [&](uint32_t id) { return program::type_at(graph.values[id], length); });
 }
 
 bool is_integer(const ir::Graph& graph, const ir::Node& node) {

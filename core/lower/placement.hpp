@@ -7,7 +7,7 @@ namespace quoin::lower {
 
 // Multiply-adds of one node: convolutions, linear and matrix products; 0 for everything else.
 int64_t macs(const ir::Graph& graph, const ir::Node& node);
-int64_t macs(const program::Graph& graph, const program::Node& node);
+int64_t macs(const program::Graph& graph, const program::Node& node, int64_t length);  // in a run of `length`
 
 // Whether the node computes on integers: its activation carries qparams, or it quantizes it itself.
 bool is_integer(const ir::Graph& graph, const ir::Node& node);

@@ -11,6 +11,7 @@
 #include "base/guard.hpp"
 #include "program/file.hpp"
 #include "program/length.hpp"
+#include "runtime/profile.hpp"
 #include "runtime/runnable.hpp"
 
 namespace quoin::runtime {
@@ -123,10 +124,9 @@ Status Executable::State::start(Runnable& method, std::span<const quoin_tensor> 
 
 Status Executable::State::run(Runnable& method, std::span<const quoin_tensor> inputs,
                               std::span<const quoin_tensor> outputs, const RunOptions& options) {
-  std::optional<Profile> profile;
-  if (options.profile != nullptr) profile.emplace(*options.profile, *model, *host);
-  Stop stop(*host, options.stop, options.deadline_ns, profile ? profile->table() : nullptr);
-  return method.run(inputs, outputs, *blocks, stop, profile ? &*profile : nullptr);
+  Observer* observer = options.observer;
+  Stop stop(*host, options.stop, options.deadline_ns, observer == nullptr ? nullptr : observer->inner());
+  return method.run(inputs, outputs, *blocks, stop, observer);
 }
 
 Result<std::vector<Tensor>> Executable::State::run(Runnable& method, std::span<const Tensor> inputs,
@@ -144,7 +144,9 @@ Result<std::vector<Tensor>> Executable::State::run(Runnable& method, std::span<c
     made[i] = Tensor(method.output(i).type.dtype, Shape(outputs[i].dims, outputs[i].dims + outputs[i].rank));
     outputs[i].data = const_cast<void*>(made[i].data());
   }
-  QUOIN_CHECK(run(method, given, outputs, {nullptr, 0, events}));
+  std::optional<Profile> profile;
+  if (events != nullptr) profile.emplace(*events, *model, *host);
+  QUOIN_CHECK(run(method, given, outputs, {nullptr, 0, profile ? &*profile : nullptr}));
   for (size_t i = 0; i < made.size(); ++i) {  // what needs no copy shares its bytes
     const Location& location = bound.output_locations[i];
     if (location.kind == Location::input) made[i] = inputs[location.at];

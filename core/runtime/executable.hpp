@@ -24,9 +24,14 @@ struct TensorSpec {
 };
 
 struct Event {
-  std::string name, op, module, backend;  // kernel or plugin
+  static constexpr uint32_t kDevice = UINT32_MAX;  // timed by the device itself
+  std::string name, op, module, backend;           // kernel or plugin
   uint64_t debug_id = 0, start_ns = 0, end_ns = 0;
+  uint32_t thread = 0;  // 0: the one that called run(); others count in the order of their first event
+  uint64_t bytes = 0;   // of operands, constants included, and results; 0: not known (operations inside a delegate)
 };
+
+class Observer;
 
 struct Options {
   // Finds the backend of a delegate; may be empty when the program has none.
@@ -37,12 +42,12 @@ struct Options {
   const kernels::KernelSet* kernels = nullptr;
 };
 
-// How one run ends early, and what is written down about it.
+// How one run ends early, and who looks on.
 struct RunOptions {
   // Where not null: any thread stores non-zero (atomically) to end the run soon. Read between nodes and by delegates.
   uint32_t* stop = nullptr;
   uint64_t deadline_ns = 0;  // by the host's clock; 0: none. When it passes, kDeadlinePassed is stored in `stop`
-  std::vector<Event>* profile = nullptr;
+  Observer* observer = nullptr;
 };
 
 // A program has methods, in its order; states (buffers that live between runs, such as key/value caches) belong to the
@@ -82,7 +87,7 @@ class Executable {
   }
   // The same with memory of the caller's for every output: data, and in `size` how many bytes there are. The run writes
   // size and sets rank, dims (valid until the next run of the method) and type. Does not allocate, with these
-  // exceptions: it fails; it makes a profile; it has another length than the run before, and operators outside of
+  // exceptions: it fails; its observer does; it has another length than the run before, and operators outside of
   // delegates follow the length. Errors: as above; input (an output is too small).
   Status run(size_t method, std::span<const quoin_tensor> inputs, std::span<quoin_tensor> outputs,
              const RunOptions& options = {});

@@ -27,7 +27,8 @@ Profile::Profile(std::vector<Event>& events, const program::Model& model, const 
 void Profile::begin(const Step& step) {
   step_ = &step;
   nodes_.clear();
-  Event event{step.node->name, step.node->op, step.node->module, {}, step.node->debug_id, 0, 0};
+  Event event{step.node->name, step.node->op, step.node->module, {}, step.node->debug_id, 0, 0, this_thread(), 0};
+  for (const quoin_tensor& tensor : step.tensors) event.bytes += tensor.size;
   if (step.loaded) {
     const program::Delegate& delegate = model_.delegates[step.delegate];
     event.op = "delegate";
@@ -43,6 +44,13 @@ void Profile::begin(const Step& step) {
 }
 
 void Profile::end() { events_[current_].end_ns = now(); }
+
+uint32_t Profile::this_thread() {
+  const auto found = std::ranges::find(threads_, std::this_thread::get_id());
+  const auto index = static_cast<uint32_t>(found - threads_.begin());
+  if (found == threads_.end()) threads_.push_back(std::this_thread::get_id());
+  return index;
+}
 
 // Names of nodes where the debug id is known; the plugin's own name then tells the operation.
 size_t Profile::add_inner(quoin_str name, uint64_t debug_id) {
@@ -65,6 +73,7 @@ uint64_t Profile::begin_inner(quoin_str name, uint64_t debug_id) noexcept {
   static_cast<void>(escaped([&] {
     const std::lock_guard lock(mutex_);
     const size_t added = add_inner(name, debug_id);
+    events_[added].thread = this_thread();
     events_[added].start_ns = events_[added].end_ns = now();
     token = added;
   }));
@@ -80,6 +89,7 @@ void Profile::past_inner(quoin_str name, uint64_t debug_id, uint64_t start_ns, u
   static_cast<void>(escaped([&] {
     const std::lock_guard lock(mutex_);
     const size_t token = add_inner(name, debug_id);
+    events_[token].thread = Event::kDevice;
     events_[token].start_ns = start_ns;
     events_[token].end_ns = std::max(start_ns, end_ns);
   }));

@@ -127,16 +127,16 @@ Status Runnable::describe_outputs(int64_t length, std::span<quoin_tensor> output
   return {};
 }
 
-Status Runnable::run_step(const Step& step, const Blocks& blocks, Stop& stop, Profile* profile) const {
+Status Runnable::run_step(const Step& step, const Blocks& blocks, Stop& stop, Observer* observer) const {
   const auto located = [&](Error error) { return fail(in(describe(*step.node), std::move(error))); };
   if (auto go = stop.check(); !go) return located(std::move(go).error());
   const quoin_run call{sizeof call,           0,
                        step.input_array(),    step.output_array(),
                        blocks.scratch.data(), blocks.scratch.size(),
                        stop.profiler(),       stop.word()};
-  if (profile != nullptr) profile->begin(step);
+  if (observer != nullptr) observer->begin(step);
   auto status = step.kernel ? step.kernel->run(call) : step.loaded->run(call);
-  if (profile != nullptr) profile->end();
+  if (observer != nullptr) observer->end();
   if (status) return {};
   // What stopped it says more than a delegate that found itself stopped.
   if (auto go = stop.check(); !go && status.error().code == Code::cancelled) return located(std::move(go).error());
@@ -144,11 +144,11 @@ Status Runnable::run_step(const Step& step, const Blocks& blocks, Stop& stop, Pr
 }
 
 Status Runnable::run(std::span<const quoin_tensor> inputs, std::span<const quoin_tensor> outputs, const Blocks& blocks,
-                     Stop& stop, Profile* profile) {
+                     Stop& stop, Observer* observer) {
   for (const Patch& patch : patches_)
     bound_.steps[patch.step].tensors[patch.tensor].data =
         patch.location.kind == Location::input ? inputs[patch.location.at].data : outputs[patch.location.at].data;
-  for (const Step& step : bound_.steps) QUOIN_CHECK(run_step(step, blocks, stop, profile));
+  for (const Step& step : bound_.steps) QUOIN_CHECK(run_step(step, blocks, stop, observer));
   for (const StateCopy& copy : bound_.copies)
     std::memcpy(blocks.states.data() + copy.to, blocks.arena.data() + copy.from, copy.bytes);
   copy_outputs(inputs, outputs);

@@ -6,7 +6,7 @@
 
 #include "runtime/bind.hpp"
 #include "runtime/memory.hpp"
-#include "runtime/profile.hpp"
+#include "runtime/observer.hpp"
 #include "runtime/stop.hpp"
 
 namespace quoin::runtime {
@@ -34,7 +34,7 @@ class Runnable {
   Status describe_outputs(int64_t length, std::span<quoin_tensor> outputs, bool check);
   // Outputs that are not made may lack data. Errors: plugin, input, cancelled.
   Status run(std::span<const quoin_tensor> inputs, std::span<const quoin_tensor> outputs, const Blocks& blocks,
-             Stop& stop, Profile* profile);
+             Stop& stop, Observer* observer);
 
  private:
   // A tensor of a step that lies in run()'s inputs or outputs: bound anew in every run.
@@ -43,7 +43,7 @@ class Runnable {
     Location location;
   };
   const program::Graph& graph() const { return *bound_.sources[0].graph; }
-  Status run_step(const Step& step, const Blocks& blocks, Stop& stop, Profile* profile) const;
+  Status run_step(const Step& step, const Blocks& blocks, Stop& stop, Observer* observer) const;
   void copy_outputs(std::span<const quoin_tensor> inputs, std::span<const quoin_tensor> outputs) const;
 
   Bound bound_;

@@ -8,6 +8,7 @@
 
 #include "flow/flow.hpp"
 #include "lower/placement.hpp"
+#include "program/length.hpp"
 
 namespace quoin::bench {
 
@@ -40,8 +41,9 @@ class Model {
   uint64_t operations() const {
     const program::Model& model = executable_->model();
     uint64_t macs = 0;
-    for (const program::Node& node : model.methods[0].graph.nodes)
-      if (!node.op.empty()) macs += static_cast<uint64_t>(lower::macs(model.methods[0].graph, node));
+    const program::Graph& graph = model.methods[0].graph;
+    for (const program::Node& node : graph.nodes)
+      if (!node.op.empty()) macs += static_cast<uint64_t>(lower::macs(graph, node, program::longest(graph)));
     for (const program::Delegate& delegate : model.delegates)
       for (const uint64_t own : delegate.macs) macs += own;
     return 2 * macs;

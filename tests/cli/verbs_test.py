@@ -92,7 +92,7 @@ class Verbs(CommandTest):
         for part in (self.program() + " (quantized)", DIGITS + " (float)", "(minimum)", "(median)"):
             self.assertIn(part, result["verdict"])
         text = self.succeeds("bench", self.program(), "--runs", "2", "--no-memory", "--profile")
-        for part in ("GOPS", "share", "conversions between float and integer", "longest steps"):
+        for part in ("GOPS", "GB/s", "share", "conversions between float and integer", "longest steps"):
             self.assertIn(part, text)
 
     def test_bench_says_why_a_quantized_program_loses(self):
@@ -152,12 +152,10 @@ class Verbs(CommandTest):
 
     def test_run_prints_and_writes_the_outputs(self):
         data = os.path.join(QUICKSTART, "test.safetensors")
-        result = self.json_of("run", self.program(), "--input", data, "--output", self.path("out"), "--profile", self.path("t.json"))
+        result = self.json_of("run", self.program(), "--input", data, "--output", self.path("out"))
         self.matches_schema(result, "run")
         self.assertEqual(result["outputs"][0]["shape"], [1, 10])
         self.assertEqual(len(os.listdir(self.path("out"))), 1)
-        with open(self.path("t.json"), encoding="utf-8") as file:
-            self.assertGreater(len(json.load(file)["traceEvents"]), 0)
 
     def test_plugins_are_listed_and_described(self):
         rows = self.json_of("plugin", "list")

@@ -98,6 +98,36 @@ TEST_F(Embedding, RunsWithoutTouchingTheHeap) {
   EXPECT_GT(before, 0u) << "allocations are counted";
 }
 
+TEST_F(Embedding, AProfilerSeesTheNodes) {
+  const rt::Program program = load();
+  rt::Instance instance = program.instance({}, error);
+  ASSERT_TRUE(instance && instance.plan({}, error)) << error.message();
+  struct Seen {
+    std::vector<std::string> names;
+    std::vector<uint64_t> ended;
+  } seen;
+  const quoin_profiler profiler{sizeof profiler,
+                                0,
+                                &seen,
+                                [](void* self, quoin_str name, uint64_t) -> uint64_t {
+                                  auto& names = static_cast<Seen*>(self)->names;
+                                  names.emplace_back(name.data, name.size);
+                                  return names.size();
+                                },
+                                [](void* self, uint64_t token) { static_cast<Seen*>(self)->ended.push_back(token); },
+                                [](void*, quoin_str, uint64_t, uint64_t, uint64_t) {}};
+  quoin_run_options how{};
+  how.profiler = &profiler;
+  ASSERT_TRUE(run_once(instance, how)) << error.message();
+  EXPECT_EQ(seen.names, (std::vector<std::string>{"fc", "act", "exp", "sum"}));
+  EXPECT_EQ(seen.ended, (std::vector<uint64_t>{1, 2, 3, 4}));
+  quoin_profiler partial = profiler;
+  partial.past = nullptr;
+  how.profiler = &partial;
+  EXPECT_FALSE(run_once(instance, how));
+  EXPECT_THAT(std::string(error.message()), HasSubstr("the profiler lacks a function"));
+}
+
 TEST_F(Embedding, RunsInStaticMemory) {
   alignas(64) static std::array<unsigned char, 4096> arena, scratch, states;
   const rt::Program program = load();

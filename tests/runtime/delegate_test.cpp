@@ -1,5 +1,6 @@
 // Delegates: running them, and falling back to their originals when they cannot run here.
 #include <cmath>
+#include <thread>
 
 #include "fixture.hpp"
 
@@ -229,6 +230,7 @@ TEST_F(Running, ProfileShowsWhatADelegateReports) {
     profiler.end(profiler.self, token);
     profiler.end(profiler.self, 1u << 30);  // a token that was never given
     profiler.past(profiler.self, {"dma", 3}, 999, 5, 8);
+    std::thread([&] { profiler.end(profiler.self, profiler.begin(profiler.self, {"tile", 4}, 11)); }).join();
     return compute(call, error);
   };
   auto executable = load(std::move(model));
@@ -236,7 +238,7 @@ TEST_F(Running, ProfileShowsWhatADelegateReports) {
   std::vector<Event> events;
   const std::vector<Tensor> inputs = {input()};
   ASSERT_TRUE(executable->run(inputs, &events));
-  ASSERT_EQ(events.size(), 5u);
+  ASSERT_EQ(events.size(), 6u);
   EXPECT_EQ(events[0].op, "delegate");
   EXPECT_EQ(events[0].backend, "fake");
   EXPECT_EQ(events[1].name, "fc") << "the debug id leads to the node";
@@ -244,6 +246,11 @@ TEST_F(Running, ProfileShowsWhatADelegateReports) {
   EXPECT_EQ(events[1].module, "net.fc");
   EXPECT_EQ(events[2].name, "dma");
   EXPECT_EQ(events[2].end_ns - events[2].start_ns, 3u);
+  EXPECT_EQ(events[3].op, "tile");
+  EXPECT_EQ(events[0].thread, 0u);
+  EXPECT_EQ(events[1].thread, 0u);
+  EXPECT_EQ(events[2].thread, Event::kDevice);
+  EXPECT_EQ(events[3].thread, 1u);
 }
 
 }  // namespace

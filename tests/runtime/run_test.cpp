@@ -117,6 +117,7 @@ TEST_F(Running, ProfileNamesNodesAndKernels) {
   EXPECT_EQ(events[0].module, "net.fc");
   EXPECT_EQ(events[0].debug_id, 11u);
   EXPECT_FALSE(events[0].backend.empty());
+  EXPECT_EQ(events[0].bytes, 4u * (2 * 3 + 4 * 3 + 4 + 2 * 4)) << "x, weight, bias, result";
   for (const Event& event : events) EXPECT_GE(event.end_ns, event.start_ns);
 }
 

@@ -119,6 +119,9 @@ typedef struct quoin_run_options {
   uint32_t struct_size, method;
   uint32_t* stop;        // any thread stores non-zero (atomically) to end the run soon; NULL: nobody does
   uint64_t deadline_ns;  // by the host's clock; 0: none. QUOIN_STOP_DEADLINE is stored in *stop when it passes
+  // Told of every node, by name and debug id, and inside it of the operations that its delegate reports, those from any
+  // thread; NULL: off. All its functions must be there.
+  const quoin_profiler* profiler;
 } quoin_run_options;
 // Inputs need dtype, rank, dims, data, size; outputs data and size (room). The run sets the outputs' type, rank, dims
 // (valid until the next run of the method) and size. `options` may be NULL: method 0. No heap memory, unless it fails,
