@@ -57,12 +57,13 @@ void each_tap(const Window& w, const Visit& visit) {
         }
 }
 
-void check_depthwise_u8(const KernelTable& kernels, const Geometry& geometry, int64_t channels, Fill fill) {
+void check_depthwise_u8(const KernelTable& kernels, const Geometry& geometry, int64_t channels, Fill fill,
+                        int64_t x_gap = 5, int64_t y_gap = 2) {
   const Window w = geometry.window();
   SCOPED_TRACE(::testing::Message() << "channels " << channels << " kernel " << w.kernel_h << "x" << w.kernel_w);
   Random random(11);
-  const int64_t taps = w.kernel_h * w.kernel_w, pixels = w.out_h * w.out_w, x_stride = channels + 5,
-                y_stride = channels + 2;
+  const int64_t taps = w.kernel_h * w.kernel_w, pixels = w.out_h * w.out_w, x_stride = channels + x_gap,
+                y_stride = channels + y_gap;
   const int32_t zero_x = 77;
   const std::vector<uint8_t> x = random.activations(w.in_h * w.in_w * x_stride, fill);
   const std::vector<int8_t> weights = random.integers<int8_t>(channels * taps, -128, 127, fill);
@@ -108,6 +109,21 @@ TEST_P(Windows, DepthwiseIsExactForEveryChannelTail) {
     check_depthwise_u8(k(), {}, channels, Fill::kUniform);
     check_depthwise_u8(k(), kGeometries[11], channels, Fill::kUniform);
   }
+}
+
+// Pixels behind each other share vectors; the row of 35 has some that touch no border.
+TEST_P(Windows, DepthwiseOfFewDenseChannelsIsExact) {
+  std::vector<Geometry> geometries(std::begin(kGeometries), std::end(kGeometries));
+  for (const int32_t size : {3, 5})
+    for (const int32_t stride : {1, 2}) {
+      const int32_t pad = size / 2;
+      geometries.push_back({5, 35, size, size, stride, 1, pad, pad, pad, pad});
+      geometries.push_back({size, size, size, size, stride, 1, 0, 0, 0, 0});
+      geometries.push_back({4, 2, size, size, stride, 1, pad, size, pad, size});  // windows of nothing but padding
+    }
+  for (const Geometry& geometry : geometries)
+    for (const int64_t channels : {4, 8, 16, 24, 32, 64})
+      for (const Fill fill : {Fill::kUniform, Fill::kExtreme}) check_depthwise_u8(k(), geometry, channels, fill, 0, 0);
 }
 
 TEST_P(Windows, DepthwiseHoldsExtremeOperands) {

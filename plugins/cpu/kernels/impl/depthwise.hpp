@@ -2,6 +2,7 @@
 // dot4 does four taps of a channel; neighbouring output pixels share the interleaved column.
 #pragma once
 
+#include "depthwise_narrow.hpp"
 #include "taps.hpp"
 
 namespace quoin::cpu {
@@ -178,6 +179,7 @@ class DepthwiseBlock {
 
 template <class T>
 void depthwise_u8(const DepthwiseU8& g) {
+  if (NarrowDepthwise<T>::takes(g)) return NarrowDepthwise<T>(g).rows();
   for (int64_t channel = 0; channel < g.channels; channel += DepthwiseBlock<T>::kWidth) {
     const DepthwiseBlock<T> block(g, channel);
     for (int64_t row = g.row_begin; row < g.row_end; ++row) block.row(row);

@@ -68,6 +68,10 @@ struct Avx2 : Batch<Avx2Arch> {
   }
 
   static QUOIN_INLINE I load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static QUOIN_INLINE I load_every_second(const uint8_t* p, [[maybe_unused]] int64_t piece) {
+    const I first = load_bytes(p), second = load_bytes(p + 32);
+    return _mm256_permute4x64_epi64(_mm256_unpacklo_epi64(first, second), 0b11011000);
+  }
   static QUOIN_INLINE X prepare_x(I a) {
     return {_mm256_and_si256(a, _mm256_set1_epi16(255)), _mm256_srli_epi16(a, 8)};
   }

@@ -62,6 +62,12 @@ struct Avx512 : Batch<Avx512Arch> {
   }
 
   static QUOIN_INLINE I load_bytes(const void* p) { return _mm512_loadu_si512(p); }
+  static QUOIN_INLINE I load_every_second(const uint8_t* p, int64_t piece) {
+    const __m512i first = _mm512_loadu_si512(p), second = _mm512_loadu_si512(p + 64);
+    const __m512i eights = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+    const __m512i sixteens = _mm512_setr_epi64(0, 1, 4, 5, 8, 9, 12, 13);
+    return _mm512_permutex2var_epi64(first, piece == 8 ? eights : sixteens, second);
+  }
   static QUOIN_INLINE X prepare_x(I a) {
     return {_mm512_and_si512(a, _mm512_set1_epi16(255)), _mm512_srli_epi16(a, 8)};
   }

@@ -3,6 +3,7 @@
 //   kDotRows[b], kDotBlocks, kFmaRows[b], kFmaBlocks: rows of a register tile that is b blocks of 16 columns wide
 //   load/load_n/store/store_n (n < kLanes touches n elements only), set1, fma, min, max, round_to_int, to_float, ...
 //   (batch.hpp has those that xsimd provides; min and max yield the second operand where one is NaN)
+//   load_every_second(p, piece): pieces of 8 bytes and more, at least four in a vector, every second of those from p on
 //   kGroupedVectors, kGroupedTokens: vectors of outputs and tokens of a register tile of grouped.hpp
 //   kDepthwiseVectors, kDepthwisePixels: vectors of channels and pixels of a register tile of depthwise_f32.hpp
 //   pack: bytes of four vectors of results, interleaved as interleave4 leaves them; by_vector: one vector behind the

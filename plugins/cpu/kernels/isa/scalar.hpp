@@ -170,6 +170,12 @@ struct Scalar {
     std::memcpy(r.v, p, sizeof r.v);
     return r;
   }
+  static QUOIN_INLINE I load_every_second(const uint8_t* p, int64_t piece) {
+    uint8_t bytes[sizeof(I)];
+    for (int64_t at = 0; at < static_cast<int64_t>(sizeof bytes); at += piece)
+      std::memcpy(bytes + at, p + 2 * at, static_cast<size_t>(piece));
+    return load_bytes(bytes);
+  }
   static QUOIN_INLINE X prepare_x(I a) { return a; }
   static QUOIN_INLINE W prepare_w(I a) { return a; }
   static QUOIN_INLINE I dot4(I acc, X x, W w) {
