@@ -130,8 +130,6 @@ int64_t grain_of(const Context& c, int64_t count, int64_t unit, double work, int
 template <class T>
 void run_direct(const Instruction& i, const Context& c) {
   const bool few = i.rows <= 64 * int64_t{c.workers} || (std::is_same_v<T, float> && i.rows <= 512);
-  const int64_t grain =
-      grain_of(c, i.rows, 24, double(i.n) * double(i.k), kWorth<T>);  // 24: a multiple of every tile's rows
   for (int64_t group = 0; group < i.groups; ++group) {
     auto g = gemm_of(i, c, group, T{});
     g.a_stride = i.x_stride;
@@ -151,6 +149,8 @@ void run_direct(const Instruction& i, const Context& c) {
     if (few) {
       share_out(c, i.rows, i.n, i.k, piece);
     } else {
+      constexpr int64_t kUnit = 24;  // a multiple of every tile's rows
+      const int64_t grain = grain_of(c, i.rows, kUnit, double(i.n) * double(i.k), kWorth<T>);
       c.parallel(i.rows, grain, [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
         piece(static_cast<int64_t>(begin), static_cast<int64_t>(end - begin), 0, i.n);
       });

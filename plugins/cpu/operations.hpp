@@ -80,12 +80,13 @@ class Context {
     return reinterpret_cast<T*>(worker_memory + index * worker_bytes);
   }
   bool cancelled() const { return cancel != nullptr && __atomic_load_n(cancel, __ATOMIC_RELAXED) != 0; }
+  // One thread, and nobody who might stop it: work is not cut into pieces.
+  bool runs_alone() const { return workers == 1 && cancel == nullptr; }
   // body(begin, end, worker), noexcept. Small counts run here and now. Pieces that have not begun when the run is
   // cancelled are left out; whoever started the run sees the flag, too, and gives no result.
   template <class F>
   void parallel(int64_t count, int64_t grain, const F& body) const {
-    if (count <= grain || (workers == 1 && cancel == nullptr))
-      return body(uint64_t{0}, static_cast<uint64_t>(count), 0u);
+    if (count <= grain || runs_alone()) return body(uint64_t{0}, static_cast<uint64_t>(count), 0u);
     const auto unless_cancelled = [&](uint64_t begin, uint64_t end, uint32_t worker) noexcept {
       if (!cancelled()) body(begin, end, worker);
     };

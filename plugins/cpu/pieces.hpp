@@ -10,6 +10,7 @@ namespace quoin::cpu {
 // few for all threads.
 template <class F>
 void share_out(const Context& c, int64_t rows, int64_t n, int64_t k, const F& body) {
+  if (c.runs_alone()) return body(int64_t{0}, rows, int64_t{0}, n);
   constexpr int64_t kColumns = 64, kLeastRows = 24, kPiecesEach = 3, kLeastProducts = 1 << 16;
   const auto up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const bool small = rows * n <= (kLeastProducts - 1) / k;

@@ -78,11 +78,15 @@ TEST_P(Gemm, EveryTailOfRowsAndColumnsIsExact) {
 }
 
 TEST_P(Gemm, EveryTailOfDepthIsExact) {
-  for (int64_t depth : {1, 2, 3, 4, 5, 27, 63, 64, 65, 1152}) check_u8(k(), {.k = depth}, 2);
+  for (int64_t depth : {1, 2, 3, 4, 5, 27, 63, 64, 65, 1152}) {
+    check_u8(k(), {.k = depth}, 2);
+    for (int64_t n : {16, 32, 64, 128}) check_u8(k(), {.rows = 1, .n = n, .k = depth}, 2);
+  }
 }
 
 TEST_P(Gemm, ExtremeOperandsNeitherSaturateNorWrap) {
-  for (int64_t depth : {4, 64, 4096}) check_u8(k(), {.n = 64, .k = depth, .fill = Fill::kExtreme}, 3);
+  for (int64_t depth : {4, 64, 4096})
+    for (int64_t rows : {1, 5}) check_u8(k(), {.rows = rows, .n = 64, .k = depth, .fill = Fill::kExtreme}, 3);
 }
 
 TEST_P(Gemm, ClampBoundsHoldInTheU8Domain) { check_u8(k(), {.zero_y = 10, .low = 10, .high = 90}, 4); }
@@ -217,8 +221,7 @@ TEST_P(Gemm, DequantizedOutputIsTheExactAccumulatorTimesItsScale) {
   }
 }
 
-TEST_P(Gemm, DynamicRowsUseTheirOwnScaleAndZeroPoint) {
-  const Case c{.rows = 9, .n = 37, .k = 50, .fill = Fill::kExtreme};
+void check_dynamic(const KernelTable& kernels, const Case& c) {
   Random random(7);
   const Operands o(c, random);
   const std::vector<int32_t> zero = random.integers<int32_t>(c.rows, 0, 255);
@@ -228,7 +231,7 @@ TEST_P(Gemm, DynamicRowsUseTheirOwnScaleAndZeroPoint) {
   g.a = o.a.data(), g.a_stride = o.a_stride, g.b = o.packed.data(), g.sums = o.sums.data();
   g.row_zero = zero.data(), g.row_scale = scale.data(), g.multiplier = o.multiplier.data(), g.float_bias = bias.data();
   g.y = y.data(), g.y_stride = o.y_stride, g.rows = c.rows, g.n = c.n, g.k = c.k;
-  k().gemm_u8_f32(g);
+  kernels.gemm_u8_f32(g);
   for (int64_t m = 0; m < c.rows; ++m)
     for (int64_t j = 0; j < c.n; ++j) {
       const size_t row = static_cast<size_t>(m), column = static_cast<size_t>(j);
@@ -236,6 +239,11 @@ TEST_P(Gemm, DynamicRowsUseTheirOwnScaleAndZeroPoint) {
       const float want = static_cast<float>(o.exact(c, m, j, zero[row])) * factor + bias[column];
       ASSERT_EQ(y[static_cast<size_t>(m * o.y_stride + j)], want) << m << ", " << j;
     }
+}
+
+TEST_P(Gemm, DynamicRowsUseTheirOwnScaleAndZeroPoint) {
+  for (const int64_t rows : {1, 9})
+    for (const int64_t n : {7, 37, 130}) check_dynamic(k(), {.rows = rows, .n = n, .k = 50, .fill = Fill::kExtreme});
 }
 
 TEST_P(Gemm, FloatProductMatchesInEveryLayoutOfB) {

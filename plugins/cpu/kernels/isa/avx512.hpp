@@ -152,7 +152,7 @@ struct Avx512 : Batch<Avx512Arch> {
 #ifdef __AVX512VNNI__
 struct Avx512Vnni : Avx512 {
   static constexpr int kDotBlocks = 4;
-  static constexpr int kDotRows[] = {0, 8, 8, 8, 6};
+  static constexpr int kDotRows[] = {0, 12, 8, 8, 6};
   static constexpr bool kByteDots = true;
   using X = I;
   using W = I;

@@ -37,8 +37,8 @@
 namespace quoin::cpu {
 namespace {
 
-QUOIN_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-QUOIN_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+QUOIN_INLINE constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+QUOIN_INLINE constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 QUOIN_INLINE int32_t load32(const uint8_t* p) {
   int32_t word;
