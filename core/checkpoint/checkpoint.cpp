@@ -6,8 +6,8 @@
 #include "base/text.hpp"
 #include "checkpoint/encoding.hpp"
 #include "checkpoint/gguf.hpp"
-#include "checkpoint/json.hpp"
 #include "checkpoint/safetensors.hpp"
+#include "json/parse.hpp"
 
 namespace quoin::checkpoint {
 namespace {
@@ -17,7 +17,6 @@ namespace fs = std::filesystem;
 constexpr const char *kSingle = "model.safetensors", *kIndex = "model.safetensors.index.json";
 constexpr uint64_t kMaxIndex = 64u << 20;  // bytes
 constexpr size_t kMaxShards = 4096;
-constexpr size_t kIndexDepth = 16;
 
 struct Entry : Info {
   Bytes bytes;
@@ -85,7 +84,7 @@ Status add_gguf(const std::string& path, Entries& entries, Settings& metadata) {
 // Tensor -> file, as the index says.
 Result<std::map<std::string, std::string>> read_index(const std::string& path) {
   QUOIN_TRY(const std::string text, read_text(path, kMaxIndex));
-  QUOIN_TRY(const nlohmann::json index, parse_object(as_bytes(text), path, Code::model, kIndexDepth));
+  QUOIN_TRY(const json::Document index, json::parse_object(text, path));
   const auto bad = [&](std::string what) { return fail(Error{Code::model, std::move(what), path, {}}); };
   const auto map = index.find("weight_map");
   if (map == index.end() || !map->is_object()) return bad("\"weight_map\" is missing or not an object");

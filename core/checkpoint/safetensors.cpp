@@ -4,16 +4,15 @@
 #include <array>
 #include <cstring>
 
-#include "checkpoint/json.hpp"
+#include "json/parse.hpp"
 
 namespace quoin::checkpoint {
 namespace {
 
-using Json = nlohmann::json;
+using Json = json::Document;
 
 constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeader = 16u << 20;  // bytes
-constexpr size_t kMaxDepth = 4;             // header > tensor > shape
 
 struct TypeName {
   std::string_view text;
@@ -37,8 +36,8 @@ class Parser {
     if (length > kMaxHeader || length > file.size() - kLengthBytes)
       return bad(path_, "header of {} bytes in a file of {} (limit {}): not safetensors, or truncated", length,
                  file.size(), kMaxHeader);
-    QUOIN_TRY(const Json header,
-              parse_object(file.subspan(kLengthBytes, length), path_ + ": header", code_, kMaxDepth));
+    const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
+    QUOIN_TRY(const Json header, json::parse_object(text, path_ + ": header", code_));
     SafetensorsHeader out;
     std::vector<Placed> placed;
     for (const auto& [name, object] : header.items()) {

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include "checkpoint/json.hpp"
+#include "base/file.hpp"
+#include "json/parse.hpp"
 
 namespace quoin::checkpoint {
 namespace {
 
-using Json = nlohmann::json;
+using Json = json::Document;
 
-constexpr size_t kMaxDepth = 100;
 constexpr uint64_t kMaxSettings = 4u << 20;  // bytes of a JSON file of settings
 
 bool fits(const Json& number) {
@@ -50,7 +50,7 @@ void flatten(const Json& object, const std::string& prefix, Settings& out) {
 
 Result<Settings> read_json_settings(const std::string& path) {
   QUOIN_TRY(const std::string text, read_text(path, kMaxSettings));
-  QUOIN_TRY(const Json object, parse_object(as_bytes(text), path, Code::model, kMaxDepth));
+  QUOIN_TRY(const Json object, json::parse_object(text, path));
   Settings out;
   flatten(object, {}, out);
   return out;

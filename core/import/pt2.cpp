@@ -1,6 +1,5 @@
 // `.pt2` archives: the loop over the nodes.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -8,6 +7,7 @@
 #include "import/internal.hpp"
 #include "import/pt2_ops.hpp"
 #include "import/pt2_weights.hpp"
+#include "json/parse.hpp"
 
 namespace quoin::import {
 namespace pt2 {

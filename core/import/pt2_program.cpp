@@ -1,10 +1,10 @@
 #include "import/pt2_program.hpp"
 
 #include <cctype>
-#include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
 #include "import/provenance.hpp"
+#include "json/parse.hpp"
 
 namespace quoin::import::pt2 {
 namespace {
@@ -27,21 +27,21 @@ std::vector<ir::ModuleFrame> parse_modules(const std::string& stack) {
   return out;
 }
 
-Status append_outputs(const Json& tagged, std::vector<std::string>& out) {
-  QUOIN_TRY(const auto tag, tagged.tagged());
+Status append_outputs(const Place& tagged, std::vector<std::string>& out) {
+  QUOIN_TRY(const auto tag, tagged.only_member());
   const auto& [kind, value] = tag;
   if (kind == "as_tensor") {
-    QUOIN_TRY(const Json name, value.at("name"));
+    QUOIN_TRY(const Place name, value.at("name"));
     QUOIN_TRY(out.emplace_back(), name.text());
     return {};
   }
   if (kind == "as_optional_tensor") return append_outputs(value, out);
   if (kind != "as_tensors" && kind != "as_optional_tensors") return {};
   QUOIN_TRY(const auto items, value.items());
-  for (const Json& item : items) {
+  for (const Place& item : items) {
     if (item.find("as_none")) continue;
     const auto nested = item.find("as_tensor");
-    QUOIN_TRY(const Json name, (nested ? *nested : item).at("name"));
+    QUOIN_TRY(const Place name, (nested ? *nested : item).at("name"));
     QUOIN_TRY(out.emplace_back(), name.text());
   }
   return {};
@@ -49,7 +49,7 @@ Status append_outputs(const Json& tagged, std::vector<std::string>& out) {
 
 }  // namespace
 
-Result<DType> scalar_type(const Json& code) {
+Result<DType> scalar_type(const Place& code) {
   QUOIN_TRY(const int64_t value, code.integer());
   switch (value) {  // torch._export.serde.schema.ScalarType
     case 1:
@@ -80,21 +80,21 @@ Result<DType> scalar_type(const Json& code) {
   }
 }
 
-Result<TensorMeta> read_meta(const Json& meta, const std::function<Result<int64_t>(const Json&)>& size) {
+Result<TensorMeta> read_meta(const Place& meta, const std::function<Result<int64_t>(const Place&)>& size) {
   TensorMeta out;
   const auto list = [&](const char* key, Shape& to) -> Status {
-    QUOIN_TRY(const Json json, meta.at(key));
+    QUOIN_TRY(const Place json, meta.at(key));
     QUOIN_TRY(const auto items, json.items());
-    for (const Json& item : items) {
+    for (const Place& item : items) {
       QUOIN_TRY(to.emplace_back(), size(item));
     }
     return {};
   };
-  QUOIN_TRY(const Json dtype, meta.at("dtype"));
+  QUOIN_TRY(const Place dtype, meta.at("dtype"));
   QUOIN_TRY(out.dtype, scalar_type(dtype));
   QUOIN_CHECK(list("sizes", out.shape));
   QUOIN_CHECK(list("strides", out.strides));
-  QUOIN_TRY(const Json offset, meta.at("storage_offset"));
+  QUOIN_TRY(const Place offset, meta.at("storage_offset"));
   QUOIN_TRY(out.offset, size(offset));
   if (out.strides.size() != out.shape.size())
     return fail(Error{
@@ -103,17 +103,17 @@ Result<TensorMeta> read_meta(const Json& meta, const std::function<Result<int64_
   return out;
 }
 
-Program::Program(std::unique_ptr<nlohmann::json> document, Dims& dims) : document_(std::move(document)), dims_(&dims) {}
+Program::Program(std::unique_ptr<json::Document> document, Dims& dims) : document_(std::move(document)), dims_(&dims) {}
 
 Result<Program> Program::parse(std::string_view text, const std::string& file, Dims& dims, Diagnostics& diagnostics) {
-  QUOIN_TRY(auto document, parse_json(text, file));
-  Program program(std::make_unique<nlohmann::json>(std::move(document)), dims);
-  const Json root(*program.document_, file);
+  QUOIN_TRY(auto document, json::parse(text, file));
+  Program program(std::make_unique<json::Document>(std::move(document)), dims);
+  const Place root(*program.document_, file);
   QUOIN_CHECK(program.read_version(root));
-  QUOIN_TRY(const Json module, root.at("graph_module"));
-  QUOIN_TRY(const Json graph, module.at("graph"));
-  QUOIN_TRY(const Json signature, module.at("signature"));
-  QUOIN_TRY(const Json tensors, graph.at("tensor_values"));
+  QUOIN_TRY(const Place module, root.at("graph_module"));
+  QUOIN_TRY(const Place graph, module.at("graph"));
+  QUOIN_TRY(const Place signature, module.at("signature"));
+  QUOIN_TRY(const Place tensors, graph.at("tensor_values"));
   QUOIN_TRY(auto values, tensors.members());
   for (auto& [name, meta] : values) program.tensors_.emplace(std::move(name), std::move(meta));
   if (const auto symbolic = graph.find("sym_int_values")) {
@@ -127,9 +127,9 @@ Result<Program> Program::parse(std::string_view text, const std::string& file, D
   return program;
 }
 
-Status Program::read_version(const Json& root) const {
-  QUOIN_TRY(const Json version, root.at("schema_version"));
-  QUOIN_TRY(const Json major_json, version.at("major"));
+Status Program::read_version(const Place& root) const {
+  QUOIN_TRY(const Place version, root.at("schema_version"));
+  QUOIN_TRY(const Place major_json, version.at("major"));
   QUOIN_TRY(const int64_t number, major_json.integer());
   if (number == kSchemaMajor) return {};
   return fail(Error{Code::unsupported,
@@ -137,7 +137,7 @@ Status Program::read_version(const Json& root) const {
                     root.where(), "save the program again with torch 2.9 or newer"});
 }
 
-Status Program::read_ranges(const Json& root) {
+Status Program::read_ranges(const Place& root) {
   const auto constraints = root.find("range_constraints");
   if (!constraints) return {};
   QUOIN_TRY(const auto members, constraints->members());
@@ -156,22 +156,22 @@ Status Program::read_ranges(const Json& root) {
   return {};
 }
 
-Status Program::read_inputs(const Json& graph, const Json& signature) {
-  QUOIN_TRY(const Json specs_json, signature.at("input_specs"));
+Status Program::read_inputs(const Place& graph, const Place& signature) {
+  QUOIN_TRY(const Place specs_json, signature.at("input_specs"));
   QUOIN_TRY(const auto specs, specs_json.items());
-  QUOIN_TRY(const Json inputs_json, graph.at("inputs"));
+  QUOIN_TRY(const Place inputs_json, graph.at("inputs"));
   QUOIN_TRY(const auto inputs, inputs_json.items());
   if (inputs.size() != specs.size())
     return fail(Error{
         Code::model, fmt::format("{} inputs but {} input specs", inputs.size(), specs.size()), signature.where(), {}});
-  for (const Json& spec : specs) {
-    QUOIN_TRY(const auto tag, spec.tagged());
+  for (const Place& spec : specs) {
+    QUOIN_TRY(const auto tag, spec.only_member());
     QUOIN_TRY(inputs_.emplace_back(), read_input(tag.first, tag.second));
   }
   return {};
 }
 
-Result<InputSpec> Program::read_input(const std::string& kind, const Json& body) {
+Result<InputSpec> Program::read_input(const std::string& kind, const Place& body) {
   static constexpr struct {
     const char *tag, *target;
     InputSpec::Kind kind;
@@ -182,10 +182,10 @@ Result<InputSpec> Program::read_input(const std::string& kind, const Json& body)
   for (const auto& row : kLifted) {
     if (kind != row.tag) continue;
     input.kind = row.kind;
-    QUOIN_TRY(const Json arg, body.at("arg"));
-    QUOIN_TRY(const Json name, arg.at("name"));
+    QUOIN_TRY(const Place arg, body.at("arg"));
+    QUOIN_TRY(const Place name, arg.at("name"));
     QUOIN_TRY(input.value, name.text());
-    QUOIN_TRY(const Json target, body.at(row.target));
+    QUOIN_TRY(const Place target, body.at(row.target));
     QUOIN_TRY(input.target, target.text());
     return input;
   }
@@ -196,12 +196,12 @@ Result<InputSpec> Program::read_input(const std::string& kind, const Json& body)
   return input;
 }
 
-Result<InputSpec> Program::read_user_input(const Json& body) {
-  QUOIN_TRY(const Json arg, body.at("arg"));
-  QUOIN_TRY(const auto value, arg.tagged());
+Result<InputSpec> Program::read_user_input(const Place& body) {
+  QUOIN_TRY(const Place arg, body.at("arg"));
+  QUOIN_TRY(const auto value, arg.only_member());
   InputSpec input;
   if (value.first == "as_tensor") {
-    QUOIN_TRY(const Json name, value.second.at("name"));
+    QUOIN_TRY(const Place name, value.second.at("name"));
     QUOIN_TRY(input.value, name.text());
     QUOIN_CHECK(bind_symbols(input.value));
     return input;
@@ -217,12 +217,12 @@ Result<InputSpec> Program::read_user_input(const Json& body) {
 Status Program::bind_symbols(const std::string& input) {
   const auto found = tensors_.find(input);
   if (found == tensors_.end()) return fail(Code::model, "input \"{}\" has no entry in tensor_values", input);
-  QUOIN_TRY(const Json sizes_json, found->second.at("sizes"));
+  QUOIN_TRY(const Place sizes_json, found->second.at("sizes"));
   QUOIN_TRY(const auto sizes, sizes_json.items());
   for (size_t axis = 0; axis < sizes.size(); ++axis) {
     const auto expression = sizes[axis].find("as_expr");
     if (!expression) continue;
-    QUOIN_TRY(const Json json, expression->at("expr_str"));
+    QUOIN_TRY(const Place json, expression->at("expr_str"));
     QUOIN_TRY(const std::string text, json.text());
     const auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
     for (size_t at = 0; at < text.size(); ++at) {
@@ -239,17 +239,17 @@ Status Program::bind_symbols(const std::string& input) {
   return {};
 }
 
-Status Program::read_outputs(const Json& signature, Diagnostics& diagnostics) {
-  QUOIN_TRY(const Json specs_json, signature.at("output_specs"));
+Status Program::read_outputs(const Place& signature, Diagnostics& diagnostics) {
+  QUOIN_TRY(const Place specs_json, signature.at("output_specs"));
   QUOIN_TRY(const auto specs, specs_json.items());
-  for (const Json& spec : specs) {
-    QUOIN_TRY(const auto tag, spec.tagged());
+  for (const Place& spec : specs) {
+    QUOIN_TRY(const auto tag, spec.only_member());
     if (tag.first != "user_output" && tag.first != "loss_output") {
       diagnostics.warn(spec.where(),
                        fmt::format("output of kind {} is dropped: programs keep no state between runs", tag.first));
       continue;
     }
-    QUOIN_TRY(Json arg, tag.second.at("arg"));
+    QUOIN_TRY(Place arg, tag.second.at("arg"));
     if (const auto direct = arg.find("name")) {
       QUOIN_TRY(outputs_.emplace_back(), direct->text());
       continue;
@@ -261,19 +261,19 @@ Status Program::read_outputs(const Json& signature, Diagnostics& diagnostics) {
   return {};
 }
 
-Status Program::read_nodes(const Json& graph) {
-  QUOIN_TRY(const Json nodes_json, graph.at("nodes"));
+Status Program::read_nodes(const Place& graph) {
+  QUOIN_TRY(const Place nodes_json, graph.at("nodes"));
   QUOIN_TRY(const auto nodes, nodes_json.items());
   nodes_.reserve(nodes.size());
-  for (const Json& json : nodes) {
-    QUOIN_TRY(const Json target_json, json.at("target"));
+  for (const Place& json : nodes) {
+    QUOIN_TRY(const Place target_json, json.at("target"));
     QUOIN_TRY(std::string target, target_json.text());
     if (target.starts_with("torch.ops.")) target.erase(0, 10);
-    QUOIN_TRY(const Json inputs, json.at("inputs"));
-    QUOIN_TRY(const Json outputs_json, json.at("outputs"));
+    QUOIN_TRY(const Place inputs, json.at("inputs"));
+    QUOIN_TRY(const Place outputs_json, json.at("outputs"));
     QUOIN_TRY(const auto outputs, outputs_json.items());
     NodeRecord node{std::move(target), {}, {}, {}, {}, inputs};
-    for (const Json& output : outputs) {
+    for (const Place& output : outputs) {
       QUOIN_CHECK(append_outputs(output, node.outputs));
     }
     if (const auto name = json.find("name")) {
@@ -292,12 +292,12 @@ Status Program::read_nodes(const Json& graph) {
   return {};
 }
 
-Result<int64_t> Program::size(const Json& tagged) const {
-  QUOIN_TRY(const auto tag, tagged.tagged());
+Result<int64_t> Program::size(const Place& tagged) const {
+  QUOIN_TRY(const auto tag, tagged.only_member());
   const auto& [kind, value] = tag;
   if (kind == "as_int") return value.integer();
   if (kind == "as_expr") {
-    QUOIN_TRY(const Json json, value.at("expr_str"));
+    QUOIN_TRY(const Place json, value.at("expr_str"));
     QUOIN_TRY(const std::string expression, json.text());
     auto result = dims_->evaluate(expression);
     if (!result) return fail(in(value.where(), std::move(result).error()));
@@ -317,20 +317,20 @@ Result<int64_t> Program::size(const Json& tagged) const {
 Result<TensorMeta> Program::meta(const std::string& value) const {
   const auto found = tensors_.find(value);
   if (found == tensors_.end()) return fail(Code::model, "value \"{}\" has no entry in tensor_values", value);
-  return read_meta(found->second, [this](const Json& json) { return size(json); });
+  return read_meta(found->second, [this](const Place& json) { return size(json); });
 }
 
-Result<Argument> Program::list_argument(const std::string& tag, const Json& value) const {
+Result<Argument> Program::list_argument(const std::string& tag, const Place& value) const {
   QUOIN_TRY(const auto items, value.items());
   if (tag == "as_tensors" || tag == "as_optional_tensors") {
     TensorRefs out;
-    for (const Json& item : items) {
+    for (const Place& item : items) {
       if (item.find("as_none")) {
         out.emplace_back();
         continue;
       }
       const auto nested = item.find("as_tensor");
-      QUOIN_TRY(const Json name, (nested ? *nested : item).at("name"));
+      QUOIN_TRY(const Place name, (nested ? *nested : item).at("name"));
       QUOIN_TRY(std::string text, name.text());
       out.push_back(TensorRef{std::move(text)});
     }
@@ -338,13 +338,13 @@ Result<Argument> Program::list_argument(const std::string& tag, const Json& valu
   }
   if (tag == "as_floats") {
     std::vector<double> out;
-    for (const Json& item : items) {
+    for (const Place& item : items) {
       QUOIN_TRY(out.emplace_back(), item.number());
     }
     return out;
   }
   std::vector<int64_t> out;
-  for (const Json& item : items) {
+  for (const Place& item : items) {
     if (tag == "as_bools") {
       QUOIN_TRY(const bool flag, item.flag());
       out.push_back(flag);
@@ -355,12 +355,12 @@ Result<Argument> Program::list_argument(const std::string& tag, const Json& valu
   return out;
 }
 
-Result<Argument> Program::argument(const Json& tagged) const {
-  QUOIN_TRY(const auto pair, tagged.tagged());
+Result<Argument> Program::argument(const Place& tagged) const {
+  QUOIN_TRY(const auto pair, tagged.only_member());
   const auto& [tag, value] = pair;
   if (tag == "as_none") return Argument();
   if (tag == "as_tensor") {
-    QUOIN_TRY(const Json name, value.at("name"));
+    QUOIN_TRY(const Place name, value.at("name"));
     QUOIN_TRY(std::string text, name.text());
     return TensorRef{std::move(text)};
   }
@@ -392,10 +392,10 @@ Result<Argument> Program::argument(const Json& tagged) const {
 Result<Arguments> Program::arguments(const NodeRecord& node) const {
   QUOIN_TRY(const auto inputs, node.inputs.items());
   Arguments out;
-  for (const Json& input : inputs) {
-    QUOIN_TRY(const Json name_json, input.at("name"));
+  for (const Place& input : inputs) {
+    QUOIN_TRY(const Place name_json, input.at("name"));
     QUOIN_TRY(std::string name, name_json.text());
-    QUOIN_TRY(const Json arg, input.at("arg"));
+    QUOIN_TRY(const Place arg, input.at("arg"));
     QUOIN_TRY(Argument value, argument(arg));
     out.emplace_back(std::move(name), std::move(value));
   }

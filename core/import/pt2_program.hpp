@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -11,9 +10,11 @@
 #include <vector>
 
 #include "import/dims.hpp"
-#include "import/json.hpp"
+#include "json/place.hpp"
 
 namespace quoin::import::pt2 {
+
+using json::Place;
 
 struct TensorMeta {
   DType dtype = DType::f32;
@@ -50,7 +51,7 @@ struct NodeRecord {
   std::vector<std::string> outputs;  // tensors only, lists flattened
   std::vector<ir::ModuleFrame> modules;
   std::string source;
-  Json inputs;
+  Place inputs;
 };
 
 class Program {
@@ -67,22 +68,22 @@ class Program {
   Result<Arguments> arguments(const NodeRecord& node) const;
 
  private:
-  Program(std::unique_ptr<nlohmann::json> document, Dims& dims);
-  Status read_version(const Json& root) const;
-  Status read_ranges(const Json& root);
-  Status read_inputs(const Json& graph, const Json& signature);
-  Result<InputSpec> read_input(const std::string& kind, const Json& body);
-  Result<InputSpec> read_user_input(const Json& body);
+  Program(std::unique_ptr<json::Document> document, Dims& dims);
+  Status read_version(const Place& root) const;
+  Status read_ranges(const Place& root);
+  Status read_inputs(const Place& graph, const Place& signature);
+  Result<InputSpec> read_input(const std::string& kind, const Place& body);
+  Result<InputSpec> read_user_input(const Place& body);
   Status bind_symbols(const std::string& input);
-  Status read_outputs(const Json& signature, Diagnostics& diagnostics);
-  Status read_nodes(const Json& graph);
-  Result<Argument> argument(const Json& tagged) const;
-  Result<Argument> list_argument(const std::string& tag, const Json& value) const;
-  Result<int64_t> size(const Json& tagged) const;  // as_int, as_name or as_expr
+  Status read_outputs(const Place& signature, Diagnostics& diagnostics);
+  Status read_nodes(const Place& graph);
+  Result<Argument> argument(const Place& tagged) const;
+  Result<Argument> list_argument(const std::string& tag, const Place& value) const;
+  Result<int64_t> size(const Place& tagged) const;  // as_int, as_name or as_expr
 
-  std::unique_ptr<nlohmann::json> document_;
+  std::unique_ptr<json::Document> document_;
   Dims* dims_;
-  std::unordered_map<std::string, Json> tensors_, symbolic_;
+  std::unordered_map<std::string, Place> tensors_, symbolic_;
   std::unordered_map<std::string, Range> ranges_;
   std::vector<InputSpec> inputs_;
   std::vector<std::string> outputs_;
@@ -90,8 +91,8 @@ class Program {
 };
 
 // Shared with the weight tables, which use the same notation. `size` reads one size.
-Result<TensorMeta> read_meta(const Json& meta, const std::function<Result<int64_t>(const Json&)>& size);
+Result<TensorMeta> read_meta(const Place& meta, const std::function<Result<int64_t>(const Place&)>& size);
 // Errors (unsupported): complex, quantized and 8-bit float element types.
-Result<DType> scalar_type(const Json& code);
+Result<DType> scalar_type(const Place& code);
 
 }  // namespace quoin::import::pt2

@@ -1,9 +1,9 @@
 #include "import/pt2_weights.hpp"
 
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "base/checked.hpp"
+#include "json/parse.hpp"
 
 namespace quoin::import::pt2 {
 namespace {
@@ -65,15 +65,15 @@ Status Weights::read_table(const std::string& folder, const std::string& table) 
   if (!archive_->contains(folder + table)) return {};  // models without parameters
   const std::string where = file_ + "/" + folder + table;
   QUOIN_TRY(const Blob blob, archive_->read(folder + table, kMaxTable));
-  QUOIN_TRY(const auto document, parse_json(blob.text(), where));
-  QUOIN_TRY(const Json config, Json(document, where).at("config"));
+  QUOIN_TRY(const auto document, json::parse(blob.text(), where));
+  QUOIN_TRY(const Place config, Place(document, where).at("config"));
   QUOIN_TRY(const auto members, config.members());
-  const auto plain = [](const Json& json) -> Result<int64_t> {
-    QUOIN_TRY(const Json value, json.at("as_int"));
+  const auto plain = [](const Place& json) -> Result<int64_t> {
+    QUOIN_TRY(const Place value, json.at("as_int"));
     return value.integer();
   };
   for (const auto& [name, json] : members) {
-    QUOIN_TRY(const Json path, json.at("path_name"));
+    QUOIN_TRY(const Place path, json.at("path_name"));
     QUOIN_TRY(const std::string member, path.text());
     Entry entry{folder + member, false, {}};
     if (const auto pickled = json.find("use_pickle")) {

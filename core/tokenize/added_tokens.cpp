@@ -46,13 +46,13 @@ Result<AddedTokens> AddedTokens::read(const Place& from, const Bpe& bpe, const N
   QUOIN_TRY(const std::vector<Place> items, from.items());
   for (const Place& item : items) {
     Token token;
-    QUOIN_TRY(token.content, item.at("content").text());
-    QUOIN_TRY(const int64_t id, item.at("id").integer());
-    QUOIN_TRY(token.special, item.at("special").flag(false));
-    QUOIN_TRY(token.single_word, item.at("single_word").flag(false));
-    QUOIN_TRY(token.lstrip, item.at("lstrip").flag(false));
-    QUOIN_TRY(token.rstrip, item.at("rstrip").flag(false));
-    QUOIN_TRY(token.normalized, item.at("normalized").flag(!token.special));
+    QUOIN_TRY(token.content, item["content"].text());
+    QUOIN_TRY(const int64_t id, item["id"].integer());
+    QUOIN_TRY(token.special, item["special"].flag(false));
+    QUOIN_TRY(token.single_word, item["single_word"].flag(false));
+    QUOIN_TRY(token.lstrip, item["lstrip"].flag(false));
+    QUOIN_TRY(token.rstrip, item["rstrip"].flag(false));
+    QUOIN_TRY(token.normalized, item["normalized"].flag(!token.special));
     const auto bad = [&](std::string what) { return fail(Error{Code::model, std::move(what), item.where(), {}}); };
     if (token.content.empty()) return bad("a token without text");
     if (id < 0 || id >= kMaxTokenId) return bad(fmt::format("id {} is not in 0..{}", id, kMaxTokenId - 1));

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tokenize/bpe.hpp"
-#include "tokenize/json.hpp"
+#include "tokenize/component.hpp"
 #include "tokenize/normalizer.hpp"
 #include "tokenize/trie.hpp"
 

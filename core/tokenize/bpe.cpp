@@ -5,24 +5,24 @@
 namespace quoin::tokenize {
 
 Result<Bpe> Bpe::read(const Place& model) {
-  if (!model.at("type").is_null()) {
-    QUOIN_TRY(const std::string type, model.type());
+  if (!model["type"].is_null()) {
+    QUOIN_TRY(const std::string type, model["type"].text());
     if (type != "BPE") return model.unsupported("a model of type " + type, "BPE is supported");
-  } else if (model.at("merges").is_null()) {
+  } else if (model["merges"].is_null()) {
     return model.unsupported("a model without merges", "BPE is supported");
   }
-  if (!model.at("dropout").is_null() && model.at("dropout").value() != 0)
-    return model.at("dropout").unsupported("merges that are left out at random (dropout)");
+  if (!model["dropout"].is_null() && model["dropout"].value() != 0)
+    return model["dropout"].unsupported("merges that are left out at random (dropout)");
   for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"})
-    if (const Place affix = model.at(name); !affix.is_null() && affix.value() != "")
+    if (const Place affix = model[name]; !affix.is_null() && affix.value() != "")
       return affix.unsupported(fmt::format("tokens with a {}", name));
   Bpe out;
-  QUOIN_TRY(out.fuse_unknown_, model.at("fuse_unk").flag(false));
-  QUOIN_TRY(out.byte_fallback_, model.at("byte_fallback").flag(false));
-  QUOIN_TRY(out.ignore_merges_, model.at("ignore_merges").flag(false));
-  QUOIN_CHECK(out.read_vocabulary(model.at("vocab")));
-  QUOIN_CHECK(out.read_merges(model.at("merges")));
-  if (const Place unknown = model.at("unk_token"); !unknown.is_null()) {
+  QUOIN_TRY(out.fuse_unknown_, model["fuse_unk"].flag(false));
+  QUOIN_TRY(out.byte_fallback_, model["byte_fallback"].flag(false));
+  QUOIN_TRY(out.ignore_merges_, model["ignore_merges"].flag(false));
+  QUOIN_CHECK(out.read_vocabulary(model["vocab"]));
+  QUOIN_CHECK(out.read_merges(model["merges"]));
+  if (const Place unknown = model["unk_token"]; !unknown.is_null()) {
     QUOIN_TRY(const std::string token, unknown.text());
     const auto id = out.id(token);
     if (!id)
@@ -53,7 +53,7 @@ Status Bpe::read_vocabulary(const Place& vocabulary) {
 Status Bpe::read_merges(const Place& merges) {
   if (!merges.value().is_array()) return merges.expected("a list");
   merges_.reserve(merges.value().size());
-  for (uint32_t rank = 0; const Json& item : merges.value()) {
+  for (uint32_t rank = 0; const json::Document& item : merges.value()) {
     const std::string where = fmt::format("{}[{}]", merges.where(), rank);
     if (item.is_string()) {
       const auto& text = item.get_ref<const std::string&>();

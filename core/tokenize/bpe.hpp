@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "tokenize/json.hpp"
+#include "tokenize/component.hpp"
 #include "tokenize/text.hpp"
 
 namespace quoin::tokenize {

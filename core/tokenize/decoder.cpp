@@ -53,10 +53,10 @@ Result<Step> fuse(const Place&) {
 
 // Up to `start` and `stop` times the content off both ends of every token.
 Result<Step> strip(const Place& from) {
-  QUOIN_TRY(const std::string content, from.at("content").text());
-  QUOIN_TRY(const int64_t start, from.at("start").integer());
-  QUOIN_TRY(const int64_t stop, from.at("stop").integer());
-  if (content.empty()) return from.at("content").expected("a character");
+  QUOIN_TRY(const std::string content, from["content"].text());
+  QUOIN_TRY(const int64_t start, from["start"].integer());
+  QUOIN_TRY(const int64_t stop, from["stop"].integer());
+  if (content.empty()) return from["content"].expected("a character");
   return Step([content, start, stop](std::vector<std::string>& tokens, bool) {
     for (std::string& token : tokens) {
       std::string_view rest = token;
@@ -69,10 +69,10 @@ Result<Step> strip(const Place& from) {
 
 // Of literal texts only: bytes that are no character yet must pass.
 Result<Step> replace(const Place& from) {
-  const Place pattern = from.at("pattern").at("String");
+  const Place pattern = from["pattern"]["String"];
   if (pattern.is_null()) return from.unsupported("the decoder Replace with a regular expression");
   QUOIN_TRY(const std::string text, pattern.text());
-  QUOIN_TRY(const std::string content, from.at("content").text());
+  QUOIN_TRY(const std::string content, from["content"].text());
   return Step([text, content](std::vector<std::string>& tokens, bool) {
     for (std::string& token : tokens) token = replace_all(token, text, content);
   });
@@ -100,24 +100,8 @@ constexpr std::array kRows = {
 Result<Decoder> Decoder::read(const Place& from) {
   Decoder out;
   out.spaces_ = from.is_null();
-  if (!from.is_null()) QUOIN_CHECK(out.add(from));
+  if (!from.is_null()) QUOIN_CHECK(add_steps(from, "decoder", "decoders", kRows, out.steps_));
   return out;
-}
-
-Status Decoder::add(const Place& from) {
-  QUOIN_TRY(const std::string type, from.type());
-  if (type == "Sequence") {
-    QUOIN_TRY(const std::vector<Place> items, from.at("decoders").items());
-    for (const Place& item : items) QUOIN_CHECK(add(item));
-    return {};
-  }
-  for (const Row& row : kRows) {
-    if (row.type != type) continue;
-    QUOIN_TRY(Step step, row.make(from));
-    steps_.push_back(std::move(step));
-    return {};
-  }
-  return from.unsupported("the decoder " + type);
 }
 
 std::string Decoder::apply(std::vector<std::string> tokens, bool raw) const {

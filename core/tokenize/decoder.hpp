@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tokenize/json.hpp"
+#include "tokenize/component.hpp"
 
 namespace quoin::tokenize {
 
@@ -18,7 +18,6 @@ class Decoder {
 
  private:
   using Step = std::function<void(std::vector<std::string>&, bool raw)>;
-  Status add(const Place& from);
   std::vector<Step> steps_;
   bool spaces_ = false;
 };

@@ -15,9 +15,9 @@ struct Template {
 };
 
 Result<std::vector<int64_t>> special_ids(const Place& processor, const std::string& token) {
-  const Place place = processor.at("special_tokens").at(token);
+  const Place place = processor["special_tokens"][token];
   std::vector<int64_t> out;
-  QUOIN_TRY(const std::vector<Place> items, place.at("ids").items());
+  QUOIN_TRY(const std::vector<Place> items, place["ids"].items());
   for (const Place& item : items) {
     QUOIN_TRY(const int64_t id, item.integer());
     out.push_back(id);
@@ -28,30 +28,30 @@ Result<std::vector<int64_t>> special_ids(const Place& processor, const std::stri
 
 Status read_template(const Place& from, Template& out) {
   if (!out.before.empty() || !out.after.empty()) return from.unsupported("a second template");
-  QUOIN_TRY(const std::vector<Place> items, from.at("single").items());
+  QUOIN_TRY(const std::vector<Place> items, from["single"].items());
   bool after = false;
   for (const Place& item : items) {
-    if (!item.at("Sequence").is_null()) {
+    if (!item["Sequence"].is_null()) {
       if (after) return item.unsupported("a template that holds the text twice");
       after = true;
       continue;
     }
-    QUOIN_TRY(const std::string token, item.at("SpecialToken").at("id").text());
+    QUOIN_TRY(const std::string token, item["SpecialToken"]["id"].text());
     QUOIN_TRY(const std::vector<int64_t> ids, special_ids(from, token));
     std::vector<int64_t>& side = after ? out.after : out.before;
     side.insert(side.end(), ids.begin(), ids.end());
   }
-  if (!after) return from.at("single").expected("a template with the text");
+  if (!after) return from["single"].expected("a template with the text");
   return {};
 }
 
 Status read_processor(const Place& from, Template& out) {
   if (from.is_null()) return {};
-  QUOIN_TRY(const std::string type, from.type());
+  QUOIN_TRY(const std::string type, from["type"].text());
   if (type == "ByteLevel") return {};  // moves offsets only
   if (type == "TemplateProcessing") return read_template(from, out);
   if (type != "Sequence") return from.unsupported("the post-processor " + type);
-  QUOIN_TRY(const std::vector<Place> items, from.at("processors").items());
+  QUOIN_TRY(const std::vector<Place> items, from["processors"].items());
   for (const Place& item : items) QUOIN_CHECK(read_processor(item, out));
   return {};
 }
@@ -83,20 +83,19 @@ class HuggingFace : public Codec {
  public:
   static Result<HuggingFace> read(const Place& file) {
     for (const char* name : {"truncation", "padding"})
-      if (!file.at(name).is_null())
-        return file.at(name).unsupported(fmt::format("a tokenizer with {}", name), "set it to null in the file");
+      if (!file[name].is_null())
+        return file[name].unsupported(fmt::format("a tokenizer with {}", name), "set it to null in the file");
     HuggingFace out;
-    QUOIN_TRY(out.bpe_, Bpe::read(file.at("model")));
-    QUOIN_TRY(out.normalizer_, Normalizer::read(file.at("normalizer")));
-    QUOIN_TRY(out.pre_tokenizer_, PreTokenizer::read(file.at("pre_tokenizer")));
-    QUOIN_TRY(out.decoder_, Decoder::read(file.at("decoder")));
-    QUOIN_TRY(out.added_, AddedTokens::read(file.at("added_tokens"), out.bpe_, out.normalizer_));
-    QUOIN_CHECK(read_processor(file.at("post_processor"), out.template_));
+    QUOIN_TRY(out.bpe_, Bpe::read(file["model"]));
+    QUOIN_TRY(out.normalizer_, Normalizer::read(file["normalizer"]));
+    QUOIN_TRY(out.pre_tokenizer_, PreTokenizer::read(file["pre_tokenizer"]));
+    QUOIN_TRY(out.decoder_, Decoder::read(file["decoder"]));
+    QUOIN_TRY(out.added_, AddedTokens::read(file["added_tokens"], out.bpe_, out.normalizer_));
+    QUOIN_CHECK(read_processor(file["post_processor"], out.template_));
     for (const std::vector<int64_t>* side : {&out.template_.before, &out.template_.after})
       for (const int64_t id : *side)
         if (!out.token(id))
-          return fail(
-              Error{Code::model, fmt::format("there is no token {}", id), file.at("post_processor").where(), {}});
+          return fail(Error{Code::model, fmt::format("there is no token {}", id), file["post_processor"].where(), {}});
     return out;
   }
 
@@ -164,9 +163,8 @@ class HuggingFace : public Codec {
 }  // namespace
 
 Result<std::shared_ptr<const Codec>> open_hugging_face(std::string_view file, const std::string& where) {
-  QUOIN_TRY(const Json json, parse_json(file, where));
-  if (!json.is_object()) return fail(Error{Code::model, "not a tokenizer: no JSON object", where, {}});
-  QUOIN_TRY(HuggingFace codec, HuggingFace::read(Place(json, where)));
+  QUOIN_TRY(const json::Document document, json::parse_object(file, where));
+  QUOIN_TRY(HuggingFace codec, HuggingFace::read(Place(document, where)));
   return std::make_shared<const HuggingFace>(std::move(codec));
 }
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "tokenize/json.hpp"
+#include "tokenize/component.hpp"
 
 namespace quoin::tokenize {
 
@@ -15,16 +15,16 @@ struct Metaspace {
 
   static Result<Metaspace> read(const Place& from) {
     Metaspace out;
-    if (const Place given = from.at("replacement"); !given.is_null()) {
+    if (const Place given = from["replacement"]; !given.is_null()) {
       QUOIN_TRY(out.replacement, given.text());
       if (out.replacement.empty()) return given.expected("a character");
     }
-    if (const Place scheme = from.at("prepend_scheme"); !scheme.is_null()) {
+    if (const Place scheme = from["prepend_scheme"]; !scheme.is_null()) {
       QUOIN_TRY(const std::string text, scheme.text());
       if (text != "always" && text != "first" && text != "never") return scheme.unsupported("the scheme " + text);
       out.prepend = text == "always" ? always : text == "first" ? first : never;
     } else {
-      QUOIN_TRY(const bool prefix, from.at("add_prefix_space").flag(true));  // how older files say it
+      QUOIN_TRY(const bool prefix, from["add_prefix_space"].flag(true));  // how older files say it
       out.prepend = prefix ? always : never;
     }
     return out;

@@ -35,19 +35,19 @@ Result<Step> strip_accents(const Place&) {
 }
 
 Result<Step> prepend(const Place& from) {
-  QUOIN_TRY(const std::string prefix, from.at("prepend").text());
+  QUOIN_TRY(const std::string prefix, from["prepend"].text());
   return Step([prefix](const std::string& text) -> Result<std::string> { return text.empty() ? text : prefix + text; });
 }
 
 Result<Step> replace(const Place& from) {
-  QUOIN_TRY(const Pattern pattern, Pattern::read(from.at("pattern")));
-  QUOIN_TRY(const std::string content, from.at("content").text());
+  QUOIN_TRY(const Pattern pattern, Pattern::read(from["pattern"]));
+  QUOIN_TRY(const std::string content, from["content"].text());
   return Step([pattern, content](const std::string& text) { return pattern.replace(text, content); });
 }
 
 Result<Step> strip(const Place& from) {
-  QUOIN_TRY(const bool left, from.at("strip_left").flag());
-  QUOIN_TRY(const bool right, from.at("strip_right").flag());
+  QUOIN_TRY(const bool left, from["strip_left"].flag());
+  QUOIN_TRY(const bool right, from["strip_right"].flag());
   return Step([left, right](const std::string& text) -> Result<std::string> {
     size_t begin = text.size(), end = 0;  // of what is no whitespace
     for (std::string_view rest = text; !rest.empty();) {
@@ -86,24 +86,8 @@ constexpr std::array kRows = {
 
 Result<Normalizer> Normalizer::read(const Place& from) {
   Normalizer out;
-  if (!from.is_null()) QUOIN_CHECK(out.add(from));
+  if (!from.is_null()) QUOIN_CHECK(add_steps(from, "normalizer", "normalizers", kRows, out.steps_));
   return out;
-}
-
-Status Normalizer::add(const Place& from) {
-  QUOIN_TRY(const std::string type, from.type());
-  if (type == "Sequence") {
-    QUOIN_TRY(const std::vector<Place> items, from.at("normalizers").items());
-    for (const Place& item : items) QUOIN_CHECK(add(item));
-    return {};
-  }
-  for (const Row& row : kRows) {
-    if (row.type != type) continue;
-    QUOIN_TRY(Step step, row.make(from));
-    steps_.push_back(std::move(step));
-    return {};
-  }
-  return from.unsupported("the normalizer " + type);
 }
 
 Result<std::string> Normalizer::apply(std::string text) const {

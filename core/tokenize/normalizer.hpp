@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tokenize/json.hpp"
+#include "tokenize/component.hpp"
 
 namespace quoin::tokenize {
 
@@ -17,7 +17,6 @@ class Normalizer {
 
  private:
   using Step = std::function<Result<std::string>(std::string)>;
-  Status add(const Place& from);
   std::vector<Step> steps_;
 };
 

@@ -4,11 +4,11 @@ namespace quoin::tokenize {
 
 Result<Pattern> Pattern::read(const Place& from) {
   Pattern out;
-  if (const Place text = from.at("String"); !text.is_null()) {
+  if (const Place text = from["String"]; !text.is_null()) {
     QUOIN_TRY(out.text_, text.text());
     return out;
   }
-  const Place regex = from.at("Regex");
+  const Place regex = from["Regex"];
   if (regex.is_null()) return from.expected("a String or a Regex");
   QUOIN_TRY(const std::string expression, regex.text());
   QUOIN_TRY(out.regex_, Regex::compile(expression, regex.where()));

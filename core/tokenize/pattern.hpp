@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tokenize/json.hpp"
+#include "tokenize/component.hpp"
 #include "tokenize/unicode.hpp"
 
 namespace quoin::tokenize {

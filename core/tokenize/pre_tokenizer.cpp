@@ -97,20 +97,20 @@ Step character_step(bool (*property)(char32_t), Behavior behavior) {
 }
 
 Result<Step> split_step(const Place& from) {
-  QUOIN_TRY(const Pattern pattern, Pattern::read(from.at("pattern")));
-  QUOIN_TRY(const Behavior behavior, behavior_of(from.at("behavior")));
-  QUOIN_TRY(const bool invert, from.at("invert").flag(false));
+  QUOIN_TRY(const Pattern pattern, Pattern::read(from["pattern"]));
+  QUOIN_TRY(const Behavior behavior, behavior_of(from["behavior"]));
+  QUOIN_TRY(const bool invert, from["invert"].flag(false));
   return pattern_step(pattern, behavior, invert);
 }
 
 Result<Step> digits_step(const Place& from) {
-  QUOIN_TRY(const bool individual, from.at("individual_digits").flag(false));
+  QUOIN_TRY(const bool individual, from["individual_digits"].flag(false));
   return character_step(is_numeric, individual ? Behavior::isolated : Behavior::contiguous);
 }
 
 Result<Step> punctuation_step(const Place& from) {
-  if (from.at("behavior").is_null()) return character_step(is_punctuation, Behavior::isolated);
-  QUOIN_TRY(const Behavior behavior, behavior_of(from.at("behavior")));
+  if (from["behavior"].is_null()) return character_step(is_punctuation, Behavior::isolated);
+  QUOIN_TRY(const Behavior behavior, behavior_of(from["behavior"]));
   return character_step(is_punctuation, behavior);
 }
 
@@ -141,8 +141,8 @@ Result<Step> whitespace_step(const Place&) {
 Result<Step> byte_level_step(const Place& from) {
   constexpr std::string_view kWords =
       R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";  // GPT-2's
-  QUOIN_TRY(const bool prefix, from.at("add_prefix_space").flag(true));
-  QUOIN_TRY(const bool use_regex, from.at("use_regex").flag(true));
+  QUOIN_TRY(const bool prefix, from["add_prefix_space"].flag(true));
+  QUOIN_TRY(const bool use_regex, from["use_regex"].flag(true));
   QUOIN_TRY(const Regex regex, Regex::compile(kWords, from.where()));
   return Step([prefix, use_regex, regex](Word& word, std::vector<Word>& out) -> Status {
     if (prefix && !word.text.starts_with(' ')) word.text.insert(0, 1, ' ');
@@ -160,7 +160,7 @@ Result<Step> byte_level_step(const Place& from) {
 
 Result<Step> metaspace_step(const Place& from) {
   QUOIN_TRY(const Metaspace metaspace, Metaspace::read(from));
-  QUOIN_TRY(const bool splits, from.at("split").flag(true));
+  QUOIN_TRY(const bool splits, from["split"].flag(true));
   return Step([metaspace, splits](Word& word, std::vector<Word>& out) -> Status {
     word.text = replace_all(word.text, " ", metaspace.replacement);
     const bool prepends =
@@ -191,24 +191,8 @@ constexpr std::array kRows = {
 
 Result<PreTokenizer> PreTokenizer::read(const Place& from) {
   PreTokenizer out;
-  if (!from.is_null()) QUOIN_CHECK(out.add(from));
+  if (!from.is_null()) QUOIN_CHECK(add_steps(from, "pre-tokenizer", "pretokenizers", kRows, out.steps_));
   return out;
-}
-
-Status PreTokenizer::add(const Place& from) {
-  QUOIN_TRY(const std::string type, from.type());
-  if (type == "Sequence") {
-    QUOIN_TRY(const std::vector<Place> items, from.at("pretokenizers").items());
-    for (const Place& item : items) QUOIN_CHECK(add(item));
-    return {};
-  }
-  for (const Row& row : kRows) {
-    if (row.type != type) continue;
-    QUOIN_TRY(Step step, row.make(from));
-    steps_.push_back(std::move(step));
-    return {};
-  }
-  return from.unsupported("the pre-tokenizer " + type);
 }
 
 Result<std::vector<Word>> PreTokenizer::apply(Word text) const {

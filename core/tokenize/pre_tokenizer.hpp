@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tokenize/json.hpp"
+#include "tokenize/component.hpp"
 
 namespace quoin::tokenize {
 
@@ -22,7 +22,6 @@ class PreTokenizer {
 
  private:
   using Step = std::function<Status(Word&, std::vector<Word>&)>;  // appends what a word becomes; may use it up
-  Status add(const Place& from);
   std::vector<Step> steps_;
 };
 

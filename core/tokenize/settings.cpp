@@ -3,17 +3,19 @@
 #include <filesystem>
 
 #include "base/file.hpp"
-#include "tokenize/json.hpp"
+#include "json/parse.hpp"
 
 namespace quoin::tokenize {
 namespace {
+
+using json::Place;
 
 constexpr size_t kMaxStops = 64;
 
 // "<s>", or {"content": "<s>", ...}; null where there is none.
 Status read_token(const Place& from, std::optional<std::string>& out) {
   if (from.is_null()) return {};
-  QUOIN_TRY(out, from.value().is_object() ? from.at("content").text() : from.text());
+  QUOIN_TRY(out, from.value().is_object() ? from["content"].text() : from.text());
   return {};
 }
 
@@ -45,8 +47,8 @@ Result<bool> with_file(const std::string& folder, const char* name, Visit&& visi
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;
   QUOIN_TRY(const std::string text, read_text(path));
-  QUOIN_TRY(const Json json, parse_json(text, path));
-  QUOIN_CHECK(visit(Place(json, path)));
+  QUOIN_TRY(const json::Document document, json::parse(text, path));
+  QUOIN_CHECK(visit(Place(document, path)));
   return true;
 }
 
@@ -55,12 +57,12 @@ Result<bool> with_file(const std::string& folder, const char* name, Visit&& visi
 Result<Settings> read_settings(const std::string& folder) {
   Settings out;
   const auto read_names = [&](const Place& file) -> Status {
-    QUOIN_CHECK(read_token(file.at("bos_token"), out.bos));
-    QUOIN_CHECK(read_token(file.at("eos_token"), out.eos));
-    return read_flag(file.at("add_bos_token"), out.add_bos);
+    QUOIN_CHECK(read_token(file["bos_token"], out.bos));
+    QUOIN_CHECK(read_token(file["eos_token"], out.eos));
+    return read_flag(file["add_bos_token"], out.add_bos);
   };
   QUOIN_CHECK(with_file(folder, "tokenizer_config.json", read_names));
-  const auto read_stop = [&](const Place& file) { return read_ids(file.at("eos_token_id"), out.stop); };
+  const auto read_stop = [&](const Place& file) { return read_ids(file["eos_token_id"], out.stop); };
   QUOIN_TRY(const bool found, with_file(folder, "generation_config.json", read_stop));
   if (!found) QUOIN_CHECK(with_file(folder, "config.json", read_stop));
   return out;
@@ -78,12 +80,12 @@ std::string to_json(const Settings& settings) {
 Result<Settings> settings_from_json(const std::string& text, const std::string& where) {
   Settings out;
   if (text.empty()) return out;
-  QUOIN_TRY(const Json json, parse_json(text, where));
-  const Place file(json, where);
-  QUOIN_CHECK(read_token(file.at("bos_token"), out.bos));
-  QUOIN_CHECK(read_token(file.at("eos_token"), out.eos));
-  QUOIN_CHECK(read_flag(file.at("add_bos_token"), out.add_bos));
-  QUOIN_CHECK(read_ids(file.at("eos_token_id"), out.stop));
+  QUOIN_TRY(const json::Document document, json::parse(text, where));
+  const Place file(document, where);
+  QUOIN_CHECK(read_token(file["bos_token"], out.bos));
+  QUOIN_CHECK(read_token(file["eos_token"], out.eos));
+  QUOIN_CHECK(read_flag(file["add_bos_token"], out.add_bos));
+  QUOIN_CHECK(read_ids(file["eos_token_id"], out.stop));
   return out;
 }
 

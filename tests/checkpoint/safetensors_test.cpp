@@ -104,7 +104,7 @@ TEST(Safetensors, RefusesDamagedFilesByName) {
   const std::string data = raw<float>({1, 2});
   EXPECT_TRUE(refuses("", "0 bytes are too few"));
   EXPECT_TRUE(refuses(raw<uint64_t>(~0ull) + "{}", "not safetensors, or truncated"));
-  EXPECT_TRUE(refuses(safetensors("{\"w\":"), "not a JSON object"));
+  EXPECT_TRUE(refuses(safetensors("{\"w\":"), "not readable JSON"));
   EXPECT_TRUE(refuses(safetensors(R"({"w":{},"w":{}})"), "key \"w\" occurs twice"));
   EXPECT_TRUE(refuses(safetensors(entry("F8_E4M3", "[8]", "[0,8]"), data), "tensor w: element type \"F8_E4M3\""));
   EXPECT_TRUE(refuses(safetensors(entry("F32", "[3]", "[0,8]"), data), "needs 12 bytes, but its offsets span 8"));
@@ -204,7 +204,7 @@ TEST(Settings, AreNamedByTheirPath) {
                                  {"eos", std::vector<int64_t>{1, 2}},
                                  {"names", std::vector<std::string>{"a"}}}));
   EXPECT_TRUE(
-      fails_with(read_json_settings(folder.write("bad.json", "{")), Code::model, "bad.json: not a JSON object"));
+      fails_with(read_json_settings(folder.write("bad.json", "{")), Code::model, "bad.json: not readable JSON"));
 }
 
 }  // namespace

@@ -113,7 +113,7 @@ TEST_F(Refuses, ValuesThatAreMissingOrImpossible) {
   EXPECT_TRUE(bad("\"model_type\":\"llama\",", "", "model_type: is missing"));
   EXPECT_TRUE(
       bad("\"torch_dtype\":\"float32\"", R"("rope_scaling":{"type":"linear"})", "rope_scaling.factor: is missing"));
-  EXPECT_TRUE(bad("{", "", "config.json: not a JSON object"));
+  EXPECT_TRUE(bad("{", "", "config.json: not readable JSON"));
 }
 
 TEST_F(Refuses, AFolderWithoutConfiguration) {
