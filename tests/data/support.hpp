@@ -14,36 +14,14 @@
 #include <vector>
 
 #include "../fails_with.hpp"
+#include "../temp_folder.hpp"
 #include "data/files.hpp"
 
 namespace quoin::data::test {
 
 namespace fs = std::filesystem;
 
-// A folder that lives as long as the object.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (fs::temp_directory_path() / "quoin_data_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  std::string path() const { return path_.string(); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string write(const std::string& name, const std::string& bytes) const {
-    const std::string path = *this / name;
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
-
- private:
-  fs::path path_;
-};
+using quoin::test::TempFolder;
 
 inline std::string read_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

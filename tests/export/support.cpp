@@ -25,22 +25,6 @@ T ok(Result<T> result) {
 
 }  // namespace
 
-TempFolder::TempFolder() {
-  std::string pattern = (fs::temp_directory_path() / "quoin_export_XXXXXX").string();
-  if (!mkdtemp(pattern.data())) throw std::runtime_error("mkdtemp");
-  path_ = pattern;
-}
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-std::vector<std::string> TempFolder::files() const {
-  std::vector<std::string> out;
-  for (const auto& entry : fs::directory_iterator(path_)) out.push_back(entry.path().filename().string());
-  std::ranges::sort(out);
-  return out;
-}
-
 ir::ValueId Build::add(std::string_view op, std::vector<ir::ValueId> inputs, Attrs attrs, const std::string& name,
                        ir::Provenance provenance) {
   return graph.output(ok(graph.add_node(op, std::move(inputs), std::move(attrs), name, std::move(provenance))));

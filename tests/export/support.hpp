@@ -7,24 +7,13 @@
 #include <optional>
 #include <random>
 
+#include "../temp_folder.hpp"
 #include "export/export.hpp"
 #include "import/import.hpp"
 
 namespace quoin::exporter::test {
 
-// A folder that lives as long as the object.
-class TempFolder {
- public:
-  TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder();
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  std::vector<std::string> files() const;  // sorted
-
- private:
-  std::string path_;
-};
+using quoin::test::TempFolder;
 
 // A graph of one node after the other.
 class Build {

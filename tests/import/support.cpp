@@ -10,20 +10,6 @@
 
 namespace quoin::import::test {
 
-TempFolder::TempFolder() {
-  std::string name = (fs::temp_directory_path() / "quoin_import_XXXXXX").string();
-  path_ = ::mkdtemp(name.data());
-}
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-std::string TempFolder::write(const std::string& name, const std::string& bytes) const {
-  const std::string path = *this / name;
-  std::ofstream(path, std::ios::binary) << bytes;
-  return path;
-}
-
 std::string shared_folder() {
   const char* given = std::getenv("QUOIN_SHARED");
   const fs::path path = given ? fs::path(given) : fs::path(QUOIN_SOURCE_ROOT) / ".." / "shared";

@@ -10,25 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "../temp_folder.hpp"
 #include "import/import.hpp"
 
 namespace quoin::import::test {
 
 namespace fs = std::filesystem;
 
-// A folder that lives as long as the object.
-class TempFolder {
- public:
-  TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder();
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string write(const std::string& name, const std::string& bytes) const;
-
- private:
-  fs::path path_;
-};
+using quoin::test::TempFolder;
 
 // Folder with the reference models, or "" if it is not there.
 std::string shared_folder();

@@ -6,19 +6,10 @@
 #include "host/services.hpp"
 #include "ir/verify.hpp"
 #include "passes/registry.hpp"
+#include "ramp.hpp"
 
 namespace quoin::passes {
 namespace {
-
-Tensor ramp(Shape shape, float start, float step) {
-  Tensor tensor(DType::f32, std::move(shape));
-  float value = start;
-  for (float& v : tensor.as<float>()) {
-    v = value;
-    value += step;
-  }
-  return tensor;
-}
 
 class Decompose : public testing::Test {
  protected:

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <random>
 
+#include "../temp_folder.hpp"
 #include "base/file.hpp"
 #include "recipe/schema.hpp"
 
@@ -349,8 +350,8 @@ TEST(Override, errors_name_the_option) {
 }
 
 TEST(Paths, start_at_the_recipe_then_at_a_parent_with_a_readme) {
-  std::string name = (fs::temp_directory_path() / "quoin_recipe_XXXXXX").string();
-  const fs::path root = ::mkdtemp(name.data());
+  const quoin::test::TempFolder folder;
+  const fs::path root = folder.path();
   fs::create_directories(root / "repo" / "configs");
   fs::create_directories(root / "data");
   for (const char* file : {"repo/README.md", "repo/configs/near.npy", "repo/far.npy", "data/beside.npy"})
@@ -363,7 +364,6 @@ TEST(Paths, start_at_the_recipe_then_at_a_parent_with_a_readme) {
   EXPECT_EQ(data_of("../data/beside.npy"), root / "data/beside.npy");
   EXPECT_EQ(data_of("none.npy"), root / "repo/configs/none.npy");
   EXPECT_EQ(data_of("/absolute"), "/absolute");
-  fs::remove_all(root);
 }
 
 TEST(Load, missing_file_is_not_found) {

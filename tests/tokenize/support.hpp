@@ -11,6 +11,7 @@
 #include <string>
 
 #include "../fails_with.hpp"
+#include "../temp_folder.hpp"
 #include "base/file.hpp"
 #include "tokenize/tokenizer.hpp"
 
@@ -27,28 +28,7 @@ inline fs::path shared_folder() {
   return named != nullptr ? fs::path(named) : fs::path(QUOIN_SOURCE_ROOT).parent_path() / "shared";
 }
 
-// A folder that lives as long as the object.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (fs::temp_directory_path() / "quoin_tokenize_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  std::string path() const { return path_.string(); }
-  std::string write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return (path_ / name).string();
-  }
-
- private:
-  fs::path path_;
-};
+using quoin::test::TempFolder;
 
 inline std::string read_bytes(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
