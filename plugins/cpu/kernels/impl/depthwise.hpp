@@ -39,12 +39,12 @@ class DepthwiseBlock {
     const int64_t part = channel % kChannelBlock;
     w_ = args.w + channel / kChannelBlock * kChannelBlock * 4 * groups_ * args.window.kernel_w + part * 4 / 4;
     for (int i = 0; i < 4; ++i)
-      for (int lane = 0; lane < kWidth / 16; ++lane)
-        for (int c = 0; c < 4; ++c) {
-          const int to = (i * kWidth / 16 + lane) * 4 + c;
-          constants_.bias[to] = args.bias[channel + lane * 16 + i * 4 + c];
-          constants_.multiplier[to] = args.out.multiplier[channel + lane * 16 + i * 4 + c];
-        }
+      for (int lane = 0; lane < kWidth / 16; ++lane) {
+        const int64_t from = channel + lane * 16 + i * 4;
+        const int to = (i * kWidth / 16 + lane) * 4;
+        std::memcpy(constants_.bias + to, args.bias + from, 4 * sizeof(int32_t));
+        std::memcpy(constants_.multiplier + to, args.out.multiplier + from, 4 * sizeof(float));
+      }
   }
 
   void row(int64_t out_row) const {
@@ -178,12 +178,21 @@ class DepthwiseBlock {
 };
 
 template <class T>
+void depthwise_block(const DepthwiseU8& g, int64_t channel) {
+  const DepthwiseBlock<T> block(g, channel);
+  for (int64_t row = g.row_begin; row < g.row_end; ++row) block.row(row);
+}
+
+template <class T>
 void depthwise_u8(const DepthwiseU8& g) {
   if (NarrowDepthwise<T>::takes(g)) return NarrowDepthwise<T>(g).rows();
-  for (int64_t channel = 0; channel < g.channels; channel += DepthwiseBlock<T>::kWidth) {
-    const DepthwiseBlock<T> block(g, channel);
-    for (int64_t row = g.row_begin; row < g.row_end; ++row) block.row(row);
-  }
+  using Half = typename T::Half;
+  for (int64_t channel = 0; channel < g.channels; channel += DepthwiseBlock<T>::kWidth)
+    if (g.channels - channel > DepthwiseBlock<Half>::kWidth) {
+      depthwise_block<T>(g, channel);
+    } else {
+      depthwise_block<Half>(g, channel);
+    }
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace quoin::cpu {
 namespace {
 
 struct Avx2 : Batch<Avx2Arch> {
+  using Half = Avx2;
   static constexpr int kDotBlocks = 1, kFmaBlocks = 1;
   static constexpr int kDotRows[] = {0, 4}, kFmaRows[] = {0, 6};
   static constexpr int kGroupedVectors = 1, kGroupedTokens = 4;
@@ -157,6 +158,7 @@ struct Avx2 : Batch<Avx2Arch> {
 
 #ifdef __AVXVNNI__
 struct AvxVnni : Avx2 {
+  using Half = AvxVnni;
   static constexpr int kDotRows[] = {0, 6};
   static constexpr bool kByteDots = true;
   using X = I;

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "avx2.hpp"
 #include "batch.hpp"
 
 QUOIN_OWN_ARCH(Avx512Arch, avx512bw);
@@ -11,6 +12,7 @@ namespace quoin::cpu {
 namespace {
 
 struct Avx512 : Batch<Avx512Arch> {
+  using Half = Avx2;
   static constexpr int kDotBlocks = 2, kFmaBlocks = 4;
   static constexpr int kDotRows[] = {0, 8, 8}, kFmaRows[] = {0, 8, 8, 8, 6};
   static constexpr int kGroupedVectors = 2, kGroupedTokens = 4;
@@ -150,7 +152,20 @@ struct Avx512 : Batch<Avx512Arch> {
 };
 
 #ifdef __AVX512VNNI__
+struct Avx512VnniHalf : Avx2 {
+  static constexpr bool kByteDots = true;
+  using X = I;
+  using W = I;
+  static QUOIN_INLINE X prepare_x(I a) { return a; }
+  static QUOIN_INLINE W prepare_w(I a) { return a; }
+  static QUOIN_INLINE I dot4(I acc, X x, W w) {
+    const __m256i sum = acc, u8 = x, s8 = w;  // gcc's intrinsic is a macro that casts
+    return _mm256_dpbusd_epi32(sum, u8, s8);
+  }
+};
+
 struct Avx512Vnni : Avx512 {
+  using Half = Avx512VnniHalf;
   static constexpr int kDotBlocks = 4;
   static constexpr int kDotRows[] = {0, 12, 8, 8, 6};
   static constexpr bool kByteDots = true;

@@ -1,5 +1,6 @@
 // What every translation unit of a tier shares. An ISA trait T offers (all static, all inlined):
 //   kLanes; F, I: vectors of kLanes float / int32; X, W: prepared operands of dot4
+//   Half: a trait of half as many lanes where there is one, for what is too narrow for this one; else itself
 //   kDotRows[b], kDotBlocks, kFmaRows[b], kFmaBlocks: rows of a register tile that is b blocks of 16 columns wide
 //   load/load_n/store/store_n (n < kLanes touches n elements only), set1, fma, min, max, round_to_int, to_float, ...
 //   (batch.hpp has those that xsimd provides; min and max yield the second operand where one is NaN)

@@ -9,6 +9,7 @@ namespace quoin::cpu {
 namespace {
 
 struct Scalar {
+  using Half = Scalar;
   static constexpr int kLanes = 16;
   static constexpr int kDotBlocks = 2, kFmaBlocks = 2;
   static constexpr int kDotRows[] = {0, 4, 2}, kFmaRows[] = {0, 4, 2};
