@@ -1,7 +1,9 @@
 // Elementwise operators of two tensors, or of a tensor and a number.
 #include <quoin/numerics.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "kernels/portable/products.hpp"
 #include "kernels/portable/walk.hpp"
@@ -11,12 +13,10 @@ namespace quoin::kernels {
 namespace {
 
 // Walks result, left and right operand. With a number instead of a right operand that is a single repeated element.
-Walk<3> walk_of(const NodeView& view, size_t left, std::optional<size_t> right) {
+Walk walk_of(const NodeView& view, bool with_number) {
   const Shape& out = view.out_shape();
-  const auto strides = [&](size_t slot) {
-    return broadcast_strides(view.in_shape(slot), strides_of(view.in_shape(slot)), out);
-  };
-  return Walk<3>(out, {strides_of(out), strides(left), right ? strides(*right) : Shape(out.size(), 0)});
+  const auto strides = [&](size_t slot) { return broadcast_strides(view.in_shape(slot), out); };
+  return Walk(out, {strides_of(out), strides(0), with_number ? Shape(out.size(), 0) : strides(1)});
 }
 
 uint64_t wrap(int64_t value) { return static_cast<uint64_t>(value); }
@@ -66,21 +66,11 @@ struct Minimum {
 };
 struct BitAnd {
   int64_t operator()(int64_t a, int64_t b) const { return a & b; }
-  float operator()(float, float) const { return 0; }  // not reached: operands are integers
 };
 struct BitOr {
   int64_t operator()(int64_t a, int64_t b) const { return a | b; }
-  float operator()(float, float) const { return 0; }
 };
 
-// Predicates give 0 or 1.
-template <class Compare>
-struct Predicate {
-  template <class T>
-  uint8_t operator()(T a, T b) const {
-    return Compare{}(a, b) ? 1 : 0;
-  }
-};
 struct And {
   template <class T>
   bool operator()(T a, T b) const {
@@ -94,62 +84,100 @@ struct Or {
   }
 };
 
+// One row of T. Steps of 0 repeat an element.
+template <class T>
+struct Line {
+  const T *a, *b;
+  void* y;
+  int64_t count, a_step, b_step;
+  T factor;  // of b
+};
+
+template <class F, class T>
+constexpr bool is_predicate = std::is_same_v<std::invoke_result_t<F, T, T>, bool>;
+
+// What an operator does with a row: y = F(a, factor * b). Predicates give 0 or 1.
+template <class F, class T>
+void apply(const Line<T>& line) {
+  auto* y = static_cast<std::conditional_t<is_predicate<F, T>, uint8_t, T>*>(line.y);
+  for (int64_t i = 0; i < line.count; ++i) {
+    const T b = line.b[i * line.b_step];
+    y[i] = F{}(line.a[i * line.a_step], line.factor == T{1} ? b : Mul{}(line.factor, b));
+  }
+}
+
+struct Operation {
+  const char *tensors, *number;  // operators: of two tensors; of a tensor and the attribute `other`, or ""
+  void (*floats)(const Line<float>&);
+  void (*integers)(const Line<int64_t>&);
+  bool predicate;
+};
 template <class F>
-constexpr bool is_predicate = false;
-template <class C>
-constexpr bool is_predicate<Predicate<C>> = true;
+constexpr Operation operation(const char* tensors, const char* number = "") {
+  return {tensors, number, apply<F, float>, apply<F, int64_t>, is_predicate<F, float>};
+}
+constexpr Operation kOperations[] = {
+    operation<Add>("aten.add.Tensor", "aten.add.Scalar"),
+    operation<Sub>("aten.sub.Tensor", "aten.sub.Scalar"),
+    operation<Mul>("aten.mul.Tensor", "aten.mul.Scalar"),
+    {"aten.div.Tensor", "aten.div.Scalar", apply<Div, float>, nullptr, false},
+    operation<Maximum>("aten.maximum.default"),
+    operation<Minimum>("aten.minimum.default"),
+    operation<std::equal_to<>>("aten.eq.Tensor", "aten.eq.Scalar"),
+    operation<std::not_equal_to<>>("aten.ne.Tensor", "aten.ne.Scalar"),
+    operation<std::less<>>("aten.lt.Tensor", "aten.lt.Scalar"),
+    operation<std::less_equal<>>("aten.le.Tensor", "aten.le.Scalar"),
+    operation<std::greater<>>("aten.gt.Tensor", "aten.gt.Scalar"),
+    operation<std::greater_equal<>>("aten.ge.Tensor", "aten.ge.Scalar"),
+    operation<And>("aten.logical_and.default"),
+    operation<Or>("aten.logical_or.default"),
+    {"aten.bitwise_and.Tensor", "", nullptr, apply<BitAnd, int64_t>, false},
+    {"aten.bitwise_or.Tensor", "", nullptr, apply<BitOr, int64_t>, false},
+};
 
-struct Operands : KernelBase {
-  Walk<3> walk;
+// y = operation(a, alpha * b); b is operand 1 or the attribute `other`.
+struct Binary : KernelBase {
+  const Operation* operation = nullptr;
+  Walk walk;
   double number = 0, alpha = 1;
-  bool integers = false;
+  bool with_number = false, integers = false;
 
-  static Operands of(const NodeView& view, bool with_number) {
-    Operands out;
-    out.walk = walk_of(view, 0, with_number ? std::nullopt : std::optional<size_t>(1));
-    if (with_number) out.number = get_number(view.attrs, "other");
+  static Binary of(const NodeView& view) {
+    Binary out;
+    const std::string& op = view.schema->name;
+    out.with_number = has(view.attrs, "other");
+    out.operation = std::ranges::find_if(
+        kOperations, [&](const Operation& row) { return op == (out.with_number ? row.number : row.tensors); });
+    out.walk = walk_of(view, out.with_number);
+    if (out.with_number) out.number = get_number(view.attrs, "other");
     if (has(view.attrs, "alpha")) out.alpha = get_number(view.attrs, "alpha");
     out.integers = view.in(0).dtype == DType::s64;
     return out;
   }
-};
-
-// y = F(a, alpha * b); b is operand 1 or the attribute `other`.
-template <class F, bool kNumber>
-struct Binary : Operands {
-  static constexpr bool kOwnResult = is_predicate<F>;
-  static Result<Binary> make(const NodeView& view) { return Binary{of(view, kNumber)}; }
+  static Result<Binary> make(const NodeView& view) { return of(view); }
   template <class T>
-  void apply(const Run& run) const {
-    using Y = std::conditional_t<is_predicate<F>, uint8_t, T>;
+  Status rows(const Run& run, void (*line)(const Line<T>&)) const {
     const T *a = run.in<T>(0), other = static_cast<T>(number), factor = static_cast<T>(alpha);
-    const T* b = &other;
-    if constexpr (!kNumber) b = run.in<T>(1);
-    Y* y = run.out<Y>();
-    const auto [y_step, a_step, b_step] = walk.row_steps();
-    walk.rows(run.host, [&, a_step = a_step, b_step = b_step](const auto& first) {
-      const T *left = a + first[1], *right = b + first[2];
-      Y* to = y + first[0];
-      for (int64_t i = 0; i < walk.row_length(); ++i)
-        to[i] = F{}(left[i * a_step], factor == T{1} ? right[i * b_step] : Mul{}(factor, right[i * b_step]));
+    const T* b = with_number ? &other : run.in<T>(1);
+    auto* y = run.out<std::byte>();
+    const auto size = static_cast<int64_t>(operation->predicate ? sizeof(uint8_t) : sizeof(T));
+    const auto& steps = walk.row_steps();
+    walk.rows(run.host, [&](const auto& first) {
+      line({a + first[1], b + first[2], y + first[0] * size, walk.row_length(), steps[1], steps[2], factor});
     });
-  }
-  Status run(const Run& run) const {
-    if constexpr (!std::is_same_v<F, Div>) {
-      if (integers) {
-        apply<int64_t>(run);
-        return {};
-      }
-    }
-    apply<float>(run);
     return {};
   }
+  Status run(const Run& run) const { return integers ? rows(run, operation->integers) : rows(run, operation->floats); }
+};
+struct Comparison : Binary {
+  static constexpr bool kOwnResult = true;
+  static Result<Comparison> make(const NodeView& view) { return Comparison{of(view)}; }
 };
 
 // where: condition ? a : b; one of them may be a number.
 struct Where : KernelBase {
   static constexpr uint64_t kAsIs = 1;  // the condition
-  Walk<4> walk;
+  Walk walk;
   std::optional<size_t> left, right;  // operand slots; none: the number
   double number = 0;
   bool integers = false;
@@ -166,10 +194,9 @@ struct Where : KernelBase {
     else
       out.right = view.schema->inputs.size() - 1;
     const auto strides = [&](std::optional<size_t> slot) {
-      return slot ? broadcast_strides(view.in_shape(*slot), strides_of(view.in_shape(*slot)), shape)
-                  : Shape(shape.size(), 0);
+      return slot ? broadcast_strides(view.in_shape(*slot), shape) : Shape(shape.size(), 0);
     };
-    out.walk = Walk<4>(shape, {strides_of(shape), strides(0), strides(out.left), strides(out.right)});
+    out.walk = Walk(shape, {strides_of(shape), strides(0), strides(out.left), strides(out.right)});
     out.integers = view.out().dtype == DType::s64;
     return out;
   }
@@ -200,7 +227,7 @@ struct Where : KernelBase {
 struct IntegerBinary : KernelBase {
   enum class Kind { sum, product };
   Kind kind = Kind::sum;
-  Walk<3> walk;
+  Walk walk;
   TensorType a, b, y;
   float a_ratio = 1, b_ratio = 1;
 
@@ -208,7 +235,7 @@ struct IntegerBinary : KernelBase {
     return tensor_quantized(view.in(0)) && tensor_quantized(view.in(1)) && tensor_quantized(view.out());
   }
   static Result<IntegerBinary> make(const NodeView& view) {
-    IntegerBinary out{{}, Kind::sum, walk_of(view, 0, 1), view.in(0), view.in(1), view.out()};
+    IntegerBinary out{{}, Kind::sum, walk_of(view, false), view.in(0), view.in(1), view.out()};
     const float sa = out.a.qparams->scale[0], sb = out.b.qparams->scale[0], sy = out.y.qparams->scale[0];
     if (view.schema->name == "aten.mul.Tensor") {
       out.kind = Kind::product;
@@ -242,10 +269,9 @@ struct IntegerBinary : KernelBase {
   }
 };
 
-template <class F>
-void add_pair(Rows& rows, const char* tensors, const char* number) {
-  rows.push_back(number_row<Binary<F, false>>(tensors));
-  if (number != nullptr) rows.push_back(number_row<Binary<F, true>>(number));
+Row row_of(const Operation& operation, const char* op) {
+  if (operation.predicate) return number_row<Comparison>(op);
+  return operation.integers == nullptr ? float_row<Binary>(op) : number_row<Binary>(op);
 }
 
 }  // namespace
@@ -254,23 +280,9 @@ Rows binary_rows() {
   Rows rows;
   for (const char* op : {"aten.add.Tensor", "aten.sub.Tensor", "aten.mul.Tensor"})
     rows.push_back(integer_row<IntegerBinary>(op));
-  add_pair<Add>(rows, "aten.add.Tensor", "aten.add.Scalar");
-  add_pair<Sub>(rows, "aten.sub.Tensor", "aten.sub.Scalar");
-  add_pair<Mul>(rows, "aten.mul.Tensor", "aten.mul.Scalar");
-  rows.push_back(float_row<Binary<Div, false>>("aten.div.Tensor"));
-  rows.push_back(float_row<Binary<Div, true>>("aten.div.Scalar"));
-  add_pair<Maximum>(rows, "aten.maximum.default", nullptr);
-  add_pair<Minimum>(rows, "aten.minimum.default", nullptr);
-  add_pair<Predicate<std::equal_to<>>>(rows, "aten.eq.Tensor", "aten.eq.Scalar");
-  add_pair<Predicate<std::not_equal_to<>>>(rows, "aten.ne.Tensor", "aten.ne.Scalar");
-  add_pair<Predicate<std::less<>>>(rows, "aten.lt.Tensor", "aten.lt.Scalar");
-  add_pair<Predicate<std::less_equal<>>>(rows, "aten.le.Tensor", "aten.le.Scalar");
-  add_pair<Predicate<std::greater<>>>(rows, "aten.gt.Tensor", "aten.gt.Scalar");
-  add_pair<Predicate<std::greater_equal<>>>(rows, "aten.ge.Tensor", "aten.ge.Scalar");
-  add_pair<Predicate<And>>(rows, "aten.logical_and.default", nullptr);
-  add_pair<Predicate<Or>>(rows, "aten.logical_or.default", nullptr);
-  add_pair<BitAnd>(rows, "aten.bitwise_and.Tensor", nullptr);
-  add_pair<BitOr>(rows, "aten.bitwise_or.Tensor", nullptr);
+  for (const Operation& operation : kOperations)
+    for (const char* op : {operation.tensors, operation.number})
+      if (*op != 0) rows.push_back(row_of(operation, op));
   for (const char* op : {"aten.where.self", "aten.where.ScalarOther", "aten.where.ScalarSelf"})
     rows.push_back(number_row<Where>(op));
   return rows;

@@ -70,7 +70,7 @@ struct QuantizedLines : KernelBase {
 // y[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and so on.
 struct Gather : KernelBase {
   static constexpr uint64_t kAsIs = 2;
-  Walk<2> walk;  // index (and result), source with dim held at 0
+  Walk walk;  // index (and result), source with dim held at 0
   int64_t size = 0, stride = 1;
   size_t bytes = 4;
   DType index = DType::s64;
@@ -86,7 +86,7 @@ struct Gather : KernelBase {
       strides[static_cast<size_t>(dim)] = 0;
     }
     out.size = x.empty() ? 1 : x[static_cast<size_t>(dim)];
-    out.walk = Walk<2>(view.out_shape(), {strides_of(view.out_shape()), strides});
+    out.walk = Walk(view.out_shape(), {strides_of(view.out_shape()), strides});
     out.bytes = bits(view.out().dtype) / 8;
     out.index = view.in(1).dtype;
     return out;
@@ -115,8 +115,8 @@ struct Index : KernelBase {
     int64_t size, stride;  // of the source's dim
   };
   std::vector<Axis> axes;
-  std::vector<Walk<1>> indices;  // per axis: element of the index tensor for each of `picks`
-  Walk<1> before, after;         // source offsets of the dims that are kept
+  std::vector<Walk> indices;  // per axis: element of the index tensor for each of `picks`
+  Walk before, after;         // source offsets of the dims that are kept
   int64_t befores = 1, picks = 1, afters = 1;
   size_t bytes = 4;
 
@@ -125,7 +125,7 @@ struct Index : KernelBase {
   Status run(const Run& run) const;
 };
 
-int64_t offset_at(const Walk<1>& walk, int64_t i) {
+int64_t offset_at(const Walk& walk, int64_t i) {
   return walk.offsets_of(i / walk.row_length())[0] + i % walk.row_length() * walk.row_steps()[0];
 }
 
@@ -148,10 +148,9 @@ Result<Index> Index::make(const NodeView& view) {
     (leads ? before_strides : after_strides).push_back(strides[i]);
   }
   for (const Axis& axis : out.axes)
-    out.indices.emplace_back(common, std::array<Shape, 1>{broadcast_strides(
-                                         view.in_shape(axis.slot), strides_of(view.in_shape(axis.slot)), common)});
-  out.before = Walk<1>(before, {before_strides});
-  out.after = Walk<1>(after, {after_strides});
+    out.indices.push_back(Walk(common, {broadcast_strides(view.in_shape(axis.slot), common)}));
+  out.before = Walk(before, {before_strides});
+  out.after = Walk(after, {after_strides});
   out.befores = numel(before);
   out.picks = numel(common);
   out.afters = numel(after);

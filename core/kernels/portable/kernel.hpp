@@ -65,10 +65,11 @@ struct AnyKernel {
 
 template <class K>
 struct Held final : AnyKernel {
-  explicit Held(K given) : kernel(std::move(given)) {}
+  explicit Held(K&& given) : kernel(std::move(given)) {}
   static Result<std::unique_ptr<AnyKernel>> make(const NodeView& view) {
-    QUOIN_TRY(K kernel, K::make(view));
-    return std::unique_ptr<AnyKernel>(new Held(std::move(kernel)));
+    auto made = K::make(view);
+    if (!made) return fail(std::move(made).error());
+    return std::unique_ptr<AnyKernel>(new Held(*std::move(made)));
   }
   Status run(const Run& run) const override { return kernel.run(run); }
   uint64_t scratch(const quoin_host& host) const override { return kernel.scratch(host); }
@@ -83,8 +84,8 @@ struct Maker {
   bool (*accepts)(const NodeView&);
   Result<std::unique_ptr<AnyKernel>> (*make)(const NodeView&);
 };
-template <class K, Mode kMode>
-inline constexpr Maker kMaker{kMode, K::kAsIs, K::kOwnResult, K::accepts, Held<K>::make};
+template <class K, Mode kMode, uint64_t kAsIs>
+inline constexpr Maker kMaker{kMode, kAsIs, K::kOwnResult, K::accepts, Held<K>::make};
 
 // The functions of quoin_kernel. Exceptions (memory) end in them.
 int32_t accepts_node(const Maker& maker, const quoin_graph* graph, uint32_t node) noexcept;
@@ -102,12 +103,13 @@ struct Row {
   decltype(quoin_kernel::prepare) prepare;
 };
 
-template <class K, Mode kMode>
+template <class K, Mode kMode, uint64_t kAsIs = K::kAsIs>
 constexpr Row row(const char* op, const char* variant, int32_t priority) {
-  return {op, variant, priority,
-          [](const quoin_graph* graph, uint32_t node) { return accepts_node(kMaker<K, kMode>, graph, node); },
-          [](const quoin_host* host, const quoin_graph* graph, uint32_t node, void** state, quoin_memory_need* need,
-             quoin_error* error) { return prepare_node(kMaker<K, kMode>, host, graph, node, state, need, error); }};
+  return {
+      op, variant, priority,
+      [](const quoin_graph* graph, uint32_t node) { return accepts_node(kMaker<K, kMode, kAsIs>, graph, node); },
+      [](const quoin_host* host, const quoin_graph* graph, uint32_t node, void** state, quoin_memory_need* need,
+         quoin_error* error) { return prepare_node(kMaker<K, kMode, kAsIs>, host, graph, node, state, need, error); }};
 }
 // Integer kernels stand before the row that converts.
 template <class K>
@@ -122,9 +124,9 @@ template <class K>
 constexpr Row number_row(const char* op) {
   return row<K, Mode::numbers>(op, "number", 0);
 }
-template <class K>
+template <class K, uint64_t kAsIs = K::kAsIs>
 constexpr Row move_row(const char* op) {
-  return row<K, Mode::moves>(op, "move", 0);
+  return row<K, Mode::moves, kAsIs>(op, "move", 0);
 }
 template <class K>
 constexpr Row exact_row(const char* op) {

@@ -13,7 +13,7 @@ namespace {
 // Copies elements of operand `slot` along a walk of (result, operand) offsets.
 struct Piece {
   size_t slot = 0;
-  Walk<2> walk;
+  Walk walk;
 };
 
 struct Moves {
@@ -29,7 +29,7 @@ Shape picked(const Shape& from, const std::vector<int64_t>& dims) {
 
 // The whole result, read from operand 0 with these strides.
 Moves whole(const NodeView& view, Shape in_strides, int64_t first = 0) {
-  return {{{0, Walk<2>(view.out_shape(), {strides_of(view.out_shape()), std::move(in_strides)}, {0, first})}}, false};
+  return {{{0, Walk(view.out_shape(), {strides_of(view.out_shape()), std::move(in_strides)}, {0, first})}}, false};
 }
 
 int64_t dim_of(const NodeView& view, const char* name, size_t extra = 0) {
@@ -48,9 +48,7 @@ Moves permute(const NodeView& view) {
   return whole(view, picked(strides_of(view.in_shape()), dims));
 }
 
-Moves expand(const NodeView& view) {
-  return whole(view, broadcast_strides(view.in_shape(), strides_of(view.in_shape()), view.out_shape()));
-}
+Moves expand(const NodeView& view) { return whole(view, broadcast_strides(view.in_shape(), view.out_shape())); }
 
 // The result as [repeat, size] pairs of dims.
 Moves repeat(const NodeView& view) {
@@ -63,7 +61,7 @@ Moves repeat(const NodeView& view) {
     to.insert(to.end(), {out_strides[i] * size, out_strides[i]});
     from.insert(from.end(), {0, i < offset ? 0 : strides[i - offset]});
   }
-  return {{{0, Walk<2>(shape, {to, from})}}, false};
+  return {{{0, Walk(shape, {to, from})}}, false};
 }
 
 Moves slice(const NodeView& view) {
@@ -94,7 +92,7 @@ Moves join(const NodeView& view) {
   for (size_t slot = 0; slot < view.inputs.size(); ++slot) {
     Shape shape = view.in_shape(slot);
     if (stack) shape.insert(shape.begin() + static_cast<ptrdiff_t>(dim), 1);
-    out.pieces.push_back({slot, Walk<2>(shape, {out_strides, strides_of(shape)}, {position * out_strides[dim], 0})});
+    out.pieces.push_back({slot, Walk(shape, {out_strides, strides_of(shape)}, {position * out_strides[dim], 0})});
     position += shape[dim];
   }
   return out;
@@ -113,16 +111,29 @@ Moves pad(const NodeView& view) {
     from += std::max<int64_t>(-before, 0) * in_strides[dim];
     to += std::max<int64_t>(before, 0) * out_strides[dim];
   }
-  return {{{0, Walk<2>(shape, {out_strides, in_strides}, {to, from})}}, true};
+  return {{{0, Walk(shape, {out_strides, in_strides}, {to, from})}}, true};
 }
 
-struct Mover : KernelBase {
+// How the operators move. Their first operand moves, and all operands of cat and stack do.
+struct Movement {
+  const char* op;
+  Moves (*moves)(const NodeView&);
+};
+constexpr Movement kMovements[] = {
+    {"aten.permute.default", permute}, {"aten.transpose.int", permute},    {"aten.t.default", permute},
+    {"aten.expand.default", expand},   {"aten.repeat.default", repeat},    {"aten.slice.Tensor", slice},
+    {"aten.select.int", select},       {"aten.cat.default", join},         {"aten.stack.default", join},
+    {"aten.pad.default", pad},         {"aten.expand_as.default", expand},
+};
+
+struct Move : KernelBase {
   Moves moves;
   TensorType out;
   std::array<std::byte, 8> fill{};  // one element
 
-  static Mover of(const NodeView& view, Moves moves) {
-    Mover made{{}, std::move(moves), view.out(), {}};
+  static Result<Move> make(const NodeView& view) {
+    const Movement* movement = std::ranges::find(kMovements, view.schema->name, &Movement::op);
+    Move made{{}, movement->moves(view), view.out(), {}};
     if (!made.moves.fill) return made;
     const double value = get_number(view.attrs, "value");
     if (const auto& q = made.out.qparams) {
@@ -168,13 +179,6 @@ struct Mover : KernelBase {
   }
 };
 
-// `kKeep`: operands that only lend their shape.
-template <Moves (*kMoves)(const NodeView&), uint64_t kKeep = 0>
-struct Move : Mover {
-  static constexpr uint64_t kAsIs = kKeep;
-  static Result<Move> make(const NodeView& view) { return Move{Mover::of(view, kMoves(view))}; }
-};
-
 // The same bytes under another shape; nothing to do where result and operand share memory.
 struct Copy : KernelBase {
   size_t bytes = 0;
@@ -190,19 +194,9 @@ struct Copy : KernelBase {
 }  // namespace
 
 Rows moving_rows() {
-  Rows rows{
-      move_row<Move<permute>>("aten.permute.default"),
-      move_row<Move<permute>>("aten.transpose.int"),
-      move_row<Move<permute>>("aten.t.default"),
-      move_row<Move<expand>>("aten.expand.default"),
-      move_row<Move<expand, 2>>("aten.expand_as.default"),
-      move_row<Move<repeat>>("aten.repeat.default"),
-      move_row<Move<slice>>("aten.slice.Tensor"),
-      move_row<Move<select>>("aten.select.int"),
-      move_row<Move<join>>("aten.cat.default"),
-      move_row<Move<join>>("aten.stack.default"),
-      move_row<Move<pad>>("aten.pad.default"),
-  };
+  Rows rows;
+  for (const Movement& movement : kMovements) rows.push_back(move_row<Move>(movement.op));
+  rows.back() = move_row<Move, 2>("aten.expand_as.default");  // its second operand only lends its shape
   for (const char* op :
        {"aten.view.default", "aten.reshape.default", "aten.flatten.using_ints", "aten.squeeze.dim", "aten.squeeze.dims",
         "aten.unsqueeze.default", "aten.dropout.default", "aten.contiguous.default", "aten.clone.default"})

@@ -10,7 +10,7 @@ namespace {
 
 // For each result, a walk over the elements that it is made of.
 struct Reduced {
-  Walk<1> kept, gone;  // offsets of the first elements; offsets within a reduction
+  Walk kept, gone;  // offsets of the first elements; offsets within a reduction
   int64_t results = 0, count = 0;
 
   static Reduced of(const Shape& shape, const std::vector<int64_t>& dims) {
@@ -21,8 +21,7 @@ struct Reduced {
       (reduce ? gone_shape : kept_shape).push_back(shape[i]);
       (reduce ? gone_strides : kept_strides).push_back(strides[i]);
     }
-    return {Walk<1>(kept_shape, {kept_strides}), Walk<1>(gone_shape, {gone_strides}), numel(kept_shape),
-            numel(gone_shape)};
+    return {Walk(kept_shape, {kept_strides}), Walk(gone_shape, {gone_strides}), numel(kept_shape), numel(gone_shape)};
   }
   static Result<Reduced> of(const NodeView& view) {
     QUOIN_TRY(const auto dims, reduced_dims(view.attrs, "dim", view.in_shape().size()));
@@ -128,14 +127,14 @@ struct Norm : KernelBase {
 };
 
 // amax, amin on the stored elements of any type: qparams keep the order. NaN wins.
-template <bool kMax>
 struct Extreme : KernelBase {
   Reduced reduced;
   DType dtype = DType::f32;
+  bool largest = false;
   static bool accepts(const NodeView& view) { return bits(view.out().dtype) >= 8; }
   static Result<Extreme> make(const NodeView& view) {
     QUOIN_TRY(Reduced reduced, Reduced::of(view));
-    return Extreme{{}, std::move(reduced), view.out().dtype};
+    return Extreme{{}, std::move(reduced), view.out().dtype, view.schema->name == "aten.amax.default"};
   }
   template <class T>
   void apply(const Run& run, T (*read)(DType, const void*, int64_t),
@@ -144,7 +143,7 @@ struct Extreme : KernelBase {
       T best = read(dtype, run.inputs[0], first);
       reduced.elements([&](int64_t offset) {
         const T value = read(dtype, run.inputs[0], first + offset);
-        if ((kMax ? value > best : value < best) || value != value) best = value;
+        if ((largest ? value > best : value < best) || value != value) best = value;
       });
       write({dtype, 1}, run.out(), result, 1, &best);
     });
@@ -196,9 +195,9 @@ struct ArgMax : KernelBase {
 
 Rows reduction_rows() {
   return {
-      integer_row<IntegerMean>("aten.mean.dim"),    float_row<Sum>("aten.mean.dim"),
-      number_row<Sum>("aten.sum.dim_IntList"),      float_row<Norm>("aten.linalg_vector_norm.default"),
-      move_row<Extreme<true>>("aten.amax.default"), move_row<Extreme<false>>("aten.amin.default"),
+      integer_row<IntegerMean>("aten.mean.dim"), float_row<Sum>("aten.mean.dim"),
+      number_row<Sum>("aten.sum.dim_IntList"),   float_row<Norm>("aten.linalg_vector_norm.default"),
+      move_row<Extreme>("aten.amax.default"),    move_row<Extreme>("aten.amin.default"),
       float_row<ArgMax>("aten.argmax.default"),
   };
 }

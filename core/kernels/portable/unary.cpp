@@ -1,4 +1,5 @@
 // Elementwise operators of one tensor. An operator is a struct whose call computes one element.
+#include <algorithm>
 #include <cmath>
 
 #include <quoin/numerics.hpp>
@@ -7,28 +8,6 @@
 
 namespace quoin::kernels {
 namespace {
-
-// y[i] = F(x[i]) in float.
-template <class F>
-struct Map : KernelBase {
-  F function;
-  int64_t count = 0;
-
-  static Result<Map> make(const NodeView& view) {
-    Map out;
-    if constexpr (requires { F::make(view.attrs); }) out.function = F::make(view.attrs);
-    out.count = numel(view.out_shape());
-    return out;
-  }
-  Status run(const Run& run) const {
-    const float* x = run.in<float>(0);
-    float* y = run.out<float>();
-    parallel(run.host, count, 16, [&](int64_t begin, int64_t end, uint32_t) {
-      for (int64_t i = begin; i < end; ++i) y[i] = function(x[i]);
-    });
-    return {};
-  }
-};
 
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 float clamp(float x, float low, float high) { return x < low ? low : (x > high ? high : x); }  // NaN stays
@@ -103,37 +82,6 @@ struct Round {
   float operator()(float x) const { return std::nearbyint(x); }
 };
 
-// y[i] = F(x[i]) in f32 or s64.
-template <class F>
-struct NumberMap : KernelBase {
-  F function;
-  int64_t count = 0;
-  bool integers = false;
-
-  static Result<NumberMap> make(const NodeView& view) {
-    NumberMap out;
-    if constexpr (requires { F::make(view.attrs); }) out.function = F::make(view.attrs);
-    out.count = numel(view.out_shape());
-    out.integers = view.in(0).dtype == DType::s64;
-    return out;
-  }
-  template <class T>
-  void apply(const Run& run) const {
-    const T* x = run.in<T>(0);
-    T* y = run.out<T>();
-    parallel(run.host, count, 16, [&](int64_t begin, int64_t end, uint32_t) {
-      for (int64_t i = begin; i < end; ++i) y[i] = function(x[i]);
-    });
-  }
-  Status run(const Run& run) const {
-    if (integers)
-      apply<int64_t>(run);
-    else
-      apply<float>(run);
-    return {};
-  }
-};
-
 // Integers wrap instead of overflowing.
 struct Neg {
   float operator()(float x) const { return -x; }
@@ -158,6 +106,84 @@ struct Power {
       if ((left & 1u) != 0) result *= base;
     return static_cast<int64_t>(result);
   }
+};
+
+// An F, whatever it is.
+using State = std::array<double, 3>;
+template <class F>
+State state_of(const Attrs& attrs) {
+  static_assert(sizeof(F) <= sizeof(State) && std::is_trivially_copyable_v<F>);
+  State out{};
+  if constexpr (requires { F::make(attrs); }) {
+    const F function = F::make(attrs);
+    std::memcpy(out.data(), &function, sizeof function);
+  }
+  return out;
+}
+template <class F, class T>
+void apply(const State& state, const T* x, T* y, int64_t count) {
+  F function;
+  std::memcpy(static_cast<void*>(&function), state.data(), sizeof function);
+  for (int64_t i = 0; i < count; ++i) y[i] = function(x[i]);
+}
+
+// y[i] = F(x[i]) in f32, or s64 where F is made for it.
+struct Function {
+  const char* op;
+  State (*state)(const Attrs&);
+  void (*floats)(const State&, const float* x, float* y, int64_t count);
+  void (*integers)(const State&, const int64_t* x, int64_t* y, int64_t count);  // null: none
+};
+template <class F>
+constexpr Function real(const char* op) {
+  return {op, state_of<F>, apply<F, float>, nullptr};
+}
+template <class F>
+constexpr Function number(const char* op) {
+  return {op, state_of<F>, apply<F, float>, apply<F, int64_t>};
+}
+constexpr Function kFunctions[] = {
+    real<LeakyRelu>("aten.leaky_relu.default"),
+    real<Elu>("aten.elu.default"),
+    real<Hardswish>("aten.hardswish.default"),
+    real<Hardsigmoid>("aten.hardsigmoid.default"),
+    real<Sigmoid>("aten.sigmoid.default"),
+    real<Silu>("aten.silu.default"),
+    real<Gelu>("aten.gelu.default"),
+    real<Tanh>("aten.tanh.default"),
+    real<Exp>("aten.exp.default"),
+    real<Log>("aten.log.default"),
+    real<Sqrt>("aten.sqrt.default"),
+    real<Rsqrt>("aten.rsqrt.default"),
+    real<Erf>("aten.erf.default"),
+    real<Sin>("aten.sin.default"),
+    real<Cos>("aten.cos.default"),
+    real<Reciprocal>("aten.reciprocal.default"),
+    real<Floor>("aten.floor.default"),
+    real<Round>("aten.round.default"),
+    number<Neg>("aten.neg.default"),
+    number<Abs>("aten.abs.default"),
+    number<Power>("aten.pow.Tensor_Scalar"),
+};
+
+struct Map : KernelBase {
+  const Function* function = nullptr;
+  State state{};
+  int64_t count = 0;
+  bool integers = false;
+
+  static Result<Map> make(const NodeView& view) {
+    const Function* function = std::ranges::find(kFunctions, view.schema->name, &Function::op);
+    return Map{{}, function, function->state(view.attrs), numel(view.out_shape()), view.in(0).dtype == DType::s64};
+  }
+  template <class T>
+  Status apply(const Run& run, void (*part)(const State&, const T*, T*, int64_t)) const {
+    parallel(run.host, count, 16, [&](int64_t begin, int64_t end, uint32_t) {
+      part(state, run.in<T>(0) + begin, run.out<T>() + begin, end - begin);
+    });
+    return {};
+  }
+  Status run(const Run& run) const { return integers ? apply(run, function->integers) : apply(run, function->floats); }
 };
 
 struct LogicalNot : KernelBase {
@@ -277,31 +303,12 @@ struct Cast : KernelBase {
 
 Rows unary_rows() {
   Rows rows{
-      float_row<Map<LeakyRelu>>("aten.leaky_relu.default"),
-      float_row<Map<Elu>>("aten.elu.default"),
-      float_row<Map<Hardswish>>("aten.hardswish.default"),
-      float_row<Map<Hardsigmoid>>("aten.hardsigmoid.default"),
-      float_row<Map<Sigmoid>>("aten.sigmoid.default"),
-      float_row<Map<Silu>>("aten.silu.default"),
-      float_row<Map<Gelu>>("aten.gelu.default"),
-      float_row<Map<Tanh>>("aten.tanh.default"),
-      float_row<Map<Exp>>("aten.exp.default"),
-      float_row<Map<Log>>("aten.log.default"),
-      float_row<Map<Sqrt>>("aten.sqrt.default"),
-      float_row<Map<Rsqrt>>("aten.rsqrt.default"),
-      float_row<Map<Erf>>("aten.erf.default"),
-      float_row<Map<Sin>>("aten.sin.default"),
-      float_row<Map<Cos>>("aten.cos.default"),
-      float_row<Map<Reciprocal>>("aten.reciprocal.default"),
-      float_row<Map<Floor>>("aten.floor.default"),
-      float_row<Map<Round>>("aten.round.default"),
-      number_row<NumberMap<Neg>>("aten.neg.default"),
-      number_row<NumberMap<Abs>>("aten.abs.default"),
-      number_row<NumberMap<Power>>("aten.pow.Tensor_Scalar"),
       number_row<LogicalNot>("aten.logical_not.default"),
       exact_row<Cast>("aten.to.dtype"),
       exact_row<Cast>("quantized_decomposed.convert_element_type.no_fuse"),
   };
+  for (const Function& function : kFunctions)
+    rows.push_back(function.integers == nullptr ? float_row<Map>(function.op) : number_row<Map>(function.op));
   for (const char* op : {"aten.relu.default", "aten.relu6.default", "aten.hardtanh.default", "aten.clamp.default",
                          "aten.clamp_min.default", "aten.clamp_max.default"}) {
     rows.push_back(integer_row<IntegerClamp>(op));
