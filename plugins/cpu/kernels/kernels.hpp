@@ -19,7 +19,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <vector>
 
 namespace quoin::cpu {
 
@@ -375,10 +375,10 @@ struct KernelTable {
   UnaryF32 exp_f32 = nullptr;
 };
 
-// The best tier whose bits are all in `isa` (QUOIN_ISA_* of quoin_host.isa); scalar if none.
+// Every tier whose bits are all in `isa` (QUOIN_ISA_* of quoin_host.isa), worst first; at least the scalar one. Tables
+// of others are not made: that alone takes instructions which the machine may lack.
+std::vector<const KernelTable*> tiers(uint64_t isa);
+// The best of them.
 const KernelTable& select(uint64_t isa);
-
-// Every tier compiled in, worst first. Calling one whose isa the machine lacks is undefined.
-std::span<const KernelTable* const> all_tiers();
 
 }  // namespace quoin::cpu

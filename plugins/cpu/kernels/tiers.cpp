@@ -9,37 +9,54 @@ namespace {
 
 using Fill = void (*)(KernelTable&);
 
-KernelTable make(const char* name, uint64_t isa, Fill base, Fill better = nullptr) {
-  KernelTable table;
-  base(table);
-  if (better) better(table);
-  table.name = name;
-  table.isa = isa;
-  return table;
+// Each of `fills` replaces what it does better than those before.
+struct Tier {
+  const char* name;
+  uint64_t isa;
+  std::array<Fill, 2> fills;  // null behind the last
+};
+
+// Worst first.
+constexpr Tier kTiers[] = {
+    {"scalar", 0, {fill_scalar}},
+#if defined(__x86_64__)
+    {"avx2", QUOIN_ISA_AVX2, {fill_avx2}},
+    {"avx_vnni", QUOIN_ISA_AVX2 | QUOIN_ISA_AVX_VNNI, {fill_avx2, fill_avx_vnni}},
+    {"avx512", QUOIN_ISA_AVX512, {fill_avx512}},
+    {"avx512_vnni", QUOIN_ISA_AVX512 | QUOIN_ISA_AVX512_VNNI, {fill_avx512, fill_avx512_vnni}},
+#endif
+};
+
+// Made when it is first asked for: filling a table takes instructions of its tier.
+template <size_t Index>
+const KernelTable& table() {
+  static const KernelTable made = [] {
+    KernelTable t;
+    for (const Fill fill : kTiers[Index].fills)
+      if (fill != nullptr) fill(t);
+    t.name = kTiers[Index].name;
+    t.isa = kTiers[Index].isa;
+    return t;
+  }();
+  return made;
+}
+
+template <size_t... Index>
+std::vector<const KernelTable*> tables(uint64_t isa, std::index_sequence<Index...>) {
+  std::vector<const KernelTable*> out;
+  const auto add = [&]<size_t I>() {
+    if ((kTiers[I].isa & ~isa) == 0) out.push_back(&table<I>());
+  };
+  (add.template operator()<Index>(), ...);
+  return out;
 }
 
 }  // namespace
 
-std::span<const KernelTable* const> all_tiers() {
-  static const KernelTable scalar = make("scalar", 0, fill_scalar);
-#if defined(__x86_64__)
-  static const KernelTable avx2 = make("avx2", QUOIN_ISA_AVX2, fill_avx2);
-  static const KernelTable avx_vnni = make("avx_vnni", QUOIN_ISA_AVX2 | QUOIN_ISA_AVX_VNNI, fill_avx2, fill_avx_vnni);
-  static const KernelTable avx512 = make("avx512", QUOIN_ISA_AVX512, fill_avx512);
-  static const KernelTable avx512_vnni =
-      make("avx512_vnni", QUOIN_ISA_AVX512 | QUOIN_ISA_AVX512_VNNI, fill_avx512, fill_avx512_vnni);
-  static const std::array<const KernelTable*, 5> tiers = {&scalar, &avx2, &avx_vnni, &avx512, &avx512_vnni};
-#else
-  static const std::array<const KernelTable*, 1> tiers = {&scalar};
-#endif
-  return tiers;
+std::vector<const KernelTable*> tiers(uint64_t isa) {
+  return tables(isa, std::make_index_sequence<std::size(kTiers)>());
 }
 
-const KernelTable& select(uint64_t isa) {
-  const KernelTable* best = all_tiers().front();
-  for (const KernelTable* tier : all_tiers())
-    if ((tier->isa & ~isa) == 0) best = tier;
-  return *best;
-}
+const KernelTable& select(uint64_t isa) { return *tiers(isa).back(); }
 
 }  // namespace quoin::cpu

@@ -1,6 +1,7 @@
 #include <quoin/numerics.hpp>
 
 #include <cmath>
+#include <span>
 
 #include "machine.hpp"
 

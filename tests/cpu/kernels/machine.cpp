@@ -21,11 +21,6 @@ uint64_t machine_isa() {
   return isa;
 }
 
-std::vector<const KernelTable*> usable_tiers() {
-  std::vector<const KernelTable*> tiers;
-  for (const KernelTable* tier : all_tiers())
-    if ((tier->isa & ~machine_isa()) == 0) tiers.push_back(tier);
-  return tiers;
-}
+std::vector<const KernelTable*> usable_tiers() { return tiers(machine_isa()); }
 
 }  // namespace quoin::cpu::test
