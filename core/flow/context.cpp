@@ -1,6 +1,7 @@
 #include <set>
 
 #include "flow/flow.hpp"
+#include "host/amx.hpp"
 
 namespace quoin::flow {
 namespace {
@@ -42,6 +43,8 @@ Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe,
   host::Services::Options options;
   options.threads = static_cast<uint32_t>(recipe.run.threads);
   QUOIN_TRY(options.isa, allowed_isa(recipe));
+  if (const std::string obstacle = host::amx_obstacle(host::amx()); !obstacle.empty())
+    diagnostics.info("machine", obstacle, "Linux 5.16 or newer gives them; a sandbox may forbid arch_prctl");
   options.log = log_into(diagnostics);
   context->services = std::make_unique<host::Services>(std::move(options));
 

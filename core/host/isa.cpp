@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "base/text.hpp"
+#include "host/amx.hpp"
 #include "host/services.hpp"
 
 #if defined(__x86_64__)
@@ -58,6 +59,14 @@ bool request_amx() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
+Amx ask_for_amx() {
+  constexpr uint64_t kTileStates = uint64_t{3} << 17;
+  if (!has(cpuid(1, 0).ecx, {27}) || !has(cpuid(7, 0).edx, {24, 25}))
+    return Amx::absent;  // OSXSAVE; AMX-TILE, AMX-INT8
+  if ((saved_states() & kTileStates) != kTileStates) return Amx::not_saved;
+  return request_amx() ? Amx::granted : Amx::refused;
+}
+
 // Feature bits: Intel SDM volume 2A, CPUID.
 uint64_t cpu_isa() {
   const Leaf basic = cpuid(1, 0);
@@ -72,15 +81,33 @@ uint64_t cpu_isa() {
   if (!os_saves(0xe6) || !has(features.ebx, {16, 17, 30, 31})) return isa;  // F, DQ, BW, VL
   isa |= QUOIN_ISA_AVX512;
   if (has(features.ecx, {11})) isa |= QUOIN_ISA_AVX512_VNNI;
-  const bool amx = has(features.edx, {24, 25}) && os_saves(uint64_t{3} << 17);  // AMX-TILE, AMX-INT8; tile states
-  if (amx && request_amx()) isa |= QUOIN_ISA_AMX_INT8;
+  if (amx() == Amx::granted) isa |= QUOIN_ISA_AMX_INT8;
   return isa;
 }
 #else
 uint64_t cpu_isa() { return 0; }
+Amx ask_for_amx() { return Amx::absent; }
 #endif
 
 }  // namespace
+
+Amx amx() {
+  static const Amx state = ask_for_amx();
+  return state;
+}
+
+std::string amx_obstacle(Amx state) {
+  switch (state) {
+    case Amx::not_saved:
+      return "the processor has AMX, the operating system does not keep its tile registers: they stay unused";
+    case Amx::refused:
+      return "the processor has AMX, the kernel refuses its tile registers to this process: they stay unused";
+    case Amx::absent:
+    case Amx::granted:
+      break;
+  }
+  return {};
+}
 
 Result<uint64_t> detect_isa() {
   static const uint64_t available = cpu_isa();

@@ -1,4 +1,4 @@
-// The cpu backend: x86-64 from the scalar tier up to AVX-512 VNNI, chosen when a program is loaded.
+// The cpu backend: x86-64 from the scalar tier up to AMX, chosen when a program is loaded.
 #include <quoin/rules.hpp>
 
 #include "builder.hpp"

@@ -131,13 +131,12 @@ constexpr quoin_str kLimits[] = {
     sdk::str("At most 65000 products per output of an integer layer, so that the sum fits into int32."),
     sdk::str("A cat of more than eight tensors stays in float."),
     sdk::str("Reductions other than the mean, comparisons and masks run on the portable kernels."),
-    sdk::str("No AMX."),
 };
 
 constexpr sdk::About kAbout = {
     .summary =
-        "Integers and floats on x86-64: scalar code, AVX2, AVX-VNNI, AVX-512 or AVX-512 VNNI, chosen when a program "
-        "is loaded.",
+        "Integers and floats on x86-64: scalar code, AVX2, AVX-VNNI, AVX-512, AVX-512 VNNI or AMX, chosen when a "
+        "program is loaded.",
     .numerics =
         "Activations are s8: affine with one scale per tensor (`int8-static`), or with one per row, chosen while "
         "running "

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "host/amx.hpp"
 #include "host/services.hpp"
 #include "plugin_folder.hpp"
 
@@ -23,6 +24,15 @@ TEST(Isa, TiersAreChains) {
   EXPECT_EQ(*parse_isa("avx512") & *parse_isa("avx2"), *parse_isa("avx2"));
   EXPECT_EQ(*parse_isa("amx") & *parse_isa("avx512vnni"), *parse_isa("avx512vnni"));
   EXPECT_EQ(*parse_isa("avxvnni") & QUOIN_ISA_AVX512, 0u);
+}
+
+// The bit is set only where the kernel has said yes; a processor whose tiles stay unused says why.
+TEST(Isa, AmxNeedsThePermissionOfTheKernel) {
+  EXPECT_EQ((detect_isa().value() & QUOIN_ISA_AMX_INT8) != 0, amx() == Amx::granted);
+  EXPECT_EQ(amx_obstacle(Amx::granted), "");
+  EXPECT_EQ(amx_obstacle(Amx::absent), "");
+  EXPECT_THAT(amx_obstacle(Amx::refused), HasSubstr("the kernel refuses"));
+  EXPECT_THAT(amx_obstacle(Amx::not_saved), HasSubstr("the operating system does not keep"));
 }
 
 TEST(Isa, UnknownNameListsTheKnownOnes) {

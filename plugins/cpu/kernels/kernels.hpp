@@ -321,7 +321,7 @@ struct GemmGroupedF32;
 struct EmbedGrouped;
 
 struct KernelTable {
-  const char* name = nullptr;  // "scalar", "avx2", "avx_vnni", "avx512", "avx512_vnni"
+  const char* name = nullptr;  // "scalar", "avx2", "avx_vnni", "avx512", "avx512_vnni", "amx"
   uint64_t isa = 0;            // QUOIN_ISA_* bits needed
 
   void (*gemm_u8)(const GemmU8&) = nullptr;

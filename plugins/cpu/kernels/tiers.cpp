@@ -13,7 +13,7 @@ using Fill = void (*)(KernelTable&);
 struct Tier {
   const char* name;
   uint64_t isa;
-  std::array<Fill, 2> fills;  // null behind the last
+  std::array<Fill, 3> fills;  // null behind the last
 };
 
 // Worst first.
@@ -24,6 +24,7 @@ constexpr Tier kTiers[] = {
     {"avx_vnni", QUOIN_ISA_AVX2 | QUOIN_ISA_AVX_VNNI, {fill_avx2, fill_avx_vnni}},
     {"avx512", QUOIN_ISA_AVX512, {fill_avx512}},
     {"avx512_vnni", QUOIN_ISA_AVX512 | QUOIN_ISA_AVX512_VNNI, {fill_avx512, fill_avx512_vnni}},
+    {"amx", QUOIN_ISA_AVX512 | QUOIN_ISA_AVX512_VNNI | QUOIN_ISA_AMX_INT8, {fill_avx512, fill_avx512_vnni, fill_amx}},
 #endif
 };
 

@@ -10,5 +10,6 @@ void fill_avx2(KernelTable& table);
 void fill_avx_vnni(KernelTable& table);  // replaces the integer dot products of avx2
 void fill_avx512(KernelTable& table);
 void fill_avx512_vnni(KernelTable& table);  // replaces the integer dot products of avx512
+void fill_amx(KernelTable& table);          // replaces the integer matrix products of avx512_vnni
 
 }  // namespace quoin::cpu

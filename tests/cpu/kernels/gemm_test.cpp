@@ -8,7 +8,7 @@ namespace quoin::cpu::test {
 namespace {
 
 class Gemm : public PerTier {};
-INSTANTIATE_TEST_SUITE_P(Tiers, Gemm, ::testing::ValuesIn(usable_tiers()), tier_name);
+INSTANTIATE_TEST_SUITE_P(Tiers, Gemm, ::testing::ValuesIn(product_tiers()), tier_name);
 
 // A product with everything that surrounds it; defaults are a typical layer.
 struct Case {
@@ -89,6 +89,14 @@ TEST_P(Gemm, ExtremeOperandsNeitherSaturateNorWrap) {
     for (int64_t rows : {1, 5}) check_u8(k(), {.rows = rows, .n = 64, .k = depth, .fill = Fill::kExtreme}, 3);
 }
 
+// Shapes around the tiles of AMX: 16 rows, 16 columns, a depth of 64, two by two.
+TEST_P(Gemm, EveryTailOfTilesIsExact) {
+  for (int64_t rows : {8, 15, 16, 17, 31, 32, 33, 47, 64, 97})
+    for (int64_t n : {5, 16, 19, 32, 33, 48, 50})
+      for (int64_t depth : {3, 60, 64, 65, 128, 190})
+        check_u8(k(), {.rows = rows, .n = n, .k = depth, .fill = depth == 128 ? Fill::kExtreme : Fill::kUniform}, 11);
+}
+
 TEST_P(Gemm, ClampBoundsHoldInTheU8Domain) { check_u8(k(), {.zero_y = 10, .low = 10, .high = 90}, 4); }
 
 TEST_P(Gemm, ManyRowsCrossTheCacheBlocks) { check_u8(k(), {.rows = 300, .n = 40, .k = 700}, 5); }
@@ -126,6 +134,9 @@ const WindowCase kWindowCases[] = {{9, 16, 3, 48},
                                    {3, 33, 9, 1},
                                    {17, 80, 1, 27},
                                    {1, 70, 4, 6},
+                                   {40, 40, 3, 64},
+                                   {33, 20, 9, 30},
+                                   {18, 35, 2, 130, Fill::kExtreme},
                                    {8, 64, 9, 150, Fill::kExtreme}};
 
 TEST_P(Gemm, WindowsAreRowsOfRuns) {
@@ -242,7 +253,7 @@ void check_dynamic(const KernelTable& kernels, const Case& c) {
 }
 
 TEST_P(Gemm, DynamicRowsUseTheirOwnScaleAndZeroPoint) {
-  for (const int64_t rows : {1, 9})
+  for (const int64_t rows : {1, 9, 35})
     for (const int64_t n : {7, 37, 130}) check_dynamic(k(), {.rows = rows, .n = n, .k = 50, .fill = Fill::kExtreme});
 }
 

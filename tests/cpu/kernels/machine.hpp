@@ -16,6 +16,8 @@ namespace quoin::cpu::test {
 
 uint64_t machine_isa();
 std::vector<const KernelTable*> usable_tiers();
+// The same, and AMX on emulated tile registers, whatever the machine has.
+std::vector<const KernelTable*> product_tiers();
 
 // Tests that run once per usable tier.
 class PerTier : public ::testing::TestWithParam<const KernelTable*> {

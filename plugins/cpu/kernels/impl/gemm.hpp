@@ -82,11 +82,13 @@ void panel(const Args& args, int64_t begin, int64_t end, int64_t column) {
   }
 }
 
+// Kernel::kRowUnit: a multiple of the rows of its tiles.
 template <class Kernel, class Args>
 void walk(const Args& args, int64_t row_bytes) {
   const int64_t blocks = (args.n + kBlock - 1) / kBlock;
   const int64_t block_bytes = args.n > kLargeB / larger(row_bytes, 1) ? kLargeRowBlockBytes : kRowBlockBytes;
-  const int64_t step = larger(block_bytes / larger(row_bytes, 1) / 24 * 24, 24);
+  constexpr int64_t kUnit = Kernel::kRowUnit;
+  const int64_t step = larger(block_bytes / larger(row_bytes, 1) / kUnit * kUnit, kUnit);
   for (int64_t begin = 0; begin < args.rows; begin += step) {
     const int64_t end = smaller(args.rows, begin + step);
     for (int64_t block = 0; block < blocks;) {
@@ -197,6 +199,7 @@ template <class T, class Store>
 struct DotKernel {
   static constexpr int kBlocks = T::kDotBlocks;
   static constexpr const int* kRows = T::kDotRows;
+  static constexpr int64_t kRowUnit = 24;
 
   // Rows [row, row + rows), rows <= Rows: missing rows repeat the last one and are not stored.
   template <int Rows, int Blocks>
@@ -312,6 +315,7 @@ template <class T>
 struct FmaKernel {
   static constexpr int kBlocks = T::kFmaBlocks;
   static constexpr const int* kRows = T::kFmaRows;
+  static constexpr int64_t kRowUnit = 24;
   using F = typename T::F;
 
   template <int Rows, int Vectors, bool Whole>
