@@ -39,10 +39,17 @@ std::shared_ptr<Program> describe(std::shared_ptr<const Engine> engine, program:
   return program;
 }
 
+Bytes bytes_of(quoin_bytes bytes) { return {static_cast<const std::byte*>(bytes.data), bytes.size}; }
+
 Result<program::ReadOptions> read_options(const quoin_program_options* given) {
   using Weights = program::ReadOptions::Weights;
   QUOIN_TRY(const auto options, options_of(given));
-  return program::ReadOptions{options.trust_weights != 0 ? Weights::trust : Weights::hash};
+  program::ReadOptions out{options.trust_weights != 0 ? Weights::trust : Weights::hash};
+  if (options.weights.data == nullptr) return out;
+  out.open_weights = [bytes = bytes_of(options.weights)](const std::string&) -> Result<program::Content> {
+    return program::Content{nullptr, bytes};
+  };
+  return out;
 }
 
 // A file that the hook opened; closes it.
@@ -57,7 +64,26 @@ struct OpenFile {
   ~OpenFile() { engine->files.close(engine->files.self, handle, bytes); }
 };
 
-Bytes bytes_of(quoin_bytes bytes) { return {static_cast<const std::byte*>(bytes.data), bytes.size}; }
+// Through the engine's files. The system's own look into the folder themselves and follow no links.
+void open_weights_beside(const std::string& path, const std::shared_ptr<const Engine>& engine,
+                         program::ReadOptions& options) {
+  const std::string folder = path.substr(0, path.find_last_of('/') + 1);
+  if (options.open_weights) return;
+  if (engine->files.open == system_files().open) {
+    options.folder = folder;
+    return;
+  }
+  options.open_weights = [folder, engine](const std::string& name) -> Result<program::Content> {
+    void* handle = nullptr;
+    quoin_bytes bytes{};
+    quoin_error why{};
+    why.struct_size = sizeof why;
+    const quoin_status opened = engine->files.open(engine->files.self, (folder + name).c_str(), &bytes, &handle, &why);
+    if (opened != QUOIN_OK) return fail(in("weights file " + name, host::plugin_error({}, opened, why)));
+    const auto file = std::make_shared<OpenFile>(engine, handle, bytes);
+    return program::Content{file, bytes_of(bytes)};
+  };
+}
 
 const Program::Method* method_of(const quoin_program* program, uint32_t method) {
   const auto& methods = program->program->methods;
@@ -91,7 +117,8 @@ quoin_status quoin_program_open(quoin_engine* engine, const char* path, const qu
   if (opened != QUOIN_OK) return opened;
   return answer(error, [&]() -> Status {
     const auto file = std::make_shared<OpenFile>(engine->engine, handle, bytes);
-    QUOIN_TRY(const auto how, read_options(options));
+    QUOIN_TRY(auto how, read_options(options));
+    open_weights_beside(path, engine->engine, how);
     QUOIN_TRY(program::Model model, program::read(file, bytes_of(bytes), path, how));
     *out = new quoin_program{describe(engine->engine, std::move(model))};
     return {};
@@ -101,7 +128,14 @@ quoin_status quoin_program_open(quoin_engine* engine, const char* path, const qu
 quoin_status quoin_program_view(quoin_engine* engine, quoin_bytes file, const quoin_program_options* options,
                                 quoin_program** out, quoin_error* error) {
   return answer(error, [&]() -> Status {
-    QUOIN_TRY(const auto how, read_options(options));
+    QUOIN_TRY(auto how, read_options(options));
+    if (!how.open_weights)
+      how.open_weights = [](const std::string& name) -> Result<program::Content> {
+        return fail(Error{Code::not_found,
+                          "its weights are in the file " + name,
+                          {},
+                          "give the bytes of that file: weights of quoin_program_options"});
+      };
     QUOIN_TRY(program::Model model, program::read(nullptr, bytes_of(file), "program", how));
     *out = new quoin_program{describe(engine->engine, std::move(model))};
     return {};

@@ -109,17 +109,21 @@ Result<ExternalWeights> decode_reference(Bytes bytes) {
   return weights;
 }
 
-Result<Content> open_weights(const std::string& folder, const ExternalWeights& weights, bool trust) {
-  QUOIN_TRY(MappedFile mapped, open_in(folder, weights.name));
-  const auto file = std::make_shared<const MappedFile>(std::move(mapped));
-  if (file->bytes().size() != weights.size)
-    return bad(weights, fmt::format("{} bytes, the program needs {}", file->bytes().size(), weights.size),
+Status check_weights(const ExternalWeights& weights, Bytes bytes, bool trust) {
+  if (bytes.size() != weights.size)
+    return bad(weights, fmt::format("{} bytes, the program needs {}", bytes.size(), weights.size),
                "it belongs to another program, or is truncated");
-  if (trust) return Content{file, file->bytes()};
+  if (trust) return {};
   // In one piece: a runtime that only reads gets along without the code for many.
-  const XXH128_hash_t digest = XXH3_128bits(file->bytes().data(), file->bytes().size());
+  const XXH128_hash_t digest = XXH3_128bits(bytes.data(), bytes.size());
   if (digest.low64 != weights.digest[0] || digest.high64 != weights.digest[1])
     return bad(weights, "the digest does not match", "it is damaged, or belongs to another program");
+  return {};
+}
+
+Result<Content> open_weights(const std::string& folder, const std::string& name) {
+  QUOIN_TRY(MappedFile mapped, open_in(folder, name));
+  const auto file = std::make_shared<const MappedFile>(std::move(mapped));
   return Content{file, file->bytes()};
 }
 

@@ -29,8 +29,9 @@ struct Content {
   std::shared_ptr<const void> owner;
   Bytes bytes;
 };
-// Maps the file in `folder` ("": the current one). Symbolic links are not followed. Without `trust` the digest is
-// checked, which reads all of it. Errors: not_found, io, program (size, digest).
-Result<Content> open_weights(const std::string& folder, const ExternalWeights& weights, bool trust);
+// Errors (program): size; without `trust` the digest, which reads all of the bytes.
+Status check_weights(const ExternalWeights& weights, Bytes bytes, bool trust);
+// Maps the file in `folder` ("": the current one). Symbolic links are not followed. Errors: not_found, io.
+Result<Content> open_weights(const std::string& folder, const std::string& name);
 
 }  // namespace quoin::program

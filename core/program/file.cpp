@@ -29,6 +29,12 @@ Aligned aligned(std::shared_ptr<const void> owner, Bytes bytes) {
   return {copy.owner(), {static_cast<const std::byte*>(copy.data()), bytes.size()}};
 }
 
+Result<Content> open_second_file(const std::string& name, const ReadOptions& options) {
+  if (options.open_weights) return options.open_weights(name);
+  if (options.folder) return open_weights(*options.folder, name);
+  return fail(Error{Code::not_found, "its weights are in the file " + name, {}, "say in which folder that lies"});
+}
+
 // What constants and named data are spans of; its owner keeps `program`, too.
 Result<Content> weights_of(const Layout& layout, const std::shared_ptr<const void>& program,
                            const ReadOptions& options) {
@@ -38,22 +44,27 @@ Result<Content> weights_of(const Layout& layout, const std::shared_ptr<const voi
   }
   QUOIN_TRY(const Bytes reference, only_segment(layout.segments, kExternalSegment));
   QUOIN_TRY(const ExternalWeights named, decode_reference(reference));
-  if (!options.folder)
-    return fail(
-        Error{Code::not_found, "its weights are in the file " + named.name, {}, "say in which folder that lies"});
-  QUOIN_TRY(Content weights, open_weights(*options.folder, named, options.weights == ReadOptions::Weights::trust));
-  weights.owner =
-      std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(program, weights.owner);
-  return weights;
+  QUOIN_TRY(Content opened, open_second_file(named.name, options));
+  QUOIN_CHECK(check_weights(named, opened.bytes, options.weights == ReadOptions::Weights::trust));
+  Aligned weights = aligned(std::move(opened.owner), opened.bytes);
+  using Both = std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>;
+  return Content{std::make_shared<Both>(program, std::move(weights.owner)), weights.bytes};
+}
+
+// Decoded, but not verified.
+Result<Model> decode_file(const Layout& layout, const std::shared_ptr<const void>& owner, const ReadOptions& options) {
+  QUOIN_TRY(const Content weights, weights_of(layout, owner, options));
+  return decode(layout.segments, weights.bytes, weights.owner);
 }
 
 Result<Model> read_aligned(const std::shared_ptr<const void>& owner, Bytes bytes, const ReadOptions& options) {
   QUOIN_TRY(const Layout layout, parse_layout(bytes, options.weights == ReadOptions::Weights::trust));
-  QUOIN_TRY(const Content weights, weights_of(layout, owner, options));
-  QUOIN_TRY(Model model, decode(layout.segments, weights.bytes, weights.owner));
+  QUOIN_TRY(Model model, decode_file(layout, owner, options));
   if (auto status = verify(model); !status) return fail(in("segment GRPH", std::move(status).error()));
   return model;
 }
+
+std::string folder_of(const std::string& path) { return path.substr(0, path.find_last_of('/') + 1); }
 
 Status write_pieces(const std::string& path, const std::vector<Bytes>& pieces) {
   QUOIN_TRY(AtomicFile file, AtomicFile::create(path));
@@ -122,7 +133,7 @@ Result<Model> read(const std::string& path, const ReadOptions& options) {
   QUOIN_TRY(MappedFile file, MappedFile::open(path));
   const auto owner = std::make_shared<MappedFile>(std::move(file));
   ReadOptions located = options;
-  if (!located.folder) located.folder = path.substr(0, path.find_last_of('/') + 1);
+  if (!located.folder) located.folder = folder_of(path);
   return read(owner, owner->bytes(), path, located);
 }
 
@@ -133,6 +144,22 @@ Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::st
     auto model = read_aligned(file.owner, file.bytes, options);
     if (!model) return fail(in(name, std::move(model).error()));
     return model;
+  });
+}
+
+Result<std::map<std::string, std::string>> read_metadata(const std::string& path) {
+  return guarded([&]() -> Result<std::map<std::string, std::string>> {
+    QUOIN_TRY(MappedFile mapped, MappedFile::open(path));
+    const auto file = std::make_shared<const MappedFile>(std::move(mapped));
+    ReadOptions options{ReadOptions::Weights::trust};
+    options.folder = folder_of(path);
+    const auto decode_trusting = [&]() -> Result<Model> {
+      QUOIN_TRY(const Layout layout, parse_layout(file->bytes(), true));
+      return decode_file(layout, file, options);
+    };
+    auto model = decode_trusting();
+    if (!model) return fail(in(path, std::move(model).error()));
+    return std::move(model->metadata);
   });
 }
 

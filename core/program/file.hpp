@@ -1,12 +1,13 @@
 // The .quoin file (docs/format.md): header, aligned segments, FlatBuffers graph, XXH3 checksums. Deterministic bytes.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/file.hpp"
+#include "program/external.hpp"
 #include "program/model.hpp"
 #include "program/tests.hpp"
 
@@ -35,8 +36,10 @@ struct ReadOptions {
   // that they are read as they are used and damage shows as wrong results only.
   enum class Weights { hash, trust } weights = Weights::hash;
   // Where the weights file of a split program lies. read() of a path takes the path's folder; of bytes in memory it is
-  // an error to leave it out.
+  // an error to leave it out, unless `open_weights` gets the file from elsewhere, by its plain name. Size and digest
+  // are checked afterwards in any case.
   std::optional<std::string> folder{};
+  std::function<Result<Content>(const std::string& name)> open_weights{};
 };
 
 // Verified before use, always: header, checksums (but see ReadOptions), FlatBuffers structure, then meaning (indices,
@@ -53,5 +56,9 @@ Result<std::vector<TestCase>> read_tests(Bytes file, const Model& model);
 
 // The semantic half of read(); serialize() runs it too.
 Status verify(const Model& model);
+
+// What a program says of itself, without the check of what it means: enough to see which recipe made it. Weights are
+// not read. Errors: as read().
+Result<std::map<std::string, std::string>> read_metadata(const std::string& path);
 
 }  // namespace quoin::program

@@ -12,11 +12,12 @@ import tap
 
 PIECE = """#include <quoin/runtime.h>
 static quoin_error error; static quoin_instance* instance; static quoin_engine* engine;
+static quoin_program* program; static quoin_bytes program_bytes, weights_bytes;
 void check(quoin_status status); void my_log(void* self, int32_t level, quoin_str message); void use(const void* p);
 %s
 void f%d(void) {
 %s
-use(&error); use(instance); use(engine);
+use(&error); use(instance); use(engine); use(program); use(&program_bytes); use(&weights_bytes);
 }
 """
 

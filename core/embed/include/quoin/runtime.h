@@ -26,7 +26,8 @@ typedef struct quoin_instance quoin_instance;
 typedef struct quoin_files {
   uint32_t struct_size, reserved;
   void* self;
-  // The whole file, unchanged until close. Errors: QUOIN_NOT_FOUND, or any other.
+  // The whole file, unchanged until close. Errors: QUOIN_NOT_FOUND, or any other. Also called for a weights file: with the
+  // path of the program up to its last slash and a plain file name, which came from the program.
   quoin_status (*open)(void* self, const char* path, quoin_bytes* out, void** file, quoin_error* error);
   void (*close)(void* self, void* file, quoin_bytes bytes);
 } quoin_files;
@@ -52,13 +53,16 @@ void quoin_engine_destroy(quoin_engine* engine);
 typedef struct quoin_program_options {
   uint32_t struct_size;
   uint32_t trust_weights;  // 1: leave out the checksum of the weights, which are then read as they are used
+  // Of a program whose weights are in a second file: the bytes of that file, which stay like those of the program.
+  // Without data, quoin_program_open opens the file beside the program. Size and digest are checked in either case.
+  quoin_bytes weights;
 } quoin_program_options;
 
 // Verified before use, always. `options` may be NULL. Errors: QUOIN_NOT_FOUND, QUOIN_CORRUPT, QUOIN_INCOMPATIBLE.
 quoin_status quoin_program_open(quoin_engine* engine, const char* path, const quoin_program_options* options,
                                 quoin_program** out, quoin_error* error);
 // The file is in memory already (flash, a linked-in array), and stays there unchanged until program and instances are
-// gone. Where it is not 64-byte aligned it is copied.
+// gone; so do weights in options->weights. Where one is not 64-byte aligned it is copied.
 quoin_status quoin_program_view(quoin_engine* engine, quoin_bytes file, const quoin_program_options* options,
                                 quoin_program** out, quoin_error* error);
 void quoin_program_close(quoin_program* program);
