@@ -99,7 +99,22 @@ Node scalar_node(const std::string& text) {
   return node;
 }
 
-// The tree in the order of the schema, with every default written out. Paths stay as they were written.
+// What a path is called, without where it lies: "/home/ann/cats/" is "cats".
+std::string last_component(const std::string& path) {
+  const size_t end = path.find_last_not_of('/');
+  if (end == std::string::npos) return path;
+  const size_t slash = path.find_last_of('/', end);
+  return path.substr(slash == std::string::npos ? 0 : slash + 1,
+                     end - (slash == std::string::npos ? 0 : slash + 1) + 1);
+}
+
+void shorten_paths(Node& node) {
+  if (node.kind == Node::Kind::scalar) node.text = last_component(node.text);
+  for (Node& child : node.children) shorten_paths(child);
+}
+
+// The tree in the order of the schema, with every default written out. Of paths only the last component stays: a
+// program tells what it was made from, and not where that lay on somebody's disk.
 Node canonical(const Node* node, const std::string& prefix) {
   Node out;
   out.kind = Node::Kind::map;
@@ -122,6 +137,7 @@ Node canonical(const Node* node, const std::string& prefix) {
                   [](const Node& a, const Node& b) { return a.key < b.key; });
     }
     child.key = name;
+    if (key != nullptr && (key->kind == Kind::path || key->kind == Kind::paths)) shorten_paths(child);
     if (key != nullptr || !child.children.empty()) out.children.push_back(std::move(child));
   }
   return out;

@@ -126,7 +126,7 @@ struct Recipe {
     int64_t threads = 1;
     std::string weights = "hash";  // or "trust"
   } run;
-  std::string resolved;  // canonical YAML after --set, stored in the program as provenance
+  std::string resolved;  // canonical YAML after --set, without folders: provenance
 };
 
 struct Override {  // --set key.path=value

@@ -1,6 +1,7 @@
 """Program files on the command line: what verify checks and inspect shows."""
 
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -130,6 +131,27 @@ class Program(CommandTest):
         changed = self.json_of("inspect", other)["metadata"]
         self.assertNotEqual(changed["recipe_digest"], metadata["recipe_digest"])
         self.assertEqual(changed["calibration_samples"], "50")
+
+    def test_a_program_does_not_tell_where_it_was_made(self):
+        made = []
+        for folder in ("first-user", "second-user/projects"):
+            for name in ("data", "ranges"):
+                os.makedirs(self.path(os.path.join(folder, name)))
+            for name in ("digits.pt2", "calibration.safetensors", "test.safetensors"):
+                shutil.copy(os.path.join(QUICKSTART, name), self.path(os.path.join(folder, "data", name)))
+            place = self.path(folder)
+            program = os.path.join(place, "digits.quoin")
+            self.succeeds("quantize", os.path.join(place, "data", "digits.pt2"), "-c", RECIPE, "-o", program, *KEEP,
+                          "--set", f"quantize.calibrate.data={place}/data/calibration.safetensors",
+                          "--set", f"quantize.calibrate.cache={place}/ranges/cache.safetensors",
+                          "--set", f"eval.data={place}/data/test.safetensors",
+                          "--set", f"plugins.search=[{place}/data/]")
+            with open(program, "rb") as file:
+                made.append(file.read())
+        self.assertEqual(made[0], made[1])
+        for word in (self._folder.name, "first-user", "second-user", "projects", os.sep + "data"):
+            self.assertNotIn(word.encode(), made[0], word)
+        self.assertIn(b"calibration.safetensors", made[0])
 
 
 tap.run(Program)
