@@ -33,10 +33,9 @@ Result<std::string> stored_recipe(const std::string& path) {
     QUOIN_TRY(const MappedFile file, MappedFile::open(path));
     if (!program::looks_like_program(file.bytes())) return std::string();
   }
-  // The weights are checked when the program is opened to run.
-  QUOIN_TRY(const program::Model model, program::read(path, {program::ReadOptions::Weights::trust}));
-  const auto found = model.metadata.find("recipe");
-  return found == model.metadata.end() ? std::string() : found->second;
+  QUOIN_TRY(const auto metadata, program::read_metadata(path));  // verified when it is opened to run
+  const auto found = metadata.find("recipe");
+  return found == metadata.end() ? std::string() : found->second;
 }
 
 }  // namespace

@@ -11,26 +11,18 @@ program::ReadOptions read_options(const recipe::Recipe& recipe) {
   return {recipe.run.weights == "trust" ? Weights::trust : Weights::hash};
 }
 
-Result<program::Model> read_or_lower(const std::string& path, const recipe::Recipe& recipe, Context& context,
-                                     Diagnostics& diagnostics) {
-  if (is_language_model(path)) return lower_language_model(path, recipe, context, diagnostics);
+// nullopt: no program file.
+Result<std::optional<program::Model>> read_program(const std::string& path, const recipe::Recipe& recipe) {
+  if (is_language_model(path)) return std::nullopt;
   {
     QUOIN_TRY(const MappedFile file, MappedFile::open(path));
-    if (program::looks_like_program(file.bytes())) return program::read(path, read_options(recipe));
+    if (!program::looks_like_program(file.bytes())) return std::nullopt;
   }
-  return lower_float(path, recipe, context, diagnostics);
+  QUOIN_TRY(program::Model model, program::read(path, read_options(recipe)));
+  return model;
 }
 
-}  // namespace
-
-Result<runtime::Executable> open_model(const std::string& path, const recipe::Recipe& recipe, Context& context,
-                                       Diagnostics& diagnostics) {
-  QUOIN_TRY(program::Model model, read_or_lower(path, recipe, context, diagnostics));
-  return open_program(std::move(model), recipe, context, diagnostics);
-}
-
-Result<runtime::Executable> open_program(program::Model model, const recipe::Recipe& recipe, Context& context,
-                                         Diagnostics& diagnostics) {
+runtime::Options load_options(const recipe::Recipe& recipe, Context& context) {
   runtime::Options options;
   options.backend = [&context](const std::string& name) { return context.registry.open(name); };
   options.params = [&context](const host::Backend& backend) {
@@ -38,7 +30,31 @@ Result<runtime::Executable> open_program(program::Model model, const recipe::Rec
   };
   options.fallback = recipe.plugins.fallback;
   options.kernels = &context.kernels;
-  return runtime::Executable::load(std::move(model), options, context.services->table(), diagnostics);
+  return options;
+}
+
+}  // namespace
+
+Result<runtime::Executable> open_model(const std::string& path, const recipe::Recipe& recipe, Context& context,
+                                       Diagnostics& diagnostics) {
+  QUOIN_TRY(std::optional<program::Model> stored, read_program(path, recipe));
+  if (stored) {  // verified as it was read
+    auto model = std::make_shared<const program::Model>(*std::move(stored));
+    QUOIN_TRY(runtime::Executable executable,
+              runtime::Executable::prepare(std::move(model), load_options(recipe, context), context.services->table(),
+                                           diagnostics));
+    QUOIN_CHECK(executable.plan());
+    return executable;
+  }
+  const auto lower = is_language_model(path) ? lower_language_model : lower_float;
+  QUOIN_TRY(program::Model model, lower(path, recipe, context, diagnostics));
+  return open_program(std::move(model), recipe, context, diagnostics);
+}
+
+Result<runtime::Executable> open_program(program::Model model, const recipe::Recipe& recipe, Context& context,
+                                         Diagnostics& diagnostics) {
+  return runtime::Executable::load(std::move(model), load_options(recipe, context), context.services->table(),
+                                   diagnostics);
 }
 
 std::vector<data::InputSpec> input_specs(const runtime::Executable& model, size_t method) {
