@@ -26,7 +26,8 @@ std::string op_of(const program::Model& model, const program::Node& node) {
 }
 
 uint64_t peak_live(const program::Graph& graph) {
-  return program::peak_live(program::storages(graph, [](const program::Node&) { return true; }));
+  return program::peak_live(
+      program::storages(graph, [](const program::Node&, size_t, program::Sharing) { return true; }));
 }
 
 // Inputs and outputs without the states.

@@ -28,6 +28,10 @@ class GridMaterial {
   std::map<std::string, Result<std::shared_ptr<const Material>>> made_;
 };
 
+// in_place.cpp: "" or the first node that has a kernel of a plugin and other results when they are written over an
+// operand that they may be written over.
+std::string compare_in_place(const Material& material, const kernels::KernelSet& set, const quoin_host& host);
+
 // accuracy_kernels.cpp: one case per kernel of the plugin.
 std::vector<Case> kernel_cases(const std::shared_ptr<GridMaterial>& materials, const quoin_plugin& table);
 

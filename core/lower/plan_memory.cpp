@@ -3,13 +3,23 @@
 
 namespace quoin::lower {
 
+// Writing over operands makes fewer storages, but longer ones, which may fit worse.
 void plan_memory(program::Graph& graph) {
-  const std::vector<program::Storage> all = program::storages(graph, [](const program::Node&) { return true; });
-  const Arena arena = place(all);
+  const auto plan = [&](const program::Joins& joins) {
+    auto storages = program::storages(graph, joins);
+    Arena arena = place(storages);
+    return std::pair(std::move(storages), std::move(arena));
+  };
+  auto best = plan([](const program::Node&, size_t, program::Sharing) { return true; });
+  const auto views_only = [](const program::Node&, size_t, program::Sharing kind) {
+    return kind == program::Sharing::view;
+  };
+  if (auto other = plan(views_only); other.second.size < best.second.size) best = std::move(other);
+  const auto& [storages, arena] = best;
   for (program::Value& value : graph.values) value.offset = 0;
   graph.arena_size = arena.size;
-  for (size_t s = 0; s < all.size(); ++s)
-    for (const uint32_t value : all[s].values) graph.values[value].offset = arena.offsets[s];
+  for (size_t s = 0; s < storages.size(); ++s)
+    for (const uint32_t value : storages[s].values) graph.values[value].offset = arena.offsets[s];
 }
 
 }  // namespace quoin::lower

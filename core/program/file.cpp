@@ -8,9 +8,18 @@
 #include "program/decode.hpp"
 #include "program/encode.hpp"
 #include "program/external.hpp"
+#include "program/lifetime.hpp"
 
 namespace quoin::program {
 namespace {
+
+uint32_t graph_features(const Model& model) {
+  bool in_place = false;
+  for (const Method& method : model.methods) in_place = in_place || runs_in_place(method.graph);
+  for (const Delegate& delegate : model.delegates)
+    in_place = in_place || (delegate.original && runs_in_place(*delegate.original));
+  return in_place ? uint32_t{kInPlace} : 0;
+}
 
 Result<Encoded> checked_encode(const Model& model) {
   if (auto status = verify(model); !status) return fail(in("program to write", std::move(status).error()));
@@ -61,6 +70,8 @@ Result<Model> read_aligned(const std::shared_ptr<const void>& owner, Bytes bytes
   QUOIN_TRY(const Layout layout, parse_layout(bytes, options.weights == ReadOptions::Weights::trust));
   QUOIN_TRY(Model model, decode_file(layout, owner, options));
   if (auto status = verify(model); !status) return fail(in("segment GRPH", std::move(status).error()));
+  if ((layout.features & kInPlace) != graph_features(model))
+    return fail(Error{Code::program, "the features named are not those of the graph", "header", {}});
   return model;
 }
 
@@ -85,7 +96,7 @@ Result<ExternalWeights> write_weights(const std::string& program, const std::vec
 Result<std::vector<std::byte>> serialize(const Model& model) {
   return guarded([&]() -> Result<std::vector<std::byte>> {
     QUOIN_TRY(const Encoded encoded, checked_encode(model));
-    const Image image = lay_out(encoded.segments);
+    const Image image = lay_out(encoded.segments, graph_features(model));
     std::vector<std::byte> out;
     out.reserve(image.size);
     for (const Bytes piece : image.pieces) out.insert(out.end(), piece.begin(), piece.end());
@@ -115,7 +126,7 @@ Result<Written> write(const std::string& path, const Model& model, const WriteOp
       tests = encode_tests(options.tests);
       encoded.segments.push_back({kTestSegment, kDataAlignment, {tests}, kOptionalSegment});
     }
-    const Image image = lay_out(encoded.segments);
+    const Image image = lay_out(encoded.segments, graph_features(model));
     QUOIN_CHECK(write_pieces(path, image.pieces));
     written.size = image.size;
     return written;
@@ -125,7 +136,7 @@ Result<Written> write(const std::string& path, const Model& model, const WriteOp
 Result<uint64_t> measure(const Model& model) {
   return guarded([&]() -> Result<uint64_t> {
     QUOIN_TRY(const Encoded encoded, checked_encode(model));
-    return lay_out(encoded.segments).size;
+    return lay_out(encoded.segments, graph_features(model)).size;
   });
 }
 

@@ -40,8 +40,11 @@ struct Header {
 };
 static_assert(sizeof(Header) == 64 && offsetof(Header, header_hash) == 56);
 
-enum Feature : uint32_t { kExternalWeights = 1 };  // there is a segment XWGT and no WGTS
-inline constexpr uint32_t kKnownFeatures = kExternalWeights;
+enum Feature : uint32_t {
+  kExternalWeights = 1,  // there is a segment XWGT and no WGTS
+  kInPlace = 2,          // a node writes over an operand
+};
+inline constexpr uint32_t kKnownFeatures = kExternalWeights | kInPlace;
 
 enum SegmentFlags : uint32_t { kOptionalSegment = 1 };  // a reader that does not know the kind may skip it
 

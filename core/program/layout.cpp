@@ -152,7 +152,7 @@ uint32_t features_of(const std::vector<SegmentEntry>& table) {
 
 }  // namespace
 
-Image lay_out(const std::vector<SegmentSource>& segments) {
+Image lay_out(const std::vector<SegmentSource>& segments, uint32_t features) {
   std::vector<SegmentEntry> table;
   Image image;
   const uint64_t table_size = segments.size() * sizeof(SegmentEntry);
@@ -169,7 +169,7 @@ Image lay_out(const std::vector<SegmentSource>& segments) {
     image.size = offset + size;
   }
   Header header{};
-  header.required_features = features_of(table);
+  header.required_features = features | features_of(table);
   header.magic = kMagic;
   header.major = kFormatMajor;
   header.minor = kFormatMinor;
@@ -187,7 +187,7 @@ Image lay_out(const std::vector<SegmentSource>& segments) {
 Result<Layout> parse_layout(Bytes file, bool trust_weights) {
   QUOIN_TRY(const Header header, read_header(file));
   QUOIN_TRY(const std::vector<SegmentEntry> table, read_table(header, file));
-  if (header.required_features != features_of(table))
+  if ((header.required_features & kExternalWeights) != features_of(table))
     return fail(Error{Code::program, "the features named are not those of the segments", "header", {}});
   Layout layout{header.major, header.minor, header.required_features, {}};
   std::vector<Segment>& segments = layout.segments;

@@ -22,7 +22,8 @@ struct Image {
   std::vector<Bytes> pieces;
   uint64_t size = 0;
 };
-Image lay_out(const std::vector<SegmentSource>& segments);
+// `features`: those of the graph; what the segments need is added.
+Image lay_out(const std::vector<SegmentSource>& segments, uint32_t features);
 
 struct Segment : SegmentEntry {
   Bytes bytes;

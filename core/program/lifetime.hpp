@@ -11,7 +11,15 @@ namespace quoin::program {
 
 inline constexpr uint64_t kArenaAlignment = 64;  // of every offset, and of the arena's size
 
-// Values that share one place in the arena: one intermediate, and the views of it that need no copy.
+// How the result of a node may lie in the bytes of an operand.
+enum class Sharing : uint8_t {
+  none,
+  view,      // the node only renames bytes: result and operand are one value
+  in_place,  // an elementwise operator, which writes an element after it read that one: if nothing reads the operand
+             // later
+};
+
+// Values that share one place in the arena: one intermediate, the views of it, and what is written over it.
 struct Storage {
   uint64_t size = 0;             // bytes
   uint32_t first = 0, last = 0;  // positions of the nodes that write it first and read it last; both inclusive
@@ -21,13 +29,23 @@ struct Storage {
 // Whether value `index` lives in the arena: the result of a node, and not an output of the graph.
 std::vector<bool> in_arena(const Graph& graph);
 
-// Whether `node` only renames bytes: a view whose operand and result lie in the arena with equal type and size. The
-// runtime skips such a node when both have the same offset.
-bool is_free_view(const Graph& graph, const Node& node, const std::vector<bool>& arena);
+// The rule for one operator, by types: it is elementwise, and element i of operand and result have one place. Every
+// kernel of an elementwise operator can therefore write over such an operand.
+bool can_overwrite(const OpSchema& schema, const TensorType& operand, const TensorType& result);
 
-// In order of first definition. `shares(node)` decides for each free view whether its result joins its operand.
-// Precondition: indices are valid and the nodes topological.
-std::vector<Storage> storages(const Graph& graph, const std::function<bool(const Node&)>& shares);
+// What node and operand allow by their types, where both lie in the arena. The runtime skips a view that has the offset
+// of its operand.
+Sharing sharing(const Graph& graph, const Node& node, size_t slot, const std::vector<bool>& arena);
+
+// Whether a node's result has the offset of this operand.
+bool is_at_operand(const Graph& graph, const Node& node, size_t slot);
+// Whether any node writes over an operand. Precondition: the memory plan is legal.
+bool runs_in_place(const Graph& graph);
+
+// In order of first definition. `joins` decides for the operands that the result of a node may share bytes with, in
+// their order, until one is taken. Precondition: indices are valid and the nodes topological.
+using Joins = std::function<bool(const Node&, size_t slot, Sharing)>;
+std::vector<Storage> storages(const Graph& graph, const Joins& joins);
 
 // The most bytes that are live at one node, each storage rounded up to kArenaAlignment: no arena can be smaller.
 uint64_t peak_live(const std::vector<Storage>& storages);

@@ -11,7 +11,7 @@
 namespace quoin::program {
 
 inline constexpr uint32_t kNone = QUOIN_NONE;
-inline constexpr uint16_t kFormatMajor = 1, kFormatMinor = 1;
+inline constexpr uint16_t kFormatMajor = 1, kFormatMinor = 2;
 inline constexpr const char* kOnlyMethod = "forward";  // name of the method of a program with one graph
 
 struct Value {

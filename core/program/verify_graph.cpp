@@ -205,9 +205,7 @@ Status verify_graph(const Graph& graph, std::vector<uint32_t>& calls) {
 // A sweep over the nodes: what lives now is kept by offset, so that only neighbours can overlap.
 Status verify_memory_plan(const Graph& graph) {
   QUOIN_CHECK(check_offsets(graph));
-  const auto at_operand = [&](const Node& node) {
-    return graph.values[node.inputs[0]].offset == graph.values[node.outputs[0]].offset;
-  };
+  const auto at_operand = [&](const Node& node, size_t slot, Sharing) { return is_at_operand(graph, node, slot); };
   const std::vector<Storage> all = storages(graph, at_operand);
   std::map<uint64_t, uint32_t> live;             // offset -> storage
   using Expiry = std::pair<uint32_t, uint32_t>;  // last node, storage

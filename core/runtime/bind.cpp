@@ -104,7 +104,8 @@ Step Binder::make_step(const Frame& frame, size_t index) const {
 Status Binder::add_kernel(const Frame& frame, size_t index) {
   const program::Graph& graph = *frame.source.graph;
   Step step = make_step(frame, index);
-  if (program::is_free_view(graph, *step.node, frame.in_arena) && step.locations[0] == step.locations[step.inputs])
+  if (step.inputs != 0 && program::sharing(graph, *step.node, 0, frame.in_arena) == program::Sharing::view &&
+      step.locations[0] == step.locations[step.inputs])
     return {};
   QUOIN_CHECK(prepare_kernel(step, options_.kernels, host_, scratch_));
   out_.steps.push_back(std::move(step));

@@ -124,6 +124,7 @@ constexpr Fault kFaults[] = {
     {"off_by_one", "accuracy", "126, expected 127 (1 steps, allowed 0"},
     {"wrong_at_odd_tails", "accuracy", "int8/relu/3x5x7"},
     {"kernel_wrong", "accuracy", "kernel/relu_f32"},
+    {"kernel_clears_result", "accuracy", "other results when they are written over operand 0"},
     {"scratch_overrun", "workspace", "bytes behind the end of the scratch memory"},
     {"scratch_read", "workspace", "depends on what the scratch memory"},
     {"output_overrun", "workspace", "output 0: bytes behind its end were written"},

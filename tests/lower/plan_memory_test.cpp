@@ -34,6 +34,12 @@ program::Graph random_graph(std::mt19937& random, size_t count, size_t reach, bo
   return graph;
 }
 
+program::Joins at_operand(const program::Graph& graph) {
+  return [&graph](const program::Node& node, size_t slot, program::Sharing) {
+    return program::is_at_operand(graph, node, slot);
+  };
+}
+
 // The most bytes that are needed at any one node.
 uint64_t lower_bound(const std::vector<program::Storage>& storages, size_t nodes) {
   uint64_t most = 0;
@@ -69,7 +75,7 @@ TEST_P(PlanMemory, NeverOverlapsAndStaysNearTheLowerBound) {
   for (int i = 0; i < kGraphs; ++i) {
     program::Graph graph = random_graph(random, 5 + random() % 80, 1 + random() % 8, GetParam());
     plan_memory(graph);
-    const auto storages = program::storages(graph, [](const program::Node&) { return true; });
+    const auto storages = program::storages(graph, at_operand(graph));
     expect_no_overlap(graph, storages);
     const uint64_t bound = lower_bound(storages, graph.nodes.size());
     ASSERT_GE(graph.arena_size, bound);
@@ -102,6 +108,38 @@ TEST(PlanMemoryOnce, ViewsTakeNoPlaceOfTheirOwn) {
   plan_memory(graph);
   EXPECT_EQ(graph.values[first].offset, graph.values[view].offset);
   EXPECT_EQ(graph.arena_size, 64u);
+}
+
+TEST(PlanMemoryOnce, ElementwiseOperatorsWriteOverOperandsThatEnd) {
+  program::Graph graph;
+  const auto add = [&](const char* op, std::vector<uint32_t> inputs, Shape shape) {
+    graph.values.push_back({"v", {DType::f32, std::move(shape), nullptr}, {}, 0});
+    program::Node node;
+    node.op = op;
+    node.inputs = std::move(inputs);
+    node.outputs = {static_cast<uint32_t>(graph.values.size() - 1)};
+    graph.nodes.push_back(node);
+    return node.outputs[0];
+  };
+  graph.values.push_back({"x", {DType::f32, {4, 64}, nullptr}, {}, 0});
+  graph.inputs = {0};
+  const uint32_t first = add("aten.relu.default", {0}, {4, 64});
+  const uint32_t row = add("aten.sum.dim_IntList", {first}, {64});
+  const uint32_t kept = add("aten.exp.default", {first}, {4, 64});        // over first
+  const uint32_t other = add("aten.relu.default", {kept}, {4, 64});       // kept is read later
+  const uint32_t sum = add("aten.add.Tensor", {row, other}, {4, 64});     // over its second operand
+  const uint32_t product = add("aten.mul.Tensor", {kept, sum}, {4, 64});  // over the first that ends
+  graph.outputs = {add("aten.neg.default", {product}, {4, 64})};
+  plan_memory(graph);
+  const auto offset = [&](uint32_t value) { return graph.values[value].offset; };
+  EXPECT_EQ(offset(kept), offset(first));
+  EXPECT_NE(offset(other), offset(kept));
+  EXPECT_EQ(offset(sum), offset(other));
+  EXPECT_EQ(offset(product), offset(kept));
+  EXPECT_EQ(graph.arena_size, 4u * 64 * 4 * 2 + 64 * 4);
+  const auto all = program::storages(graph, at_operand(graph));
+  EXPECT_EQ(all.size(), 3u);
+  expect_no_overlap(graph, all);
 }
 
 TEST(PlanMemoryOnce, IsDeterministic) {

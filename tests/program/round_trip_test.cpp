@@ -162,6 +162,22 @@ TEST(Layout, OtherMajorVersionIsNamed) {
   EXPECT_THAT(result.error().text(), ::testing::HasSubstr(fmt::format("format 9.{}", kFormatMinor)));
 }
 
+// Readers of format 1.1 refuse what they do not know by its bit, and this one a bit that says what is not so.
+TEST(Layout, WritingOverOperandsIsAFeature) {
+  Model model = small_model();
+  EXPECT_EQ(header_of(*serialize(model)).required_features, 0u);
+  std::vector<Value>& values = model.methods[0].graph.values;
+  values[4].offset = 0;  // relu over its operand
+  std::swap(values[5].offset, values[6].offset);
+  auto file = *serialize(model);
+  Header header = header_of(file);
+  EXPECT_EQ(header.required_features, kInPlace);
+  EXPECT_TRUE(read_bytes(file));
+  header.required_features = 0;
+  put_header(file, header);
+  EXPECT_THAT(read_bytes(file).error().text(), ::testing::HasSubstr("are not those of the graph"));
+}
+
 TEST(Layout, UnknownRequiredFeatureIsRefused) {
   auto file = *serialize(small_model());
   Header header = header_of(file);

@@ -7,6 +7,7 @@
 
 #include "bytes.hpp"
 #include "models.hpp"
+#include "program/lifetime.hpp"
 
 namespace quoin::program::testing {
 namespace {
@@ -120,8 +121,8 @@ std::vector<Fault> faults() {
        "memory plan: value 4 (v4): arena offset 8"},
       {"OutsideArena", [](Model& m) { m.methods[0].graph.values[4].offset = 128; }, "outside the arena of 128"},
       {"OffsetOverflows", [](Model& m) { m.methods[0].graph.values[4].offset = ~uint64_t{63}; }, "outside the arena"},
-      {"LivesOverlap", [](Model& m) { m.methods[0].graph.values[4].offset = 0; },
-       "memory plan: value 3 (v3) and value 4 (v4) overlap"},
+      {"LivesOverlap", [](Model& m) { m.methods[0].graph.values[5].offset = 64; },
+       "memory plan: value 4 (v4) and value 5 (call) overlap"},
       {"ArenaTooLarge", [](Model& m) { m.methods[0].graph.arena_size = 1 << 20; }, "an arena of 1048576 bytes"},
       {"OffsetOfInput", [](Model& m) { m.methods[0].graph.values[0].offset = 64; }, "value 0 (x): has an arena offset"},
       {"DelegateOutOfRange", [](Model& m) { m.methods[0].graph.nodes[2].delegate = 1; },
@@ -154,13 +155,13 @@ TEST_P(Verify, FindsTheFaultAndItsPath) {
 INSTANTIATE_TEST_SUITE_P(Faults, Verify, ::testing::ValuesIn(faults()),
                          [](const auto& fault) { return fault.param.name; });
 
-// relu -> view -> relu, where the view may lie on its operand.
+// relu -> view -> softmax, where the view may lie on its operand.
 Model with_view(uint64_t view_offset, uint64_t last_offset) {
   GraphBuilder b;
   const uint32_t x = b.input("x", f32({2, 4}));
   const uint32_t first = b.node("aten.relu.default", {x}, f32({2, 4}));
   const uint32_t view = b.node("aten.view.default", {first}, f32({8}), {{"size", std::vector<int64_t>{8}}});
-  const uint32_t last = b.node("aten.relu.default", {view}, f32({8}));
+  const uint32_t last = b.node("aten.softmax.int", {view}, f32({8}), {{"dim", int64_t{0}}});
   b.graph.outputs = {b.node("aten.relu.default", {last}, f32({8}))};
   b.graph.values[first].offset = 0;
   b.graph.values[view].offset = view_offset;
@@ -178,6 +179,49 @@ TEST(MemoryPlan, ViewExtendsTheLifeOfItsOperand) {
   ASSERT_FALSE(status) << "the view still reads the place that the last node writes";
   EXPECT_THAT(status.error().text(), ::testing::HasSubstr("overlap"));
 }
+
+// first = relu(x), second = `op`(first), added to an operand that `late` picks.
+struct Overwriting {
+  std::string name, op, message;  // "": legal
+  bool late = false;              // the operand is read again by the node behind
+  friend void PrintTo(const Overwriting& o, std::ostream* out) { *out << o.name; }
+};
+
+class InPlace : public ::testing::TestWithParam<Overwriting> {};
+
+TEST_P(InPlace, OnlyWhatTheRuleAllows) {
+  GraphBuilder b;
+  const uint32_t x = b.input("x", f32({2, 8}));
+  const uint32_t first = b.node("aten.relu.default", {x}, f32({2, 8}));
+  Attrs attrs;
+  if (GetParam().op == "aten.softmax.int") attrs = {{"dim", int64_t{1}}};
+  const bool narrow = GetParam().op == "quoin.quantize.default";
+  const uint32_t second = b.node(GetParam().op, {first}, narrow ? s8({2, 8}) : f32({2, 8}), std::move(attrs));
+  const uint32_t real = narrow ? b.node("quoin.dequantize.default", {second}, f32({2, 8})) : second;
+  b.graph.outputs = {b.node("aten.maximum.default", {GetParam().late ? first : x, real}, f32({2, 8}))};
+  if (narrow) b.graph.values[real].offset = 64;
+  b.graph.arena_size = narrow ? 128 : 64;
+  Model model;
+  model.methods = {{"forward", b.graph}};
+  const Status status = verify(model);
+  if (GetParam().message.empty()) {
+    ASSERT_TRUE(status) << status.error().text();
+    EXPECT_TRUE(runs_in_place(b.graph));
+  } else {
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, Code::program);
+    EXPECT_THAT(status.error().text(), ::testing::HasSubstr(GetParam().message));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, InPlace,
+    ::testing::Values(Overwriting{"Elementwise", "aten.exp.default", ""},
+                      Overwriting{"ReadLater", "aten.exp.default", "value 1 (v1) and value 2 (v2) overlap", true},
+                      Overwriting{"NotElementwise", "aten.softmax.int", "value 1 (v1) and value 2 (v2) overlap"},
+                      Overwriting{"OtherElementSize", "quoin.quantize.default",
+                                  "value 1 (v1) and value 2 (v2) overlap"}),
+    [](const auto& p) { return p.param.name; });
 
 TEST(MemoryPlan, ViewMayBeCopied) { EXPECT_TRUE(verify(with_view(64, 0))); }
 
