@@ -78,7 +78,7 @@ Dims dense_strides(std::span<const int64_t> dims) {
 
 int64_t wrap(int64_t dim, size_t rank) { return dim < 0 ? dim + static_cast<int64_t>(rank) : dim; }
 
-Builder::Builder(const sdk::Graph& g, sdk::Blob& out) : graph(g), blob_(out) {
+Builder::Builder(const sdk::Graph& g, const quoin_host& h, sdk::Blob& out) : graph(g), host(h), blob_(out) {
   for (uint32_t v = 0; v < graph.num_values(); ++v) {
     const sdk::Value value = graph.value(v);
     for (uint32_t d = 0; d < value.raw.rank; ++d) {
@@ -337,12 +337,12 @@ void Builder::finish() {
   blob_.bytes(data_.data(), data_.size());
 }
 
-void compile(const sdk::Graph& graph, sdk::Blob& blob) {
+void compile(const sdk::Graph& graph, const quoin_host& host, sdk::Blob& blob) {
   std::map<std::string_view, const Emitter*> emitters;
   for (const auto& group : {convolution_emitters(), matrix_emitters(), elementwise_emitters(), pooling_emitters(),
                             movement_emitters(), language_emitters()})
     for (const Emitter& e : group) emitters[e.op] = &e;
-  Builder builder(graph, blob);
+  Builder builder(graph, host, blob);
   find_attentions(builder);
   for (uint32_t n = 0; n < graph.num_nodes(); ++n) {
     const sdk::Node node = graph.node(n);

@@ -62,8 +62,9 @@ class Builder {
  public:
   // Named data goes to `out` while instructions are emitted, the blob itself by finish().
   // Throws UNSUPPORTED where another dim than the first follows the length of a run; the rules decline such nodes.
-  Builder(const sdk::Graph& g, sdk::Blob& out);
+  Builder(const sdk::Graph& g, const quoin_host& h, sdk::Blob& out);
   const sdk::Graph& graph;
+  const quoin_host& host;
 
   // -- values
   // The value's buffer in a layout; emits the conversion on first use. Quantized values are u8.
@@ -215,6 +216,6 @@ void fill_integer_parameters(Builder& b, const sdk::Node& node, const sdk::Value
 void fill_float_bias(Builder& b, const sdk::Node& node, Instruction& i);
 
 // The whole graph of a claim. Throws INVALID for what no emitter knows.
-void compile(const sdk::Graph& graph, sdk::Blob& blob);
+void compile(const sdk::Graph& graph, const quoin_host& host, sdk::Blob& blob);
 
 }  // namespace quoin::cpu

@@ -57,8 +57,12 @@ Ref packed(Builder& b, const sdk::Value& weight, const GroupedLayout& layout) {
     if (layout.spec.zeros) zeros = zeros_of(q, groups);
     const GroupedSource source{used_codes(weight, layout.spec, room), scales.data(),
                                zeros.empty() ? nullptr : zeros.data()};
-    pack_grouped(layout, source, 0, layout.blocks, reinterpret_cast<uint8_t*>(to),
-                 reinterpret_cast<float*>(to + bytes));
+    constexpr uint64_t kGrain = 16;  // blocks
+    sdk::parallel_for(b.host, static_cast<uint64_t>(layout.blocks), kGrain,
+                      [&](uint64_t begin, uint64_t end, uint32_t) noexcept {
+                        pack_grouped(layout, source, static_cast<int64_t>(begin), static_cast<int64_t>(end),
+                                     reinterpret_cast<uint8_t*>(to), reinterpret_cast<float*>(to + bytes));
+                      });
   });
 }
 

@@ -22,7 +22,7 @@ class Cpu : public sdk::RuleBackend<Cpu> {
   static std::span<const quoin_kernel> kernels() { return operator_kernels(); }
 
   Cpu(const quoin_host& host, sdk::Params) : host_(host) {}
-  void compile(const sdk::LowerRequest& request, sdk::Blob& blob) { cpu::compile(request.graph, blob); }
+  void compile(const sdk::LowerRequest& request, sdk::Blob& blob) { cpu::compile(request.graph, host_, blob); }
 
   class Delegate : public Executor {
    public:
