@@ -5,7 +5,7 @@
 #include "depthwise_f32.hpp"
 #include "elementwise_f32.hpp"
 #include "elementwise_u8.hpp"
-#include "gemm.hpp"
+#include "gemm_u8.hpp"
 #include "grouped.hpp"
 #include "grouped_f32.hpp"
 #include "grouped_tokens.hpp"

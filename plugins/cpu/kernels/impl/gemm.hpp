@@ -82,29 +82,33 @@ void panel(const Args& args, int64_t begin, int64_t end, int64_t column) {
   }
 }
 
+// Rows [begin, end) of all columns.
+template <class Kernel, class Args>
+void panels(const Args& args, int64_t begin, int64_t end) {
+  const int64_t blocks = (args.n + kBlock - 1) / kBlock;
+  for (int64_t block = 0; block < blocks;) {
+    const int64_t left = blocks - block, groups = (left + Kernel::kBlocks - 1) / Kernel::kBlocks;
+    const int64_t width = (left + groups - 1) / groups;  // even widths: 5 blocks are 3 + 2, not 4 + 1
+    if (width == 1) panel<Kernel, 1>(args, begin, end, block * kBlock);
+    if constexpr (Kernel::kBlocks >= 2) {
+      if (width == 2) panel<Kernel, 2>(args, begin, end, block * kBlock);
+    }
+    if constexpr (Kernel::kBlocks >= 4) {
+      if (width == 3) panel<Kernel, 3>(args, begin, end, block * kBlock);
+      if (width == 4) panel<Kernel, 4>(args, begin, end, block * kBlock);
+    }
+    block += width;
+  }
+}
+
 // Kernel::kRowUnit: a multiple of the rows of its tiles.
 template <class Kernel, class Args>
 void walk(const Args& args, int64_t row_bytes) {
-  const int64_t blocks = (args.n + kBlock - 1) / kBlock;
   const int64_t block_bytes = args.n > kLargeB / larger(row_bytes, 1) ? kLargeRowBlockBytes : kRowBlockBytes;
   constexpr int64_t kUnit = Kernel::kRowUnit;
   const int64_t step = larger(block_bytes / larger(row_bytes, 1) / kUnit * kUnit, kUnit);
-  for (int64_t begin = 0; begin < args.rows; begin += step) {
-    const int64_t end = smaller(args.rows, begin + step);
-    for (int64_t block = 0; block < blocks;) {
-      const int64_t left = blocks - block, groups = (left + Kernel::kBlocks - 1) / Kernel::kBlocks;
-      const int64_t width = (left + groups - 1) / groups;  // even widths: 5 blocks are 3 + 2, not 4 + 1
-      if (width == 1) panel<Kernel, 1>(args, begin, end, block * kBlock);
-      if constexpr (Kernel::kBlocks >= 2) {
-        if (width == 2) panel<Kernel, 2>(args, begin, end, block * kBlock);
-      }
-      if constexpr (Kernel::kBlocks >= 4) {
-        if (width == 3) panel<Kernel, 3>(args, begin, end, block * kBlock);
-        if (width == 4) panel<Kernel, 4>(args, begin, end, block * kBlock);
-      }
-      block += width;
-    }
-  }
+  for (int64_t begin = 0; begin < args.rows; begin += step)
+    panels<Kernel>(args, begin, smaller(args.rows, begin + step));
 }
 
 // -- u8 x s8
@@ -234,80 +238,6 @@ struct DotKernel {
     Store::template store<Rows, kVectors>(g, row, rows, column, acc);
   }
 };
-
-// Products of one row are bound by reading the weights once: as many sums as hide the latency of a dot product, of more
-// columns at a time or, where there are none, of every second or fourth group of the depth.
-template <class T, class Store>
-struct RowKernel {
-  static constexpr int kMost = 8;  // sums
-  static constexpr int kPerBlock = kBlock / T::kLanes, kBlocks = kMost / kPerBlock;
-  using Args = typename Store::Args;
-
-  static void run(const Args& g) {
-    const int64_t blocks = (g.n + kBlock - 1) / kBlock;
-    int64_t block = 0;
-    for (; block + kBlocks <= blocks; block += kBlocks) tile<kBlocks>(g, block * kBlock);
-    if constexpr (kBlocks > 4) {
-      for (; block + 4 <= blocks; block += 4) tile<4>(g, block * kBlock);
-    }
-    for (; block + 2 <= blocks; block += 2) tile<2>(g, block * kBlock);
-    for (; block < blocks; ++block) tile<1>(g, block * kBlock);
-  }
-
-  template <int Blocks>
-  static void tile(const Args& g, int64_t column) {
-    constexpr int kVectors = Blocks * kPerBlock, kSplits = smaller(kMost / kVectors, 4);
-    const int64_t groups = round_to(g.k, 4) / 4, block_bytes = groups * 4 * kBlock;
-    const int8_t* b = g.b + column / kBlock * block_bytes;
-    const uint8_t* a = row_of(g, 0) + g.window.first;
-    typename T::I acc[kSplits][kVectors];
-    QUOIN_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      acc[0][v] = g.bias ? T::load_int(g.bias + column + v * T::kLanes) : T::set1_int(0);
-      QUOIN_UNROLL
-      for (int s = 1; s < kSplits; ++s) acc[s][v] = T::set1_int(0);
-    }
-    const auto multiply = [&](int s) QUOIN_LAMBDA_INLINE {
-      const typename T::X x = T::prepare_x(T::set1_int(load32(a + 4 * s)));
-      QUOIN_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        const int8_t* w = b + 4 * kBlock * s + v / kPerBlock * block_bytes + v % kPerBlock * 4 * T::kLanes;
-        acc[s][v] = T::dot4(acc[s][v], x, T::prepare_w(T::load_bytes(w)));
-      }
-    };
-    int64_t group = 0;
-    for (; group + kSplits <= groups; group += kSplits, a += 4 * kSplits, b += 4 * kBlock * kSplits) {
-      QUOIN_UNROLL
-      for (int s = 0; s < kSplits; ++s) multiply(s);
-    }
-    for (; group < groups; ++group, a += 4, b += 4 * kBlock) multiply(0);
-    keep(acc);
-    typename T::I sum[1][kVectors];
-    QUOIN_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      sum[0][v] = acc[0][v];
-      QUOIN_UNROLL
-      for (int s = 1; s < kSplits; ++s) sum[0][v] = T::add_int(sum[0][v], acc[s][v]);
-    }
-    Store::template store<1, kVectors>(g, 0, 1, column, sum);
-  }
-};
-
-template <class T, class Store>
-void multiply(const typename Store::Args& g) {
-  if (g.rows == 1 && g.window.runs == 1) return RowKernel<T, Store>::run(g);
-  walk<DotKernel<T, Store>>(g, g.a_stride);
-}
-
-template <class T>
-void gemm_u8(const GemmU8& g) {
-  multiply<T, StoreU8<T>>(g);
-}
-
-template <class T>
-void gemm_u8_f32(const GemmU8F32& g) {
-  multiply<T, StoreF32<T>>(g);
-}
 
 // -- f32
 

@@ -2,7 +2,7 @@
 // of right operands as it lies, 16 rows of activations are left operands, wherever they lie at one distance.
 #pragma once
 
-#include "gemm.hpp"
+#include "gemm_u8.hpp"
 
 namespace quoin::cpu {
 namespace {
