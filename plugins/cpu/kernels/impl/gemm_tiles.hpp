@@ -68,7 +68,7 @@ template <class T, class Tiles, class Store>
 struct TileKernel {
   using Args = typename Store::Args;
   static constexpr int kBlocks = 2;
-  static constexpr int kRows[] = {0, 2 * kTileRows, 2 * kTileRows};
+  static constexpr int kRows[kBlocks + 1] = {0, 2 * kTileRows, 2 * kTileRows};
   static constexpr int64_t kRowUnit = 2 * kTileRows;
 
   // Memory for operands that do not lie as tiles.
