@@ -14,7 +14,7 @@ namespace {
 struct Avx512 : Batch<Avx512Arch> {
   using Half = Avx2;
   static constexpr int kDotBlocks = 2, kFmaBlocks = 4;
-  static constexpr int kDotRows[] = {0, 8, 8}, kFmaRows[] = {0, 8, 8, 8, 6};
+  static constexpr int kDotRows[] = {0, 8, 8}, kFmaRows[] = {0, 8, 12, 8, 6};
   static constexpr int kGroupedVectors = 2, kGroupedTokens = 4;
   static constexpr int kDepthwiseVectors = 2, kDepthwisePixels = 7;
   static constexpr bool kByteDots = false;
