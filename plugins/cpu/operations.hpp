@@ -4,6 +4,7 @@
 
 #include <array>
 #include <quoin/plugin.hpp>
+#include <string_view>
 #include <vector>
 
 #include "kernels/kernels.hpp"
@@ -120,7 +121,7 @@ class Context {
 
 struct Operation {
   Op op;
-  const char* name;  // of profile events
+  std::string_view name;  // of profile events
   void (*check)(const Instruction&, const Checker&);
   void (*run)(const Instruction&, const Context&);
 };
