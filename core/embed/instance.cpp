@@ -85,6 +85,15 @@ quoin_status quoin_instance_plan(quoin_instance* instance, const quoin_memory* m
   });
 }
 
+quoin_status quoin_instance_prepare_length(quoin_instance* instance, uint32_t method, int64_t length,
+                                           quoin_error* error) {
+  return answer(error, [&]() -> Status {
+    if (method >= instance->executable.methods())
+      return fail(Code::input, "method {} of {}", method, instance->executable.methods());
+    return instance->executable.prepare_length(method, length);
+  });
+}
+
 void quoin_instance_reset(quoin_instance* instance) { instance->executable.reset_states(); }
 
 quoin_status quoin_instance_run(quoin_instance* instance, const quoin_run_options* given, const quoin_tensor* inputs,

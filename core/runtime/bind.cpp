@@ -193,6 +193,7 @@ Result<Bound> Binder::run() {
     out_.output_locations.push_back(whole.locations[graph_.outputs[i]]);
   }
   out_.longest = out_.length = program::longest(graph_);
+  if (out_.longest != 0) keep_ahead(out_);
   return std::move(out_);
 }
 

@@ -27,6 +27,12 @@ struct StateCopy {
   uint64_t from = 0, to = 0, bytes = 0;  // offsets into the arena and into the states
 };
 
+// What set_length() needs for one length.
+struct Ahead {
+  int64_t length = 0;
+  std::vector<std::shared_ptr<PreparedKernel>> kernels;  // of the steps that follow the length, in their order
+};
+
 // One method.
 struct Bound {
   std::deque<GraphView> views;  // what prepared kernels may point into
@@ -35,6 +41,7 @@ struct Bound {
   std::vector<uint32_t> inputs, outputs;   // values of the graph that are no states
   std::vector<Location> output_locations;  // of each of `outputs`
   std::vector<StateCopy> copies;
+  std::vector<Ahead> ahead;         // the longest, and others that were asked for
   uint64_t arena = 0;               // bytes
   int64_t longest = 0, length = 0;  // of a run; that which the steps are prepared for, 0: none or not known
 };

@@ -29,6 +29,7 @@ struct Executable::State {
   MemoryNeed memory_need() const;
   Status plan(const Memory& memory);
   Status set_length(Runnable& method, int64_t length);
+  Status prepare_length(Runnable& method, int64_t length);
   Status start(Runnable& method, std::span<const quoin_tensor> inputs, int64_t& length);
   Status run(Runnable& method, std::span<const quoin_tensor> inputs, std::span<const quoin_tensor> outputs,
              const RunOptions& options);
@@ -104,6 +105,7 @@ Status Executable::State::set_length(Runnable& method, int64_t length) {
   Bound& bound = method.bound();
   if (length == bound.length) return {};
   QUOIN_CHECK(runtime::set_length(bound, length, kernels, *host, need));
+  if (!blocks) return {};
   Block& scratch = blocks->scratch;
   if (need.bytes <= scratch.size() && need.alignment <= scratch.alignment()) return {};
   bound.length = 0;  // until there is memory
@@ -111,6 +113,17 @@ Status Executable::State::set_length(Runnable& method, int64_t length) {
     return fail(Code::limit, "{} bytes of scratch memory were given, {} are needed", scratch.size(), need.bytes);
   QUOIN_TRY(scratch, Block::make(*host, {}, need.bytes, need.alignment, "scratch memory"));
   bound.length = length;
+  return {};
+}
+
+Status Executable::State::prepare_length(Runnable& method, int64_t length) {
+  Bound& bound = method.bound();
+  if (length < 1 || length > bound.longest)
+    return fail(Code::input, "a length of {}, the method takes {}", length,
+                bound.longest == 0 ? "none" : fmt::format("1 to {}", bound.longest));
+  if (std::ranges::find(bound.ahead, length, &Ahead::length) != bound.ahead.end()) return {};
+  QUOIN_CHECK(set_length(method, length));
+  keep_ahead(bound);
   return {};
 }
 
@@ -220,6 +233,14 @@ Status Executable::plan(const Memory& memory) {
     const Turn turn(state_->busy);
     QUOIN_CHECK(turn.check());
     return state_->plan(memory);
+  });
+}
+
+Status Executable::prepare_length(size_t method, int64_t length) {
+  return guarded([&]() -> Status {
+    const Turn turn(state_->busy);
+    QUOIN_CHECK(turn.check());
+    return state_->prepare_length(state_->methods[method], length);
   });
 }
 

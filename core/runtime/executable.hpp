@@ -67,6 +67,10 @@ class Executable {
   // Must precede every run; a second call moves to other memory. States become zero. Errors: limit, input (what is
   // given is too small or misaligned).
   Status plan(const Memory& memory = {});
+  // Runs of this length will not allocate, either: operators outside of delegates that follow the length are prepared
+  // for it once and kept, as they are for the longest. Before plan(), so that need() includes it, or behind it. Errors:
+  // input (no such length), those of prepare(); limit (the scratch memory that was given is too small for it).
+  Status prepare_length(size_t method, int64_t length);
   Executable(Executable&&) noexcept;
   Executable& operator=(Executable&&) noexcept;
   ~Executable();
@@ -87,8 +91,9 @@ class Executable {
   }
   // The same with memory of the caller's for every output: data, and in `size` how many bytes there are. The run writes
   // size and sets rank, dims (valid until the next run of the method) and type. Does not allocate, with these
-  // exceptions: it fails; its observer does; it has another length than the run before, and operators outside of
-  // delegates follow the length. Errors: as above; input (an output is too small).
+  // exceptions: it fails; its observer does; it has another length than the run before, for which
+  // prepare_length() was not called, and operators outside of delegates follow the length. Errors: as above; input (an
+  // output is too small).
   Status run(size_t method, std::span<const quoin_tensor> inputs, std::span<quoin_tensor> outputs,
              const RunOptions& options = {});
   void reset_states();  // to zero

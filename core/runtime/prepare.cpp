@@ -50,7 +50,7 @@ Status prepare_kernel(Step& step, const kernels::KernelSet* kernels, const quoin
   const quoin_graph* graph = step.source.view->graph();
   const uint32_t id = step.source.view->node(step.index);
   QUOIN_TRY(kernels::Choice choice, kernels->select(graph, id, host.isa));
-  step.kernel.emplace(std::move(choice), host);
+  step.kernel = std::make_shared<PreparedKernel>(std::move(choice), host);
   quoin_memory_need memory{};
   memory.struct_size = sizeof memory;
   QUOIN_CHECK(step.kernel->prepare(graph, id, memory));
@@ -60,18 +60,32 @@ Status prepare_kernel(Step& step, const kernels::KernelSet* kernels, const quoin
 Status set_length(Bound& bound, int64_t length, const kernels::KernelSet* kernels, const quoin_host& host,
                   Scratch& scratch) {
   bound.length = 0;
+  const auto ahead = std::ranges::find(bound.ahead, length, &Ahead::length);
+  const bool is_ahead = ahead != bound.ahead.end();
   for (const Source& source : bound.sources) {
-    QUOIN_CHECK(program::verify_length(*source.graph, length));
+    if (!is_ahead) QUOIN_CHECK(program::verify_length(*source.graph, length));
     source.view->set_length(length);
   }
+  size_t next = 0;  // among the kernels that follow the length
   for (Step& step : bound.steps) {
     if (!step.dynamic) continue;
     resize_tensors(step, length);
+    if (is_ahead && !step.loaded) {
+      step.kernel = ahead->kernels[next++];
+      continue;
+    }
     auto ready = step.loaded ? plan(step, length, scratch) : prepare_kernel(step, kernels, host, scratch);
     if (!ready) return fail(in(describe(*step.node), std::move(ready).error()));
   }
   bound.length = length;
   return {};
+}
+
+void keep_ahead(Bound& bound) {
+  Ahead& kept = bound.ahead.emplace_back();
+  kept.length = bound.length;
+  for (const Step& step : bound.steps)
+    if (step.dynamic && !step.loaded) kept.kernels.push_back(step.kernel);
 }
 
 }  // namespace quoin::runtime

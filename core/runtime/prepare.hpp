@@ -24,4 +24,7 @@ Status prepare_kernel(Step& step, const kernels::KernelSet* kernels, const quoin
 Status set_length(Bound& bound, int64_t length, const kernels::KernelSet* kernels, const quoin_host& host,
                   Scratch& scratch);
 
+// Keeps the kernels of the length that the steps are prepared for: setting it again takes no heap memory.
+void keep_ahead(Bound& bound);
+
 }  // namespace quoin::runtime

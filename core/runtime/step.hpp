@@ -1,6 +1,7 @@
 // What run() executes: a flat list of prepared calls with their tensors bound to memory.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -79,10 +80,10 @@ struct Source {
 struct Step {
   const program::Node* node = nullptr;
   Source source;
-  size_t index = 0;                      // of the node in its graph
-  bool dynamic = false;                  // it reads or makes a value that follows the length of the run
-  uint32_t delegate = program::kNone;    // of the program; also for steps of its original
-  std::optional<PreparedKernel> kernel;  // exactly one of these two
+  size_t index = 0;                        // of the node in its graph
+  bool dynamic = false;                    // it reads or makes a value that follows the length of the run
+  uint32_t delegate = program::kNone;      // of the program; also for steps of its original
+  std::shared_ptr<PreparedKernel> kernel;  // exactly one of these two
   std::optional<LoadedDelegate> loaded;
   std::vector<quoin_tensor> tensors;  // inputs, then outputs
   std::vector<Location> locations;    // of each

@@ -26,8 +26,8 @@ typedef struct quoin_instance quoin_instance;
 typedef struct quoin_files {
   uint32_t struct_size, reserved;
   void* self;
-  // The whole file, unchanged until close. Errors: QUOIN_NOT_FOUND, or any other. Also called for a weights file: with the
-  // path of the program up to its last slash and a plain file name, which came from the program.
+  // The whole file, unchanged until close. Errors: QUOIN_NOT_FOUND, or any other. Also called for a weights file: with
+  // the path of the program up to its last slash and a plain file name, which came from the program.
   quoin_status (*open)(void* self, const char* path, quoin_bytes* out, void** file, quoin_error* error);
   void (*close)(void* self, void* file, quoin_bytes bytes);
 } quoin_files;
@@ -116,6 +116,11 @@ void quoin_instance_need(const quoin_instance* instance, quoin_memory* out);
 // Must precede every run. A region without data comes from the host. `memory` may be NULL. States become zero.
 // Errors: QUOIN_OUT_OF_MEMORY (or too small), QUOIN_INVALID (misaligned).
 quoin_status quoin_instance_plan(quoin_instance* instance, const quoin_memory* memory, quoin_error* error);
+// Makes runs of one more length free of heap memory: operators outside of delegates that follow the length are prepared
+// for it and kept until the instance is destroyed, as they are for the longest. Call it before quoin_instance_need, so
+// that scratch memory is enough. Errors: QUOIN_INVALID (no such method or length), what a kernel or plugin says.
+quoin_status quoin_instance_prepare_length(quoin_instance* instance, uint32_t method, int64_t length,
+                                           quoin_error* error);
 void quoin_instance_reset(quoin_instance* instance);  // states to zero
 
 enum { QUOIN_STOP_REQUESTED = 1, QUOIN_STOP_DEADLINE = 2 };
@@ -129,9 +134,9 @@ typedef struct quoin_run_options {
 } quoin_run_options;
 // Inputs need dtype, rank, dims, data, size; outputs data and size (room). The run sets the outputs' type, rank, dims
 // (valid until the next run of the method) and size. `options` may be NULL: method 0. No heap memory, unless it fails,
-// or the length differs from the run before and operators outside of delegates follow it. Errors: QUOIN_INVALID (a
-// tensor that does not fit; names it), QUOIN_CANCELLED, what a kernel or plugin says. After an error outputs and states
-// are unspecified.
+// or the length differs from the run before, was not prepared, and operators outside of delegates follow it. Errors:
+// QUOIN_INVALID (a tensor that does not fit; names it), QUOIN_CANCELLED, what a kernel or plugin says. After an error
+// outputs and states are unspecified.
 quoin_status quoin_instance_run(quoin_instance* instance, const quoin_run_options* options, const quoin_tensor* inputs,
                                 uint32_t num_inputs, quoin_tensor* outputs, uint32_t num_outputs, quoin_error* error);
 

@@ -57,6 +57,9 @@ class Instance {
     memory = detail::sized(memory);
     return quoin_instance_plan(get(), &memory, error.get()) == QUOIN_OK;
   }
+  bool prepare_length(uint32_t method, int64_t length, Error& error) {
+    return quoin_instance_prepare_length(get(), method, length, error.get()) == QUOIN_OK;
+  }
   bool run(std::span<const quoin_tensor> inputs, std::span<quoin_tensor> outputs, quoin_run_options options,
            Error& error) {
     options = detail::sized(options);
