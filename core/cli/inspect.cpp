@@ -13,7 +13,8 @@ namespace {
 
 void add_options(po::options_description& options) {
   options.add_options()("model", po::value<std::string>()->value_name("FILE"), "a program or a model")(
-      "recipe-only", "print the recipe that a program was made with")(
+      "recipe-only", "print the recipe that a program was made with")("memory",
+                                                                      "also print what lies where in the arena")(
       "detail", po::value<std::string>()->value_name("brief|digests|complete")->default_value("brief"),
       "how much of a model's graph is printed (docs/graph_text.md)");
 }
@@ -48,6 +49,17 @@ void print_method(const Json& method) {
   Table nodes({"node", "operator", "module"});
   for (const Json& node : method["nodes"]) nodes.row({node["name"], node["op"], node["module"]});
   std::cout << "\n" << nodes.text() << "\n";
+}
+
+// Values in one place are views, and results that were written over their operand.
+void print_memory(const Json& method) {
+  Table table({"offset", "bytes", "from node", "to node", "values"});
+  for (const Json& place : method["memory"]) {
+    std::vector<std::string> values;
+    for (const Json& value : place["values"]) values.push_back(value);
+    table.row({place["offset"].dump(), place["bytes"].dump(), place["first"], place["last"], join(values, ", ")});
+  }
+  std::cout << fmt::format("arena of method {}\n", method["name"].get<std::string>()) << table.text() << "\n";
 }
 
 void print_segments(const Json& json) {
@@ -106,13 +118,15 @@ void print_metadata(const Json& metadata) {
   }
 }
 
-void print_program(const Json& json) {
+void print_program(const Json& json, bool memory) {
   print_segments(json);
   const Json& weights = json["weights_file"];
   print_sizes(json["sizes"],
               json["bytes"].get<uint64_t>() + (weights.is_null() ? 0 : weights["bytes"].get<uint64_t>()));
   print_delegates(json["delegates"]);
   for (const Json& method : json["methods"]) print_method(method);
+  for (const Json& method : json["methods"])
+    if (memory) print_memory(method);
   print_metadata(json["metadata"]);
 }
 
@@ -143,7 +157,7 @@ Status run(Invocation& call) {
   if (call.json)
     print(json);
   else
-    print_program(json);
+    print_program(json, call.has("memory"));
   return {};
 }
 
@@ -155,7 +169,7 @@ Verb inspect_verb() {
           "PROGRAM|MODEL",
           "A program: its segments, what takes how many bytes, delegates, methods with inputs, outputs, states and\n"
           "nodes, memory, where it comes from. A model: its graph. Reading verifies the file completely.\n\n"
-          "  quoin inspect effnet.quoin --json",
+          "  quoin inspect effnet.quoin --memory",
           {"model"},
           add_options,
           run};

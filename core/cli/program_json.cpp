@@ -1,5 +1,6 @@
 #include "cli/program_json.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -30,6 +31,26 @@ uint64_t peak_live(const program::Graph& graph) {
       program::storages(graph, [](const program::Node&, size_t, program::Sharing) { return true; }));
 }
 
+// What lies where in the arena, and between which nodes: by offset, then by time.
+Json memory_json(const program::Graph& graph) {
+  auto all = program::storages(graph, [&](const program::Node& node, size_t slot, program::Sharing) {
+    return program::is_at_operand(graph, node, slot);
+  });
+  const auto offset = [&](const program::Storage& storage) { return graph.values[storage.values[0]].offset; };
+  std::ranges::stable_sort(all, {}, [&](const auto& s) { return std::pair(offset(s), s.first); });
+  Json out = Json::array();
+  for (const program::Storage& storage : all) {
+    Json values = Json::array();
+    for (const uint32_t id : storage.values) values.push_back(graph.values[id].name);
+    out.push_back({{"offset", offset(storage)},
+                   {"bytes", storage.size},
+                   {"first", graph.nodes[storage.first].name},
+                   {"last", graph.nodes[storage.last].name},
+                   {"values", values}});
+  }
+  return out;
+}
+
 // Inputs and outputs without the states.
 Json method_json(const program::Model& model, const program::Method& method) {
   const program::Graph& graph = method.graph;
@@ -55,6 +76,7 @@ Json method_json(const program::Model& model, const program::Method& method) {
           {"outputs", outputs},
           {"states", states},
           {"nodes", nodes},
+          {"memory", memory_json(graph)},
           {"arena_bytes", graph.arena_size},
           {"live_bytes", peak_live(graph)}};
 }

@@ -80,6 +80,26 @@ class Program(CommandTest):
         for word in ("GRPH", "WGTS", "BLOB", "delegate 0 (cpu)", "constants s8", "arena"):
             self.assertIn(word, text)
 
+    def test_the_memory_map_tells_what_lies_where(self):
+        kernels = self.path("kernels.quoin")
+        self.succeeds("quantize", DIGITS, "-c", RECIPE, "-o", kernels, "--set", "lower.order=[xnnpack]")
+        result = self.json_of("inspect", kernels)
+        self.matches_schema(result, "inspect")
+        method, = result["methods"]
+        position = {node["name"]: i for i, node in enumerate(method["nodes"])}
+        places = method["memory"]
+        self.assertEqual(max(place["offset"] + place["bytes"] for place in places), method["arena_bytes"])
+        for place in places:
+            for other in places[:places.index(place)]:
+                together = position[place["first"]] <= position[other["last"]] and position[other["first"]] <= position[place["last"]]
+                overlap = place["offset"] < other["offset"] + other["bytes"] and other["offset"] < place["offset"] + place["bytes"]
+                self.assertFalse(together and overlap, (place, other))
+        self.assertTrue(any("conv2d" in place["values"] and "hardtanh" in place["values"] for place in places),
+                        "the clamp is written over the products")
+        text = self.succeeds("inspect", kernels, "--memory")
+        self.assertIn("arena of method forward", text)
+        self.assertNotIn("arena of method", self.succeeds("inspect", kernels))
+
     def test_weights_in_a_second_file(self):
         split = self.path("split.quoin")
         result = self.json_of("quantize", DIGITS, "-c", RECIPE, "-o", split, *KEEP, "--external-weights")
