@@ -28,14 +28,22 @@ Result<const quoin_plugin*> table_of(quoin_plugin_entry_fn entry, const quoin_ho
   return table;
 }
 
+void add_kernels(Engine& engine, const quoin_plugin& table, const std::shared_ptr<host::Backend>& backend) {
+  if (table.kernels.count == 0) return;
+  if (all_ops().empty())
+    return engine.log(QUOIN_LOG_INFO,
+                      fmt::format("plugin {}: its kernels are not used: this runtime knows no operators", table.name));
+  Diagnostics diagnostics;
+  engine.kernels.add(table.name, table.kernels, diagnostics, backend);
+  for (const Note& note : diagnostics.notes()) engine.log(QUOIN_LOG_WARN, note.text());
+}
+
 Status add_plugin(Engine& engine, quoin_plugin_entry_fn entry) {
   QUOIN_TRY(const quoin_plugin* table, table_of(entry, engine.host));
   for (const auto& backend : engine.backends)
     if (backend->name() == table->name) return fail(Code::plugin, "two plugins are named {}", table->name);
   QUOIN_TRY(auto backend, host::Backend::open(table, nullptr, engine.host));
-  Diagnostics diagnostics;
-  engine.kernels.add(table->name, table->kernels, diagnostics, backend);
-  for (const Note& note : diagnostics.notes()) engine.log(QUOIN_LOG_WARN, note.text());
+  add_kernels(engine, *table, backend);
   engine.backends.push_back(std::move(backend));
   return {};
 }

@@ -6,16 +6,9 @@
 #include <cstdlib>
 
 #include "base/text.hpp"
-#include "ops/table/build.hpp"
 
 namespace quoin {
 namespace {
-
-// Built at first use, so that other static initialisers may look operators up.
-const std::vector<OpSchema>& rows() {
-  static const std::vector<OpSchema> table = table::all();
-  return table;
-}
 
 std::string_view kind_name(AttrKind kind) {
   switch (kind) {
@@ -143,21 +136,6 @@ struct Printer {
 }  // namespace
 
 std::string to_string(const Attr& attr) { return std::visit(Printer{}, attr); }
-
-const OpSchema* find_op(std::string_view name) {
-  const auto& table = rows();
-  const auto at = std::lower_bound(table.begin(), table.end(), name,
-                                   [](const OpSchema& row, std::string_view key) { return row.name < key; });
-  return at != table.end() && at->name == name ? &*at : nullptr;
-}
-
-std::span<const OpSchema> all_ops() { return rows(); }
-
-std::vector<std::string> op_names() {
-  std::vector<std::string> names;
-  for (const OpSchema& row : rows()) names.push_back(row.name);
-  return names;
-}
 
 TensorType logical(const TensorType& type) { return {type.qparams ? DType::f32 : type.dtype, type.shape, nullptr}; }
 

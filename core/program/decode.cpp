@@ -4,10 +4,10 @@
 
 #include <cstring>
 
+#include "program/fault.hpp"
+
 namespace quoin::program {
 namespace {
-
-tl::unexpected<Error> bad(std::string what) { return fail(Error{Code::program, std::move(what), {}, {}}); }
 
 // Every table, string and vector of a well-formed segment is referred to once, so what is decoded can never be more
 // than the segment holds. A file that refers to the same bytes again and again runs out of budget.
@@ -30,25 +30,31 @@ class Decoder {
  public:
   Decoder(const std::vector<Segment>& segments, Bytes graph, Bytes weights, std::shared_ptr<const void> owner)
       : segments_(segments), weights_(weights), owner_(std::move(owner)), budget_(graph.size()) {}
-  Result<Model> model(const fb::Program& from);
+  Status model(const fb::Program& from, Model& to);
 
  private:
+  // Everything is decoded in its place: what is moved about takes code.
   Status text(const flatbuffers::String* from, std::string& to, size_t limit = kMaxName);
   template <class T, class U>
   Status list(const flatbuffers::Vector<T>* from, std::vector<U>& to);
+  template <class T, class U>
+  Status tables(const flatbuffers::Vector<flatbuffers::Offset<T>>* from, std::vector<U>& to, const char* what,
+                Status (Decoder::*decode)(const T&, U&));
   Result<Bytes> span(const fb::Span& from);
-  Result<QParams> qparams(const fb::QParams& from);
+  Status qparams(const fb::QParams& from, std::shared_ptr<const QParams>& to);
   Status type(const fb::Value& from, TensorType& to);
-  Result<Value> value(const fb::Value& from);
-  Result<Attr> attr(const fb::Attr& from);
+  Status value(const fb::Value& from, Value& to);
+  Status content(const fb::Value& from, Value& to);
+  Status attr(const fb::Attr& from, Attr& to);
   Status attrs(const fb::Node& from, Attrs& to);
-  Result<Node> node(const fb::Node& from);
+  Status node(const fb::Node& from, Node& to);
+  Status content(const fb::Node& from, Node& to);
   Status states(const fb::Graph& from, Graph& to);
-  Result<Graph> graph(const fb::Graph& from);
-  Result<Method> method(const fb::Method& from);
+  Status graph(const fb::Graph& from, Graph& to);
+  Status method(const fb::Method& from, Method& to);
   Status named(const fb::Delegate& from, Delegate& to);
-  Result<Bytes> blob(uint32_t segment);
-  Result<Delegate> delegate(const fb::Delegate& from);
+  Status blob(uint32_t segment, Bytes& to);
+  Status delegate(const fb::Delegate& from, Delegate& to);
   Status metadata(const fb::Program& from, Model& to);
   Status all_blobs_used() const;
 
@@ -83,87 +89,94 @@ Status Decoder::list(const flatbuffers::Vector<T>* from, std::vector<U>& to) {
   return {};
 }
 
+template <class T, class U>
+Status Decoder::tables(const flatbuffers::Vector<flatbuffers::Offset<T>>* from, std::vector<U>& to, const char* what,
+                       Status (Decoder::*decode)(const T&, U&)) {
+  if (from == nullptr) return {};
+  for (const T* item : *from) {
+    auto done = budget_.spend(1, kTableBytes);
+    if (done) done = (this->*decode)(*item, to.emplace_back());
+    if (!done) return fail(in(fmt::format("{} {}", what, to.size() - 1), std::move(done).error()));
+  }
+  return {};
+}
+
 Result<Bytes> Decoder::span(const fb::Span& from) {
-  if (from.offset() % kDataAlignment != 0) return bad(fmt::format("data at {}, not a multiple of 64", from.offset()));
+  if (from.offset() % kDataAlignment != 0) return bad("data at {}, not a multiple of 64", from.offset());
   if (from.offset() > weights_.size() || from.size() > weights_.size() - from.offset())
-    return bad(fmt::format("data {} + {} is outside the segment WGTS of {} bytes", from.offset(), from.size(),
-                           weights_.size()));
+    return bad("data {} + {} is outside the segment WGTS of {} bytes", from.offset(), from.size(), weights_.size());
   return weights_.subspan(from.offset(), from.size());
 }
 
-Result<QParams> Decoder::qparams(const fb::QParams& from) {
-  QUOIN_CHECK(budget_.spend(1, kTableBytes));
-  QParams out;
+Status Decoder::qparams(const fb::QParams& from, std::shared_ptr<const QParams>& to) {
+  const auto out = std::make_shared<QParams>();
+  to = out;
   const auto dtype = dtype_from_code(from.dtype());
-  if (!dtype) return bad(fmt::format("element type code {}", from.dtype()));
-  if (from.scheme() > QUOIN_PER_BLOCK) return bad(fmt::format("scheme code {}", from.scheme()));
-  out.dtype = *dtype;
-  out.scheme = static_cast<Scheme>(from.scheme());
-  out.axis = from.axis();
-  out.group = from.group();
-  out.qmin = from.qmin();
-  out.qmax = from.qmax();
-  QUOIN_CHECK(list(from.scale(), out.scale));
-  QUOIN_CHECK(list(from.zero_point(), out.zero_point));
-  QUOIN_CHECK(list(from.block(), out.block));
-  return out;
+  if (!dtype) return bad("element type code {}", from.dtype());
+  if (from.scheme() > QUOIN_PER_BLOCK) return bad("scheme code {}", from.scheme());
+  out->dtype = *dtype;
+  out->scheme = static_cast<Scheme>(from.scheme());
+  out->axis = from.axis();
+  out->group = from.group();
+  out->qmin = from.qmin();
+  out->qmax = from.qmax();
+  QUOIN_CHECK(list(from.scale(), out->scale));
+  QUOIN_CHECK(list(from.zero_point(), out->zero_point));
+  return list(from.block(), out->block);
 }
 
 Status Decoder::type(const fb::Value& from, TensorType& to) {
   const auto dtype = dtype_from_code(from.dtype());
-  if (!dtype) return bad(fmt::format("element type code {}", from.dtype()));
+  if (!dtype) return bad("element type code {}", from.dtype());
   to.dtype = *dtype;
   QUOIN_CHECK(list(from.shape(), to.shape));
   QUOIN_CHECK(checked_numel(to.shape));
   if (from.qparams() == kNone) return {};
-  if (from.qparams() >= qparams_.size()) return bad(fmt::format("qparams {} of {}", from.qparams(), qparams_.size()));
+  if (from.qparams() >= qparams_.size()) return bad("qparams {} of {}", from.qparams(), qparams_.size());
   to.qparams = qparams_[from.qparams()];
   return {};
 }
 
-Result<Value> Decoder::value(const fb::Value& from) {
-  QUOIN_CHECK(budget_.spend(1, kTableBytes));
-  Value out;
-  QUOIN_CHECK(text(from.name(), out.name));
-  if (auto status = type(from, out.type); !status) return fail(in("(" + out.name + ")", std::move(status).error()));
-  out.offset = from.offset();
-  out.dynamic = from.dynamic();
-  if (from.constant() == nullptr) return out;
-  QUOIN_TRY(const Bytes bytes, span(*from.constant()));
-  const auto expected = static_cast<uint64_t>(byte_size(out.type.dtype, out.type.shape));
-  if (bytes.size() != expected)
-    return bad(fmt::format("({}): {} bytes of data, {}{} takes {}", out.name, bytes.size(), quoin::name(out.type.dtype),
-                           to_string(out.type.shape), expected));
-  out.constant = Tensor(out.type.dtype, out.type.shape, owner_, bytes.data());
-  return out;
+Status Decoder::value(const fb::Value& from, Value& to) {
+  QUOIN_CHECK(text(from.name(), to.name));
+  if (auto done = content(from, to); !done) return fail(in("(" + to.name + ")", std::move(done).error()));
+  return {};
 }
 
-Result<Attr> Decoder::attr(const fb::Attr& from) {
+Status Decoder::content(const fb::Value& from, Value& to) {
+  QUOIN_CHECK(type(from, to.type));
+  to.offset = from.offset();
+  to.dynamic = from.dynamic();
+  if (from.constant() == nullptr) return {};
+  QUOIN_TRY(const Bytes bytes, span(*from.constant()));
+  const auto expected = static_cast<uint64_t>(byte_size(to.type.dtype, to.type.shape));
+  if (bytes.size() != expected)
+    return bad("{} bytes of data, {}{} takes {}", bytes.size(), quoin::name(to.type.dtype), to_string(to.type.shape),
+               expected);
+  to.constant = Tensor(to.type.dtype, to.type.shape, owner_, bytes.data());
+  return {};
+}
+
+Status Decoder::attr(const fb::Attr& from, Attr& to) {
   switch (from.kind()) {
     case fb::AttrKind::boolean:
-      if (from.integer() != 0 && from.integer() != 1) return bad(fmt::format("boolean {}", from.integer()));
-      return Attr(from.integer() == 1);
+      if (from.integer() != 0 && from.integer() != 1) return bad("boolean {}", from.integer());
+      to = from.integer() == 1;
+      return {};
     case fb::AttrKind::integer:
-      return Attr(from.integer());
+      to = from.integer();
+      return {};
     case fb::AttrKind::number:
-      return Attr(from.number());
-    case fb::AttrKind::text: {
-      std::string out;
-      QUOIN_CHECK(text(from.text(), out));
-      return Attr(std::move(out));
-    }
-    case fb::AttrKind::integers: {
-      std::vector<int64_t> out;
-      QUOIN_CHECK(list(from.integers(), out));
-      return Attr(std::move(out));
-    }
-    case fb::AttrKind::numbers: {
-      std::vector<double> out;
-      QUOIN_CHECK(list(from.numbers(), out));
-      return Attr(std::move(out));
-    }
+      to = from.number();
+      return {};
+    case fb::AttrKind::text:
+      return text(from.text(), to.emplace<std::string>());
+    case fb::AttrKind::integers:
+      return list(from.integers(), to.emplace<std::vector<int64_t>>());
+    case fb::AttrKind::numbers:
+      return list(from.numbers(), to.emplace<std::vector<double>>());
   }
-  return bad(fmt::format("attribute kind {}", static_cast<int>(from.kind())));
+  return bad("attribute kind {}", static_cast<int>(from.kind()));
 }
 
 Status Decoder::attrs(const fb::Node& from, Attrs& to) {
@@ -174,34 +187,34 @@ Status Decoder::attrs(const fb::Node& from, Attrs& to) {
     QUOIN_CHECK(budget_.spend(1, kTableBytes));
     std::string name;
     QUOIN_CHECK(text(item->name(), name));
-    if (!to.empty() && name <= to.rbegin()->first) return bad(fmt::format("attribute {} is not in sorted order", name));
-    auto value = attr(*item);
-    if (!value) return fail(in("attribute " + name, std::move(value).error()));
-    to.emplace_hint(to.end(), std::move(name), *std::move(value));
+    if (!to.empty() && name <= to.rbegin()->first) return bad("attribute {} is not in sorted order", name);
+    Attr& value = to.emplace_hint(to.end(), name, false)->second;
+    if (auto done = attr(*item, value); !done) return fail(in("attribute " + name, std::move(done).error()));
   }
   return {};
 }
 
-Result<Node> Decoder::node(const fb::Node& from) {
-  QUOIN_CHECK(budget_.spend(1, kTableBytes));
-  Node out;
-  QUOIN_CHECK(text(from.name(), out.name));
-  const auto named = [&](Error error) { return fail(in("(" + out.name + ")", std::move(error))); };
-  if (auto status = text(from.op(), out.op); !status) return named(std::move(status).error());
-  const OpSchema* schema = out.op.empty() ? nullptr : find_op(out.op);
+Status Decoder::node(const fb::Node& from, Node& to) {
+  QUOIN_CHECK(text(from.name(), to.name));
+  if (auto done = content(from, to); !done) return fail(in("(" + to.name + ")", std::move(done).error()));
+  return {};
+}
+
+Status Decoder::content(const fb::Node& from, Node& to) {
+  QUOIN_CHECK(text(from.op(), to.op));
+  const OpSchema* schema = to.op.empty() ? nullptr : find_op(to.op);
   if (schema != nullptr && from.op_version() != schema->version)
-    return named({Code::program_version,
-                  fmt::format("operator {} in version {}; this reader has version {}", out.op, from.op_version(),
-                              schema->version),
-                  {},
-                  "lower the model again with this version of Quoin"});
-  out.delegate = from.delegate();
-  out.debug_id = from.debug_id();
-  if (auto status = list(from.inputs(), out.inputs); !status) return named(std::move(status).error());
-  if (auto status = list(from.outputs(), out.outputs); !status) return named(std::move(status).error());
-  if (auto status = attrs(from, out.attrs); !status) return named(std::move(status).error());
-  if (auto status = text(from.module_path(), out.module); !status) return named(std::move(status).error());
-  return out;
+    return fail(Error{
+        Code::program_version,
+        fmt::format("operator {} in version {}; this reader has version {}", to.op, from.op_version(), schema->version),
+        {},
+        "lower the model again with this version of Quoin"});
+  to.delegate = from.delegate();
+  to.debug_id = from.debug_id();
+  QUOIN_CHECK(list(from.inputs(), to.inputs));
+  QUOIN_CHECK(list(from.outputs(), to.outputs));
+  QUOIN_CHECK(attrs(from, to.attrs));
+  return text(from.module_path(), to.module);
 }
 
 Status Decoder::states(const fb::Graph& from, Graph& to) {
@@ -217,37 +230,23 @@ Status Decoder::states(const fb::Graph& from, Graph& to) {
   return {};
 }
 
-Result<Graph> Decoder::graph(const fb::Graph& from) {
+Status Decoder::graph(const fb::Graph& from, Graph& to) {
   values_ += from.values()->size();
   nodes_ += from.nodes()->size();
   if (values_ > kMaxValues) return fail(Code::limit, "{} values, at most {}", values_, kMaxValues);
   if (nodes_ > kMaxNodes) return fail(Code::limit, "{} nodes, at most {}", nodes_, kMaxNodes);
-  Graph out;
-  for (const fb::Value* item : *from.values()) {
-    auto decoded = value(*item);
-    if (!decoded) return fail(in(fmt::format("value {}", out.values.size()), std::move(decoded).error()));
-    out.values.push_back(*std::move(decoded));
-  }
-  for (const fb::Node* item : *from.nodes()) {
-    auto decoded = node(*item);
-    if (!decoded) return fail(in(fmt::format("node {}", out.nodes.size()), std::move(decoded).error()));
-    out.nodes.push_back(*std::move(decoded));
-  }
-  QUOIN_CHECK(list(from.inputs(), out.inputs));
-  QUOIN_CHECK(list(from.outputs(), out.outputs));
-  out.arena_size = from.arena_size();
-  QUOIN_CHECK(states(from, out));
-  return out;
+  QUOIN_CHECK(tables(from.values(), to.values, "value", &Decoder::value));
+  QUOIN_CHECK(tables(from.nodes(), to.nodes, "node", &Decoder::node));
+  QUOIN_CHECK(list(from.inputs(), to.inputs));
+  QUOIN_CHECK(list(from.outputs(), to.outputs));
+  to.arena_size = from.arena_size();
+  return states(from, to);
 }
 
-Result<Method> Decoder::method(const fb::Method& from) {
-  QUOIN_CHECK(budget_.spend(1, kTableBytes));
-  Method out;
-  QUOIN_CHECK(text(from.name(), out.name));
-  auto decoded = graph(*from.graph());
-  if (!decoded) return fail(in("(" + out.name + ")", std::move(decoded).error()));
-  out.graph = *std::move(decoded);
-  return out;
+Status Decoder::method(const fb::Method& from, Method& to) {
+  QUOIN_CHECK(text(from.name(), to.name));
+  if (auto done = graph(*from.graph(), to.graph); !done) return fail(in("(" + to.name + ")", std::move(done).error()));
+  return {};
 }
 
 Status Decoder::named(const fb::Delegate& from, Delegate& to) {
@@ -256,8 +255,7 @@ Status Decoder::named(const fb::Delegate& from, Delegate& to) {
     QUOIN_CHECK(budget_.spend(1, kTableBytes));
     std::string key;
     QUOIN_CHECK(text(item->key(), key));
-    if (!to.named.empty() && key <= to.named.rbegin()->first)
-      return bad(fmt::format("data {} is not in sorted order", key));
+    if (!to.named.empty() && key <= to.named.rbegin()->first) return bad("data {} is not in sorted order", key);
     auto bytes = span(*item->data());
     if (!bytes) return fail(in("data " + key, std::move(bytes).error()));
     to.named.emplace_hint(to.named.end(), std::move(key), *bytes);
@@ -265,32 +263,30 @@ Status Decoder::named(const fb::Delegate& from, Delegate& to) {
   return {};
 }
 
-Result<Bytes> Decoder::blob(uint32_t segment) {
+Status Decoder::blob(uint32_t segment, Bytes& to) {
   if (segment >= segments_.size() || segments_[segment].kind != kBlobSegment)
-    return bad(fmt::format("segment {} is not a BLOB", segment));
-  if (blob_used_[segment]) return bad(fmt::format("segment {} belongs to another delegate", segment));
+    return bad("segment {} is not a BLOB", segment);
+  if (blob_used_[segment]) return bad("segment {} belongs to another delegate", segment);
   blob_used_[segment] = true;
-  return segments_[segment].bytes;
+  to = segments_[segment].bytes;
+  return {};
 }
 
-Result<Delegate> Decoder::delegate(const fb::Delegate& from) {
-  QUOIN_CHECK(budget_.spend(1, kTableBytes));
-  Delegate out;
-  QUOIN_CHECK(text(from.plugin(), out.plugin));
-  QUOIN_CHECK(text(from.version(), out.version));
-  QUOIN_CHECK(text(from.tag(), out.tag));
-  out.blob_format = from.blob_format();
-  out.isa = from.isa();
-  out.owner = owner_;
-  QUOIN_TRY(out.blob, blob(from.segment()));
-  QUOIN_CHECK(named(from, out));
-  QUOIN_CHECK(list(from.debug_ids(), out.debug_ids));
-  QUOIN_CHECK(list(from.macs(), out.macs));
-  if (from.original() == nullptr || all_ops().empty()) return out;  // without operators it could not run
-  auto original = graph(*from.original());
-  if (!original) return fail(in("original", std::move(original).error()));
-  out.original = *std::move(original);
-  return out;
+Status Decoder::delegate(const fb::Delegate& from, Delegate& to) {
+  QUOIN_CHECK(text(from.plugin(), to.plugin));
+  QUOIN_CHECK(text(from.version(), to.version));
+  QUOIN_CHECK(text(from.tag(), to.tag));
+  to.blob_format = from.blob_format();
+  to.isa = from.isa();
+  to.owner = owner_;
+  QUOIN_CHECK(blob(from.segment(), to.blob));
+  QUOIN_CHECK(named(from, to));
+  QUOIN_CHECK(list(from.debug_ids(), to.debug_ids));
+  QUOIN_CHECK(list(from.macs(), to.macs));
+  if (from.original() == nullptr || all_ops().empty()) return {};  // without operators it could not run
+  if (auto done = graph(*from.original(), to.original.emplace()); !done)
+    return fail(in("original", std::move(done).error()));
+  return {};
 }
 
 Status Decoder::metadata(const fb::Program& from, Model& to) {
@@ -301,7 +297,7 @@ Status Decoder::metadata(const fb::Program& from, Model& to) {
     QUOIN_CHECK(text(item->key(), key));
     QUOIN_CHECK(text(item->value(), value, kMaxMetadata));
     if (!to.metadata.empty() && key <= to.metadata.rbegin()->first)
-      return bad(fmt::format("metadata {} is not in sorted order", key));
+      return bad("metadata {} is not in sorted order", key);
     to.metadata.emplace_hint(to.metadata.end(), std::move(key), std::move(value));
   }
   return {};
@@ -309,37 +305,20 @@ Status Decoder::metadata(const fb::Program& from, Model& to) {
 
 Status Decoder::all_blobs_used() const {
   for (size_t i = 0; i < segments_.size(); ++i)
-    if (segments_[i].kind == kBlobSegment && !blob_used_[i])
-      return bad(fmt::format("segment {} (BLOB) belongs to no delegate", i));
+    if (segments_[i].kind == kBlobSegment && !blob_used_[i]) return bad("segment {} (BLOB) belongs to no delegate", i);
   return {};
 }
 
-Result<Model> Decoder::model(const fb::Program& from) {
-  Model out;
+Status Decoder::model(const fb::Program& from, Model& to) {
   blob_used_.resize(segments_.size());
-  QUOIN_CHECK(text(from.name(), out.name));
-  if (from.qparams() != nullptr)
-    for (const fb::QParams* item : *from.qparams()) {
-      auto decoded = qparams(*item);
-      if (!decoded) return fail(in(fmt::format("qparams {}", qparams_.size()), std::move(decoded).error()));
-      qparams_.push_back(std::make_shared<const QParams>(*std::move(decoded)));
-    }
+  QUOIN_CHECK(text(from.name(), to.name));
+  QUOIN_CHECK(tables(from.qparams(), qparams_, "qparams", &Decoder::qparams));
   if (from.methods()->size() > kMaxMethods)
     return fail(Code::limit, "{} methods, at most {}", from.methods()->size(), kMaxMethods);
-  for (const fb::Method* item : *from.methods()) {
-    auto decoded = method(*item);
-    if (!decoded) return fail(in(fmt::format("method {}", out.methods.size()), std::move(decoded).error()));
-    out.methods.push_back(*std::move(decoded));
-  }
-  if (from.delegates() != nullptr)
-    for (const fb::Delegate* item : *from.delegates()) {
-      auto decoded = delegate(*item);
-      if (!decoded) return fail(in(fmt::format("delegate {}", out.delegates.size()), std::move(decoded).error()));
-      out.delegates.push_back(*std::move(decoded));
-    }
-  QUOIN_CHECK(metadata(from, out));
-  QUOIN_CHECK(all_blobs_used());
-  return out;
+  QUOIN_CHECK(tables(from.methods(), to.methods, "method", &Decoder::method));
+  QUOIN_CHECK(tables(from.delegates(), to.delegates, "delegate", &Decoder::delegate));
+  QUOIN_CHECK(metadata(from, to));
+  return all_blobs_used();
 }
 
 // FlatBuffers reads offsets again after it verified them, so the verified bytes must be ours alone: another process
@@ -358,10 +337,10 @@ Result<Bytes> only_segment(const std::vector<Segment>& segments, uint32_t kind) 
   const Segment* found = nullptr;
   for (const Segment& segment : segments) {
     if (segment.kind != kind) continue;
-    if (found != nullptr) return bad(fmt::format("two segments of kind {}", kind_name(kind)));
+    if (found != nullptr) return bad("two segments of kind {}", kind_name(kind));
     found = &segment;
   }
-  if (found == nullptr) return bad(fmt::format("there is no segment {}", kind_name(kind)));
+  if (found == nullptr) return bad("there is no segment {}", kind_name(kind));
   return found->bytes;
 }
 
@@ -376,8 +355,9 @@ Result<Model> decode(const std::vector<Segment>& segments, Bytes weights, const 
   flatbuffers::Verifier verifier(copy.data(), graph.size(), kMaxDepth, max_tables);
   if (graph.size() < 8 || !fb::VerifyProgramBuffer(verifier))
     return fail(Error{Code::program, "its FlatBuffer is damaged", "segment GRPH", {}});
-  auto model = Decoder(segments, graph, weights, owner).model(*fb::GetProgram(copy.data()));
-  if (!model) return fail(in("segment GRPH", std::move(model).error()));
+  Model model;
+  if (auto done = Decoder(segments, graph, weights, owner).model(*fb::GetProgram(copy.data()), model); !done)
+    return fail(in("segment GRPH", std::move(done).error()));
   return model;
 }
 

@@ -4,13 +4,12 @@
 #include <map>
 #include <set>
 
+#include "program/fault.hpp"
 #include "program/format.hpp"
 #include "program/verify.hpp"
 
 namespace quoin::program {
 namespace {
-
-tl::unexpected<Error> bad(std::string what) { return fail(Error{Code::program, std::move(what), {}, {}}); }
 
 // Who makes and reads the values of a graph.
 struct Uses {
@@ -44,21 +43,20 @@ Status check_in_place(const Uses& uses, uint32_t before, uint32_t after) {
   if (uses.maker[after] == kNone) return bad("it is updated in place, but no node makes its output");
   const Node& maker = uses.graph.nodes[uses.maker[after]];
   if (uses.reads[before] != 1 || uses.reader[before] != uses.maker[after])
-    return bad(fmt::format("it is updated in place, but node {} is not all that reads its old content", maker.name));
+    return bad("it is updated in place, but node {} is not all that reads its old content", maker.name);
   if (!maker.op.empty() && !updates(maker, before, after))
-    return bad(fmt::format("node {} ({}) does not update in place", maker.name, maker.op));
+    return bad("node {} ({}) does not update in place", maker.name, maker.op);
   return {};
 }
 
 Status check_state(const Uses& uses, const State& state) {
   const Graph& graph = uses.graph;
-  if (state.input >= graph.inputs.size()) return bad(fmt::format("input {} of {}", state.input, graph.inputs.size()));
-  if (state.output >= graph.outputs.size())
-    return bad(fmt::format("output {} of {}", state.output, graph.outputs.size()));
+  if (state.input >= graph.inputs.size()) return bad("input {} of {}", state.input, graph.inputs.size());
+  if (state.output >= graph.outputs.size()) return bad("output {} of {}", state.output, graph.outputs.size());
   const uint32_t before = graph.inputs[state.input], after = graph.outputs[state.output];
   const Value &old_value = graph.values[before], &new_value = graph.values[after];
   if (old_value.type != new_value.type)
-    return bad(fmt::format("{} before a run, {} after it", to_string(old_value.type), to_string(new_value.type)));
+    return bad("{} before a run, {} after it", to_string(old_value.type), to_string(new_value.type));
   if (old_value.dynamic != 0 || new_value.dynamic != 0) return bad("its size follows the length of the run");
   if (uses.listed[after] > 1) return bad("its output is listed twice");
   if (before == after) return state.in_place ? bad("it is updated in place, but its output is its input") : Status{};
@@ -130,8 +128,8 @@ Status verify_shared_states(const Model& model) {
       const TensorType& type = method.graph.values[method.graph.inputs[state.input]].type;
       const auto [at, is_new] = known.try_emplace(state.name, First{&method.name, &type});
       if (!is_new && *at->second.type != type)
-        return bad(fmt::format("state {} is {} in method {} and {} in method {}", state.name,
-                               to_string(*at->second.type), *at->second.method, to_string(type), method.name));
+        return bad("state {} is {} in method {} and {} in method {}", state.name, to_string(*at->second.type),
+                   *at->second.method, to_string(type), method.name);
     }
   return {};
 }

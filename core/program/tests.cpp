@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "program/fault.hpp"
 #include "program/format.hpp"
 
 namespace quoin::program {
@@ -12,8 +13,6 @@ namespace {
 
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
-
-tl::unexpected<Error> bad(std::string what) { return fail(Error{Code::program, std::move(what), {}, {}}); }
 
 // Without the states.
 std::vector<const Value*> arguments(const Graph& graph, const std::vector<uint32_t>& ids, uint32_t State::*position) {
@@ -35,12 +34,11 @@ bool fits(const Tensor& tensor, const Value& value) {
 
 Status verify_tensors(const std::vector<Tensor>& tensors, const std::vector<const Value*>& values,
                       std::string_view what) {
-  if (tensors.size() != values.size())
-    return bad(fmt::format("{} {}s, the method has {}", tensors.size(), what, values.size()));
+  if (tensors.size() != values.size()) return bad("{} {}s, the method has {}", tensors.size(), what, values.size());
   for (size_t i = 0; i < tensors.size(); ++i)
     if (!fits(tensors[i], *values[i]))
-      return bad(fmt::format("{} {} ({}) is {}{}, the method has {}", what, i, values[i]->name,
-                             name(tensors[i].dtype()), to_string(tensors[i].shape()), to_string(values[i]->type)));
+      return bad("{} {} ({}) is {}{}, the method has {}", what, i, values[i]->name, name(tensors[i].dtype()),
+                 to_string(tensors[i].shape()), to_string(values[i]->type));
   return {};
 }
 
@@ -48,7 +46,7 @@ Status verify_case(const TestCase& test, const Model& model) {
   if (test.name.size() > kMaxName)
     return fail(Code::limit, "a name of {} bytes, at most {}", test.name.size(), kMaxName);
   const auto method = std::ranges::find(model.methods, test.method, &Method::name);
-  if (method == model.methods.end()) return bad(fmt::format("the program has no method {}", test.method));
+  if (method == model.methods.end()) return bad("the program has no method {}", test.method);
   const Graph& graph = method->graph;
   QUOIN_CHECK(verify_tensors(test.inputs, arguments(graph, graph.inputs, &State::input), "input"));
   return verify_tensors(test.outputs, arguments(graph, graph.outputs, &State::output), "output");
@@ -94,16 +92,15 @@ class TestDecoder {
   }
   Result<Tensor> tensor(const fb::TestTensor& from) {
     const auto dtype = dtype_from_code(from.dtype());
-    if (!dtype) return bad(fmt::format("element type code {}", from.dtype()));
+    if (!dtype) return bad("element type code {}", from.dtype());
     const size_t rank = from.shape() == nullptr ? 0 : from.shape()->size();
-    if (rank > kMaxRank) return bad(fmt::format("rank {}", rank));
+    if (rank > kMaxRank) return bad("rank {}", rank);
     Shape shape(rank);
     if (rank != 0) std::memcpy(shape.data(), from.shape()->Data(), rank * sizeof(int64_t));
     QUOIN_CHECK(checked_numel(shape));
     const auto bytes = static_cast<uint64_t>(byte_size(*dtype, shape));
     if (from.data()->size() != bytes)
-      return bad(fmt::format("{} bytes of data, {}{} takes {}", from.data()->size(), quoin::name(*dtype),
-                             to_string(shape), bytes));
+      return bad("{} bytes of data, {}{} takes {}", from.data()->size(), quoin::name(*dtype), to_string(shape), bytes);
     QUOIN_CHECK(spend(bytes));
     Tensor out(*dtype, std::move(shape));
     if (bytes != 0) std::memcpy(out.data(), from.data()->Data(), bytes);

@@ -2,14 +2,13 @@
 
 #include <set>
 
+#include "program/fault.hpp"
 #include "program/file.hpp"
 #include "program/format.hpp"
 #include "program/states.hpp"
 
 namespace quoin::program {
 namespace {
-
-tl::unexpected<Error> bad(std::string what) { return fail(Error{Code::program, std::move(what), {}, {}}); }
 
 Status check_limits(const Model& model) {
   uint64_t values = 0, nodes = 0;
@@ -39,14 +38,13 @@ Status check_limits(const Model& model) {
 Status check_types(const Graph& outer, const std::vector<uint32_t>& outer_ids, const Graph& inner,
                    const std::vector<uint32_t>& inner_ids, std::string_view what) {
   if (outer_ids.size() != inner_ids.size())
-    return bad(fmt::format("{} {}s, its original has {}", outer_ids.size(), what, inner_ids.size()));
+    return bad("{} {}s, its original has {}", outer_ids.size(), what, inner_ids.size());
   for (size_t i = 0; i < outer_ids.size(); ++i) {
     const Value &called = outer.values[outer_ids[i]], &stored = inner.values[inner_ids[i]];
     if (called.type != stored.type)
-      return bad(
-          fmt::format("{} {} is {}, its original has {}", what, i, to_string(called.type), to_string(stored.type)));
+      return bad("{} {} is {}, its original has {}", what, i, to_string(called.type), to_string(stored.type));
     if (called.dynamic != stored.dynamic)
-      return bad(fmt::format("{} {} follows the length of a run by other dims than that of its original", what, i));
+      return bad("{} {} follows the length of a run by other dims than that of its original", what, i);
   }
   return {};
 }
@@ -57,7 +55,7 @@ Status check_original_outputs(const Graph& original) {
   for (const Node& node : original.nodes) results.insert(node.outputs.begin(), node.outputs.end());
   for (const uint32_t id : original.outputs)
     if (results.erase(id) == 0)
-      return bad(fmt::format("output value {} ({}) is not a result of its own", id, original.values[id].name));
+      return bad("output value {} ({}) is not a result of its own", id, original.values[id].name);
   return {};
 }
 
@@ -80,15 +78,14 @@ Status check_delegate(const Delegate& delegate, const Call& call) {
   QUOIN_CHECK(verify_name(delegate.tag, "tag"));
   if (delegate.plugin.empty()) return bad("no plugin is named");
   if (!delegate.macs.empty() && delegate.macs.size() != delegate.debug_ids.size())
-    return bad(
-        fmt::format("{} debug ids, but {} numbers of multiply-adds", delegate.debug_ids.size(), delegate.macs.size()));
+    return bad("{} debug ids, but {} numbers of multiply-adds", delegate.debug_ids.size(), delegate.macs.size());
   if (call.node == nullptr) return bad("no node calls it");
   if (reinterpret_cast<uintptr_t>(delegate.blob.data()) % kDataAlignment != 0)
     return bad("its blob is not 64-byte aligned");
   for (const auto& [key, bytes] : delegate.named) {
     QUOIN_CHECK(verify_name(key, "data key"));
     if (reinterpret_cast<uintptr_t>(bytes.data()) % kDataAlignment != 0)
-      return bad(fmt::format("data {} is not 64-byte aligned", key));
+      return bad("data {} is not 64-byte aligned", key);
   }
   if (!delegate.original) return {};
   const Graph& original = *delegate.original;

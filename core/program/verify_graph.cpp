@@ -2,6 +2,7 @@
 #include <map>
 #include <queue>
 
+#include "program/fault.hpp"
 #include "program/format.hpp"
 #include "program/length.hpp"
 #include "program/lifetime.hpp"
@@ -12,8 +13,6 @@ namespace {
 
 // Who gives a value its content. Exactly one source each.
 enum class Source : uint8_t { none, input, constant, result };
-
-tl::unexpected<Error> bad(std::string what) { return fail(Error{Code::program, std::move(what), {}, {}}); }
 
 class GraphVerifier {
  public:
@@ -32,7 +31,7 @@ class GraphVerifier {
   Status define_results(const Node& node);
   Status check_outputs();
   Status known(uint32_t id) const {
-    if (id >= graph_.values.size()) return bad(fmt::format("value {} of {}", id, graph_.values.size()));
+    if (id >= graph_.values.size()) return bad("value {} of {}", id, graph_.values.size());
     return {};
   }
   std::string value_name(uint32_t id) const { return fmt::format("value {} ({})", id, graph_.values[id].name); }
@@ -52,19 +51,19 @@ Status GraphVerifier::check_value(uint32_t id) {
   source_[id] = Source::constant;
   const Tensor& held = *value.constant;
   if (held.dtype() != value.type.dtype || held.shape() != value.type.shape)
-    return bad(fmt::format("declared {}{} but holds {}{}", name(value.type.dtype), to_string(value.type.shape),
-                           name(held.dtype()), to_string(held.shape())));
+    return bad("declared {}{} but holds {}{}", name(value.type.dtype), to_string(value.type.shape), name(held.dtype()),
+               to_string(held.shape()));
   return {};
 }
 
 Status GraphVerifier::check_dynamic(const Value& value) const {
   if (value.dynamic == 0) return {};
   if (value.dynamic >> value.type.shape.size() != 0)
-    return bad(fmt::format("dims {:#x} follow the length of a run, it has {}", value.dynamic, value.type.shape.size()));
+    return bad("dims {:#x} follow the length of a run, it has {}", value.dynamic, value.type.shape.size());
   if (value.constant) return bad("a constant follows the length of a run");
   if (longest_ < 2) return bad("it follows the length of a run, which no input gives");
   if (type_at(value, longest_).shape != value.type.shape)
-    return bad(fmt::format("{} follows a length of at most {}", to_string(value.type), longest_));
+    return bad("{} follows a length of at most {}", to_string(value.type), longest_);
   return {};
 }
 
@@ -87,8 +86,7 @@ Status GraphVerifier::check_operands(const Node& node) {
     const uint32_t id = node.inputs[slot];
     if (id == kNone) continue;
     if (auto status = known(id); !status) return fail(in(fmt::format("input {}", slot), std::move(status).error()));
-    if (source_[id] == Source::none)
-      return bad(fmt::format("input {}: {} is not computed before this node", slot, value_name(id)));
+    if (source_[id] == Source::none) return bad("input {}: {} is not computed before this node", slot, value_name(id));
   }
   return {};
 }
@@ -97,8 +95,7 @@ Status GraphVerifier::define_results(const Node& node) {
   for (size_t slot = 0; slot < node.outputs.size(); ++slot) {
     const uint32_t id = node.outputs[slot];
     if (auto status = known(id); !status) return fail(in(fmt::format("output {}", slot), std::move(status).error()));
-    if (source_[id] != Source::none)
-      return bad(fmt::format("output {}: {} has another source already", slot, value_name(id)));
+    if (source_[id] != Source::none) return bad("output {}: {} has another source already", slot, value_name(id));
     source_[id] = Source::result;
   }
   return {};
@@ -106,8 +103,8 @@ Status GraphVerifier::define_results(const Node& node) {
 
 Status GraphVerifier::check_call(const Node& node) {
   if (calls_.empty()) return bad("calls a delegate, which is not allowed here");
-  if (node.delegate >= calls_.size()) return bad(fmt::format("delegate {} of {}", node.delegate, calls_.size()));
-  if (++calls_[node.delegate] > 1) return bad(fmt::format("delegate {} is called twice", node.delegate));
+  if (node.delegate >= calls_.size()) return bad("delegate {} of {}", node.delegate, calls_.size());
+  if (++calls_[node.delegate] > 1) return bad("delegate {} is called twice", node.delegate);
   if (!node.attrs.empty()) return bad("the call of a delegate has attributes");
   if (std::find(node.inputs.begin(), node.inputs.end(), kNone) != node.inputs.end())
     return bad("the call of a delegate has an absent operand");
@@ -115,10 +112,10 @@ Status GraphVerifier::check_call(const Node& node) {
 }
 
 Status GraphVerifier::check_operator(const Node& node) {
-  if (node.delegate != kNone) return bad(fmt::format("operator {} with delegate {}", node.op, node.delegate));
-  const OpSchema* schema = find_op(node.op);
-  if (schema == nullptr && all_ops().empty())
+  if (node.delegate != kNone) return bad("operator {} with delegate {}", node.op, node.delegate);
+  if (all_ops().empty())
     return fail(Error{Code::unsupported, "this runtime has no kernels, and the node is in no delegate", node.op, {}});
+  const OpSchema* schema = find_op(node.op);
   if (schema == nullptr)
     return fail(Error{Code::program_version,
                       fmt::format("operator \"{}\" is not known", node.op),
@@ -147,7 +144,7 @@ Status GraphVerifier::check_outputs() {
       return fail(in(fmt::format("graph output {}", i), std::move(status).error()));
   }
   for (uint32_t id = 0; id < source_.size(); ++id)
-    if (source_[id] == Source::none) return bad(value_name(id) + " is neither input, constant nor result of a node");
+    if (source_[id] == Source::none) return bad("{} is neither input, constant nor result of a node", value_name(id));
   return {};
 }
 
@@ -190,7 +187,7 @@ Status check_offsets(const Graph& graph) {
     end = std::max(end, value.offset + size);
   }
   if (graph.arena_size % kArenaAlignment != 0 || graph.arena_size - end >= kArenaAlignment)
-    return bad(fmt::format("an arena of {} bytes for intermediates that end at {}", graph.arena_size, end));
+    return bad("an arena of {} bytes for intermediates that end at {}", graph.arena_size, end);
   return {};
 }
 
@@ -213,8 +210,8 @@ Status verify_memory_plan(const Graph& graph) {
   const auto offset = [&](uint32_t s) { return graph.values[all[s].values[0]].offset; };
   const auto clash = [&](uint32_t a, uint32_t b) {
     const uint32_t first = all[a].values[0], second = all[b].values[0];
-    return bad(fmt::format("value {} ({}) and value {} ({}) overlap while both are needed", first,
-                           graph.values[first].name, second, graph.values[second].name));
+    return bad("value {} ({}) and value {} ({}) overlap while both are needed", first, graph.values[first].name, second,
+               graph.values[second].name);
   };
   for (uint32_t s = 0; s < all.size(); ++s) {
     if (all[s].size == 0) continue;

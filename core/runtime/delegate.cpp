@@ -119,7 +119,7 @@ Result<std::string> plan_delegate(Step& step, int64_t length, quoin_memory_need&
 Status fall_back(const program::Delegate& delegate, uint32_t index, const std::string& reason, const Options& options,
                  Diagnostics& diagnostics) {
   const std::string where = describe(delegate, index);
-  if (!delegate.original)
+  if (!delegate.original || all_ops().empty())
     return fail(
         Error{Code::program_version, reason, where,
               all_ops().empty()

@@ -46,7 +46,7 @@ Status Scratch::add(const quoin_memory_need& need) {
 }
 
 Status prepare_kernel(Step& step, const kernels::KernelSet* kernels, const quoin_host& host, Scratch& scratch) {
-  if (kernels == nullptr) return fail(Code::internal, "no kernels were given to run it");
+  if (kernels == nullptr || all_ops().empty()) return fail(Code::internal, "no kernels were given to run it");
   const quoin_graph* graph = step.source.view->graph();
   const uint32_t id = step.source.view->node(step.index);
   QUOIN_TRY(kernels::Choice choice, kernels->select(graph, id, host.isa));

@@ -7,9 +7,10 @@ namespace fmt {
 
 void Arg::append_to(std::string& out, bool hex) const {
   char buffer[32];
+  const char* pattern = hex ? "%#" PRIx64 : "%" PRIu64;
   switch (kind_) {
     case Kind::text:
-      out += text_;
+      out.append(text_, size_);
       return;
     case Kind::character:
       out += static_cast<char>(integer_);
@@ -17,17 +18,17 @@ void Arg::append_to(std::string& out, bool hex) const {
     case Kind::number:
       std::snprintf(buffer, sizeof buffer, "%.7g", number_);
       break;
-    case Kind::negative:
-      out += '-';
-      [[fallthrough]];
     case Kind::integer:
-      std::snprintf(buffer, sizeof buffer, hex ? "%#" PRIx64 : "%" PRIu64, integer_);
+      if (!hex) pattern = "%" PRId64;
+      [[fallthrough]];
+    case Kind::natural:
+      std::snprintf(buffer, sizeof buffer, pattern, integer_);
       break;
   }
   out += buffer;
 }
 
-std::string vformat(std::string_view pattern, std::span<const Arg> args) {
+std::string vformat(string_view pattern, format_args args) {
   std::string out;
   for (size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];

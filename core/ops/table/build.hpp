@@ -1,5 +1,5 @@
 // How rows of the operator table are written. A row is op(name, slots, attributes, inference, traits); a file of the
-// table is one function that returns its rows; schema.cpp sorts them once.
+// table is one function that returns its rows; all.cpp sorts them once.
 #pragma once
 
 #include "ops/schema.hpp"
@@ -63,9 +63,6 @@ struct Window {
 Result<int64_t> window_count(const Window& window);
 // Every element in [low, 2^31). Error names the attribute.
 Status expect_range(const Attrs& attrs, std::string_view name, int64_t low);
-
-// The whole table, sorted by name (all.cpp).
-Rows all();
 
 // -- the files of the table
 Rows convolution();

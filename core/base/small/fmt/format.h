@@ -5,7 +5,6 @@
 #define QUOIN_FORMAT_H_
 
 #include <cstdint>
-#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,41 +12,57 @@
 
 namespace fmt {
 
+using std::string_view;
+
 class Arg {
  public:
-  Arg(bool value) : text_(value ? "true" : "false") {}
-  Arg(char value) : kind_(Kind::character), integer_(static_cast<unsigned char>(value)) {}
-  Arg(double value) : kind_(Kind::number), number_(value) {}
-  Arg(const char* text) : text_(text) {}
-  Arg(std::string_view text) : text_(text) {}
-  Arg(const std::string& text) : text_(text) {}
+  Arg(bool value) : Arg(value ? string_view("true") : string_view("false")) {}
+  Arg(char value) : integer_(static_cast<unsigned char>(value)), kind_(Kind::character) {}
+  Arg(double value) : number_(value), kind_(Kind::number) {}
+  Arg(const char* text) : Arg(string_view(text)) {}
+  Arg(string_view text) : text_(text.data()), size_(text.size()), kind_(Kind::text) {}
+  Arg(const std::string& text) : Arg(string_view(text)) {}
   template <class T, class = std::enable_if_t<std::is_integral_v<T>>>
   Arg(T value)
-      : kind_(std::is_signed_v<T> && value < T{} ? Kind::negative : Kind::integer),
-        integer_(value < T{} ? uint64_t{0} - static_cast<uint64_t>(value) : static_cast<uint64_t>(value)) {}
+      : integer_(static_cast<uint64_t>(value)), kind_(std::is_signed_v<T> ? Kind::integer : Kind::natural) {}
   void append_to(std::string& out, bool hex) const;
 
  private:
-  enum class Kind : uint8_t { text, character, integer, negative, number };
-  Kind kind_ = Kind::text;
-  uint64_t integer_ = 0;
-  double number_ = 0;
-  std::string_view text_;
+  enum class Kind : uint8_t { text, character, natural, integer, number };
+  union {
+    const char* text_;
+    uint64_t integer_;
+    double number_;
+  };
+  size_t size_ = 0;  // of the text
+  Kind kind_;
 };
 
 template <class...>
-using format_string = std::string_view;
+using format_string = string_view;
+using format_args = std::span<const Arg>;
 
-std::string vformat(std::string_view pattern, std::span<const Arg> args);
+template <size_t kCount>
+struct ArgStore {
+  Arg args[kCount];
+  operator format_args() const { return args; }
+};
+template <>
+struct ArgStore<0> {
+  operator format_args() const { return {}; }
+};
 template <class... Args>
-std::string format(std::string_view pattern, const Args&... args) {
-  if constexpr (sizeof...(Args) == 0)
-    return vformat(pattern, {});
-  else
-    return vformat(pattern, std::initializer_list<Arg>{Arg(args)...});
+ArgStore<sizeof...(Args)> make_format_args(const Args&... args) {
+  return {Arg(args)...};
+}
+
+std::string vformat(string_view pattern, format_args args);
+template <class... Args>
+std::string format(string_view pattern, const Args&... args) {
+  return vformat(pattern, make_format_args(args...));
 }
 template <class List>
-std::string join(const List& list, std::string_view separator) {
+std::string join(const List& list, string_view separator) {
   std::string out;
   bool first = true;
   for (const auto& item : list) {
