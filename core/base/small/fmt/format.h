@@ -23,8 +23,7 @@ class Arg {
   Arg(string_view text) : text_(text.data()), size_(text.size()), kind_(Kind::text) {}
   Arg(const std::string& text) : Arg(string_view(text)) {}
   template <class T, class = std::enable_if_t<std::is_integral_v<T>>>
-  Arg(T value)
-      : integer_(static_cast<uint64_t>(value)), kind_(std::is_signed_v<T> ? Kind::integer : Kind::natural) {}
+  Arg(T value) : integer_(static_cast<uint64_t>(value)), kind_(std::is_signed_v<T> ? Kind::integer : Kind::natural) {}
   void append_to(std::string& out, bool hex) const;
 
  private:
