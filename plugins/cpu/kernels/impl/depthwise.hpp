@@ -78,12 +78,18 @@ class DepthwiseBlock {
       rows.base[r] = base ? base : padding_;
       rows.step[r] = base ? g_.x_stride : 0;
     }
-    const int64_t width = g_.window.out_w;
     int64_t column = 0;
-    if (width >= kPixels)  // the last tile overlaps its neighbour: the same values are stored twice
-      for (; column < width; column += kPixels)
-        pixels<Size, Stride, kPixels>(rows, out_row, smaller(column, width - kPixels));
-    for (; column < width; ++column) pixels<Size, Stride, 1>(rows, out_row, column);
+    for (; column + kPixels <= g_.window.out_w; column += kPixels) pixels<Size, Stride, kPixels>(rows, out_row, column);
+    switch (g_.window.out_w - column) {
+      case 3:
+        return pixels<Size, Stride, 3>(rows, out_row, column);
+      case 2:
+        return pixels<Size, Stride, 2>(rows, out_row, column);
+      case 1:
+        return pixels<Size, Stride, 1>(rows, out_row, column);
+      default:
+        return;
+    }
   }
 
   template <int Size, int Stride, int Pixels>
