@@ -72,6 +72,8 @@ Result<recipe::Recipe> recipe_of(Invocation& call, const std::string& program) {
   std::vector<std::string>& folders = recipe.plugins.search;
   const bool asked = std::ranges::any_of(set, [](const auto& item) { return item.key == "plugins.search"; });
   if (!folders.empty() && !asked) {
+    // All that the program knows of a folder is its name, which was read as one below the current folder.
+    for (std::string& folder : folders) folder = std::filesystem::path(folder).filename().string();
     call.diagnostics.warn(
         program, "the recipe in the program names plugin folders, which are not searched: " + join(folders, ", "),
         "name those you trust with --plugin");
