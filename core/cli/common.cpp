@@ -96,6 +96,20 @@ Result<std::string> model_of(const Invocation& call, const recipe::Recipe& recip
 
 Status check_strict(const Invocation& call) { return call.has("strict") ? call.diagnostics.strict() : Status{}; }
 
+Result<std::string> data_of(const Invocation& call, const recipe::Recipe& recipe) {
+  if (call.has("data")) return call.text("data");
+  const std::filesystem::path path = recipe.eval.data;
+  if (path.empty())
+    return fail(Error{Code::usage, "no data to score", {}, "add --data, or set eval.data in the recipe"});
+  std::error_code ignored;
+  if (recipe.stored && !std::filesystem::exists(path, ignored))
+    return fail(Error{Code::usage,
+                      fmt::format("the program knows its data by the name \"{}\" only, and {} does not exist",
+                                  path.filename().string(), path.string()),
+                      call.text("model"), "add --data"});
+  return path.string();
+}
+
 Status check_outputs(const Invocation& call, const std::string& model) {
   const std::vector<std::pair<std::string, std::string>> files = {{"the model", model},
                                                                   {"the recipe", call.text("recipe")},

@@ -21,6 +21,10 @@ Result<std::unique_ptr<flow::Context>> context_of(Invocation& call, const recipe
 // The MODEL argument, or model.path of the recipe. Errors: usage.
 Result<std::string> model_of(const Invocation& call, const recipe::Recipe& recipe);
 
+// --data, or eval.data of the recipe. Of a recipe that is stored in a program only the name is left, which is looked for in
+// the current folder. Errors: usage (neither is given, or no such file there).
+Result<std::string> data_of(const Invocation& call, const recipe::Recipe& recipe);
+
 // Writing may replace an old file, never the model, the recipe or another output: --output, --report and their like are
 // compared with them and each other. Errors: usage.
 Status check_outputs(const Invocation& call, const std::string& model);

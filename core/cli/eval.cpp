@@ -48,7 +48,7 @@ void print_score(const std::string& model, const flow::Score& score) {
 
 Result<data::Source> source_of(const Invocation& call, const recipe::Recipe& recipe) {
   data::Source source;
-  source.path = call.has("data") ? call.text("data") : recipe.eval.data;
+  QUOIN_TRY(source.path, data_of(call, recipe));
   source.labels = call.has("labels") ? call.text("labels") : call.has("data") ? std::string() : recipe.eval.labels;
   source.preprocess = recipe.model.preprocess;
   if (call.has("limit")) {
@@ -65,8 +65,6 @@ Status run(Invocation& call) {
   const std::string metric = call.has("metric") ? call.text("metric") : recipe.eval.metric;
   if (metric == "perplexity") return eval_language(call, recipe, model);
   QUOIN_TRY(const data::Source source, source_of(call, recipe));
-  if (source.path.empty())
-    return fail(Error{Code::usage, "no data to evaluate on", {}, "add --data, or set eval.data in the recipe"});
   QUOIN_TRY(const auto context, context_of(call, recipe));
   QUOIN_TRY(runtime::Executable executable, flow::open_model(model, recipe, *context, call.diagnostics));
   std::optional<runtime::Executable> against;

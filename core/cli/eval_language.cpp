@@ -35,9 +35,7 @@ Result<int64_t> count_of(const Invocation& call, const char* option, int64_t rec
 
 Result<tokenize::TokenSource> source_of(const Invocation& call, const recipe::Recipe& recipe) {
   tokenize::TokenSource out;
-  out.path = call.has("data") ? call.text("data") : recipe.eval.data;
-  if (out.path.empty())
-    return fail(Error{Code::usage, "no text to score", {}, "add --data, or set eval.data in the recipe"});
+  QUOIN_TRY(out.path, data_of(call, recipe));
   out.tensor = call.has("tensor") ? call.text("tensor") : recipe.eval.tensor;
   QUOIN_TRY(const int64_t first, count_of(call, "first", recipe.eval.first, 0));
   QUOIN_TRY(const int64_t count, count_of(call, "limit", recipe.eval.count, 1));

@@ -74,7 +74,7 @@ class Perplexity(CommandTest):
 
     def test_what_cannot_be_scored_is_named(self):
         at = ("eval", self.real, "--metric", "perplexity")
-        self.fails(USAGE, ["no text to score", "--data"], *at)
+        self.fails(USAGE, ["no data to score", "--data"], *at)
         self.fails(DATA, ["several tensors of integers"], *at, "--data", REFERENCE)
         self.fails(DATA, ["no tensor \"storys\""], *at, "--data", REFERENCE, "--tensor", "storys")
         self.fails(USAGE, ["there are 96"], *at, "--data", REFERENCE, "--tensor", "stories", "--first", "96")

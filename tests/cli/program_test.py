@@ -172,6 +172,8 @@ class Program(CommandTest):
         for word in (self._folder.name, "first-user", "second-user", "projects", os.sep + "data"):
             self.assertNotIn(word.encode(), made[0], word)
         self.assertIn(b"calibration.safetensors", made[0])
+        self.fails(USAGE, ["by the name \"test.safetensors\" only", "add --data"], "eval", program)
+        self.succeeds("eval", program, "--data", os.path.join(place, "data", "test.safetensors"))
 
 
 tap.run(Program)
