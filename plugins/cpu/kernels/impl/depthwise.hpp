@@ -71,7 +71,8 @@ class DepthwiseBlock {
 
   template <int Size, int Stride>
   void fixed_row(int64_t out_row) const {
-    constexpr int kPixels = 4;
+    // Sums of four pixels and the operands of a second group do not fit the registers of AVX-512.
+    constexpr int kPixels = Size > 4 && T::kLanes == 16 && T::kByteDots ? 3 : 4;
     InputRows rows;
     for (int r = 0; r < Size; ++r) {
       const uint8_t* base = row_base(out_row, r);
