@@ -1,6 +1,7 @@
 """The runtime alone (-Druntime_only=true): it builds, is small, needs nothing, runs programs, also on eight threads."""
 
 import os
+import platform
 import re
 import subprocess
 from typing import List
@@ -8,8 +9,9 @@ from typing import List
 from support import HERE, PLUGIN, ROOT, EmbedTest
 import tap
 
-# Bytes, stripped. The goals are 300 KB and 50 KB; docs/performance.md says where the rest is.
-LIMIT, LIMIT_WITHOUT_KERNELS = 500_000, 200_000
+# Bytes, stripped, as gcc makes them for x86-64: a little more than docs/performance.md says, which also says where they
+# are. The goals are 300 KB and 50 KB.
+LIMIT, LIMIT_WITHOUT_KERNELS = 425_000, 170_000
 ALLOWED = re.compile(r"(libc|libm|libstdc\+\+|libgcc_s|ld-linux-[\w-]+|linux-vdso)\.so")
 
 
@@ -21,11 +23,16 @@ class Alone(EmbedTest):
         self.runs(["ninja", "-C", folder])
         return os.path.join(folder, "core", "embed", "libquoin_runtime.so.0")
 
-    def size(self, library: str) -> int:
+    def check_size(self, library: str, limit: int) -> None:
         stripped = self.path("stripped.so")
         self.runs(["strip", "-o", stripped, library])
-        print(f"# {os.path.getsize(stripped)} bytes", flush=True)
-        return os.path.getsize(stripped)
+        size = os.path.getsize(stripped)
+        compiler = self.runs(["readelf", "-p", ".comment", library]).stdout
+        if platform.machine() != "x86_64" or b"GCC:" not in compiler or b"clang" in compiler:
+            print(f"# {size} bytes; the limit is for gcc on x86-64: not checked", flush=True)
+            return
+        print(f"# {size} bytes", flush=True)
+        self.assertLess(size, limit)
 
     def needs(self, library: str) -> List[str]:
         return re.findall(r"\(NEEDED\).*\[(.*)\]", self.runs(["readelf", "-dW", library]).stdout.decode())
@@ -35,7 +42,7 @@ class Alone(EmbedTest):
 
     def test_it_is_small_and_needs_nothing(self):
         library = self.built("small")
-        self.assertLess(self.size(library), LIMIT)
+        self.check_size(library, LIMIT)
         self.assertTrue(self.needs(library))
         for needed in self.needs(library):
             self.assertTrue(ALLOWED.match(needed), f"{needed} is needed")
@@ -47,7 +54,7 @@ class Alone(EmbedTest):
 
     def test_it_is_smaller_without_kernels(self):
         library = self.built("none", "-Druntime_kernels=none")
-        self.assertLess(self.size(library), LIMIT_WITHOUT_KERNELS)
+        self.check_size(library, LIMIT_WITHOUT_KERNELS)
         program = self.program(extra=["--set", "lower.keep_original=true"])
         count = self.compiled(os.path.join(HERE, "count_allocations.cpp"), library, [os.path.join(HERE, "allocations.cpp")])
         self.assertIn(b"0 allocations between plan", self.runs([count, program, PLUGIN]).stdout)
