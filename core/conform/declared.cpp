@@ -189,6 +189,8 @@ std::string check_kernels(const quoin_plugin& plugin) {
     if (kernel.op == nullptr || kernel.name == nullptr) return "a kernel without operator or name";
     const std::string where = fmt::format("kernel {} for {}: ", kernel.name, kernel.op);
     if (kernel.run == nullptr) return where + "it has no run function";
+    if ((kernel.flags & ~uint32_t{QUOIN_IN_PLACE}) != 0)
+      return where + fmt::format("unknown flags {:#x}", kernel.flags);
     if (kernel.signature_size != 0 && kernel.signature == nullptr) return where + "its signature is at address 0";
     for (uint32_t i = 0; i < kernel.signature_size; ++i)
       if (kernel.signature[i] > QUOIN_S2)

@@ -80,6 +80,7 @@ std::string compare_in_place(const Material& material, const kernels::KernelSet&
     const ir::Node& node = graph.node(snapshot.node_ids()[i]);
     const auto choice = set.select(snapshot.view(), i, host.isa);
     if (!choice || choice->provider == kernels::kPortable || node.outputs.size() != 1) continue;
+    if ((choice->kernel->flags & QUOIN_IN_PLACE) == 0) continue;
     const OneNode one(material, snapshot, i);
     for (size_t slot = 0; slot < node.inputs.size(); ++slot) {
       const TensorType& result = graph.value(node.outputs[0]).type;

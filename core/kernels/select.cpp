@@ -97,7 +97,7 @@ void KernelSet::remove(const std::string& provider) {
   std::erase_if(entries_, [&](const Entry& entry) { return entry.provider == provider; });
 }
 
-Result<Choice> KernelSet::select(const quoin_graph* graph, uint32_t index, uint64_t isa) const {
+Result<Choice> KernelSet::select(const quoin_graph* graph, uint32_t index, uint64_t isa, bool in_place) const {
   if (index >= graph->nodes.count) return fail(Code::internal, "node {} of {}", index, graph->nodes.count);
   const auto node = element<quoin_node>(graph->nodes, index);
   const auto forced = forced_.find(std::string(op_of(node)));
@@ -115,6 +115,8 @@ Result<Choice> KernelSet::select(const quoin_graph* graph, uint32_t index, uint6
       pass("denied by the recipe");
     } else if ((kernel.isa & ~isa) != 0) {
       pass("isa not available");
+    } else if (in_place && (kernel.flags & QUOIN_IN_PLACE) == 0) {
+      pass("does not write over its operands");
     } else if (const std::string conflict = signature_conflict(kernel, *graph, node); !conflict.empty()) {
       pass(conflict);
     } else if (const auto cost = ask(kernel, graph, index); !cost) {

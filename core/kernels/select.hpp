@@ -41,8 +41,9 @@ class KernelSet {
   void remove(const std::string& provider);  // what was selected before stays usable
   void force(std::string op, std::string kernel) { forced_[std::move(op)] = std::move(kernel); }
   void deny(std::string kernel) { denied_.insert(std::move(kernel)); }
+  // `in_place`: the result will be written over an operand, which only kernels with QUOIN_IN_PLACE take.
   // Errors (unsupported): no kernel, with every candidate's reason.
-  Result<Choice> select(const quoin_graph* graph, uint32_t node, uint64_t isa) const;
+  Result<Choice> select(const quoin_graph* graph, uint32_t node, uint64_t isa, bool in_place = false) const;
 
  private:
   struct Entry {

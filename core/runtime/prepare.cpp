@@ -33,6 +33,15 @@ Status plan(Step& step, int64_t length, Scratch& scratch) {
   return scratch.add(memory);
 }
 
+// Whether the memory plan puts a result where an operand is.
+bool writes_over_operand(const Step& step) {
+  const std::span<const Location> all(step.locations);
+  const std::span<const Location> operands = all.first(step.inputs), results = all.subspan(step.inputs);
+  return std::ranges::any_of(operands, [&](const Location& operand) {
+    return operand.kind == Location::arena && std::ranges::find(results, operand) != results.end();
+  });
+}
+
 }  // namespace
 
 Status Scratch::add(const quoin_memory_need& need) {
@@ -49,7 +58,7 @@ Status prepare_kernel(Step& step, const kernels::KernelSet* kernels, const quoin
   if (kernels == nullptr || all_ops().empty()) return fail(Code::internal, "no kernels were given to run it");
   const quoin_graph* graph = step.source.view->graph();
   const uint32_t id = step.source.view->node(step.index);
-  QUOIN_TRY(kernels::Choice choice, kernels->select(graph, id, host.isa));
+  QUOIN_TRY(kernels::Choice choice, kernels->select(graph, id, host.isa, writes_over_operand(step)));
   step.kernel = std::make_shared<PreparedKernel>(std::move(choice), host);
   quoin_memory_need memory{};
   memory.struct_size = sizeof memory;

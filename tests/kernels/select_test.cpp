@@ -108,6 +108,20 @@ TEST_F(SelectTest, SaysWhenAForcedKernelCannotRun) {
   EXPECT_EQ(choice->passed_over.back(), "missing: forced by the recipe, but it cannot run this node");
 }
 
+TEST_F(SelectTest, WritesOverOperandsOnlyWithKernelsThatSaySo) {
+  quoin_kernel able = kernel("able", 1);
+  able.flags = QUOIN_IN_PLACE;
+  add("npu", {kernel("apart", 9)});
+  const auto snapshot = ir::Snapshot::of(graph);
+  const auto portable = set.select(snapshot.view(), 0, 0, true);
+  ASSERT_TRUE(portable);
+  EXPECT_EQ(portable->provider, "portable");
+  EXPECT_EQ(portable->passed_over.front(), "apart: does not write over its operands");
+  add("npu", {able});
+  EXPECT_STREQ(set.select(snapshot.view(), 0, 0, true)->kernel->name, "able");
+  EXPECT_STREQ(set.select(snapshot.view(), 0, 0, false)->kernel->name, "apart");
+}
+
 TEST_F(SelectTest, GivesAReasonForEveryCandidate) {
   quoin_kernel vnni = kernel("vnni", 9), other = kernel("refuses"), typed = kernel("s8_only"), newer = kernel("newer");
   static const quoin_dtype signature[] = {QUOIN_S8, QUOIN_S8};

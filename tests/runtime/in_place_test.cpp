@@ -1,8 +1,10 @@
 // Every elementwise operator, written over each operand that the rule allows, gives the bits that it gives apart.
+#include <algorithm>
 #include <cstring>
 #include <set>
 
 #include "fixture.hpp"
+#include "ops/abi_read.hpp"
 #include "program/lifetime.hpp"
 
 namespace quoin::runtime {
@@ -162,6 +164,40 @@ TEST_F(Overwriting, PlansGiveTheSameBitsInLessMemory) {
   ASSERT_TRUE(first && second) << why(first) << why(second);
   const std::vector<Tensor> inputs = {input()};
   const auto a = first->run(inputs), b = second->run(inputs);
+  ASSERT_TRUE(a && b);
+  EXPECT_EQ(std::memcmp(a->front().data(), b->front().data(), a->front().bytes()), 0);
+}
+
+// A kernel that clears its result before it reads: right in memory of its own only.
+quoin_status clear_then_relu(const quoin_host*, void*, const quoin_run* run, quoin_error*) {
+  const auto input = element<quoin_tensor>(run->inputs, 0), output = element<quoin_tensor>(run->outputs, 0);
+  const auto* x = static_cast<const float*>(input.data);
+  auto* y = static_cast<float*>(output.data);
+  std::memset(y, 0, output.size);
+  for (uint64_t i = 0; i < output.size / sizeof(float); ++i) y[i] = std::max(x[i], 0.0f);
+  return QUOIN_OK;
+}
+
+TEST_F(Overwriting, KernelsThatCannotAreNotUsedThere) {
+  const quoin_kernel clearing{"aten.relu.default",
+                              1,
+                              0,
+                              nullptr,
+                              0,
+                              100,
+                              0,
+                              "clearing",
+                              nullptr,
+                              [](const quoin_host*, const quoin_graph*, uint32_t, void**, quoin_memory_need*,
+                                 quoin_error*) -> quoin_status { return QUOIN_OK; },
+                              clear_then_relu,
+                              nullptr};
+  auto expected = load(kernel_model());
+  kernels.add("npu", {&clearing, 1, sizeof clearing}, diagnostics);
+  auto given = load(kernel_model());
+  ASSERT_TRUE(expected && given) << why(expected) << why(given);
+  const std::vector<Tensor> inputs = {input()};
+  const auto a = expected->run(inputs), b = given->run(inputs);
   ASSERT_TRUE(a && b);
   EXPECT_EQ(std::memcmp(a->front().data(), b->front().data(), a->front().bytes()), 0);
 }

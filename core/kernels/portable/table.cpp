@@ -22,6 +22,7 @@ struct Table {
     quoin_kernel kernel{};
     kernel.op = row.op;
     kernel.op_version = 1;
+    kernel.flags = QUOIN_IN_PLACE;  // asked for where the operator is elementwise
     kernel.priority = row.priority;
     kernel.name = name.c_str();
     kernel.accepts = row.accepts;

@@ -220,6 +220,8 @@ typedef struct quoin_executor {
 #define QUOIN_ISA_AMX_INT8 (1ull << 3)
 #define QUOIN_ISA_AVX_VNNI (1ull << 4)
 #define QUOIN_ISA_NEON_DOT (1ull << 32)
+// Reads element i of an operand before it writes element i of the result: the host may give both the same memory.
+enum { QUOIN_IN_PLACE = 1 };
 typedef struct quoin_kernel {
   const char* op; uint32_t op_version, flags;
   const quoin_dtype* signature; uint32_t signature_size; int32_t priority;  // inputs then outputs; 0 = any; empty = any

@@ -204,7 +204,7 @@ quoin_status relu_f32(const quoin_host*, void*, const quoin_run* raw, quoin_erro
 
 constexpr quoin_dtype kFloats[] = {QUOIN_F32, QUOIN_F32};
 constexpr quoin_kernel kKernels[] = {
-    {"aten.relu.default", 1, 0, kFloats, 2, 1, 0, "relu_f32", nullptr, prepare, relu_f32, nullptr}};
+    {"aten.relu.default", 1, QUOIN_IN_PLACE, kFloats, 2, 1, 0, "relu_f32", nullptr, prepare, relu_f32, nullptr}};
 
 }  // namespace
 

@@ -120,6 +120,14 @@ constexpr quoin_kernel row(const char* op, const char* name) {
   return {op, 1, 0, nullptr, 0, kPriority, 0, name, A::accepts, A::prepare, A::run, A::release};
 }
 
+// Of an elementwise operator.
+template <class K>
+constexpr quoin_kernel in_place_row(const char* op, const char* name) {
+  quoin_kernel out = row<K>(op, name);
+  out.flags = QUOIN_IN_PLACE;
+  return out;
+}
+
 // One function per file of operators.
 std::span<const quoin_kernel> convolution_operators();
 std::span<const quoin_kernel> matrix_operators();
