@@ -101,11 +101,9 @@ Node scalar_node(const std::string& text) {
 
 // What a path is called, without where it lies: "/home/ann/cats/" is "cats".
 std::string last_component(const std::string& path) {
-  const size_t end = path.find_last_not_of('/');
-  if (end == std::string::npos) return path;
-  const size_t slash = path.find_last_of('/', end);
-  return path.substr(slash == std::string::npos ? 0 : slash + 1,
-                     end - (slash == std::string::npos ? 0 : slash + 1) + 1);
+  std::filesystem::path given(path);
+  while (!given.has_filename() && given.has_relative_path()) given = given.parent_path();  // slashes at the end
+  return given.has_filename() ? given.filename().string() : path;
 }
 
 void shorten_paths(Node& node) {

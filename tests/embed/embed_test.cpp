@@ -5,6 +5,7 @@
 
 #include "../lower/fixture.hpp"
 #include "allocations.hpp"
+#include "flash.hpp"
 #include "support.hpp"
 
 extern "C" const quoin_plugin* first_entry(const quoin_host*, quoin_error*);
@@ -37,17 +38,8 @@ class Embedding : public lower::Lowering {
     EXPECT_TRUE(program) << error.message();
     return program;
   }
-  static std::vector<float> wanted() {
-    std::vector<float> out;
-    for (const float sum : {6.0f, -8.25f})
-      for (int column = 0; column < 4; ++column) {
-        const float relu = std::max(0.0f, 0.5f * sum + 1);
-        out.push_back(relu + std::exp(relu));
-      }
-    return out;
-  }
   bool run_once(rt::Instance& instance, quoin_run_options how = {}) {
-    std::copy_n(std::array<float, 6>{1, 2, 3, -9, 0.5f, 0.25f}.begin(), 6, x_data.begin());
+    std::ranges::copy(kInput, x_data.begin());
     inputs[0] = {QUOIN_F32, 2, dims.data(), x_data.data(), sizeof x_data, nullptr};
     outputs[0] = {0, 0, nullptr, y_data.data(), sizeof y_data, nullptr};
     return instance.run(inputs, outputs, how, error);
@@ -94,7 +86,7 @@ TEST_F(Embedding, RunsWithoutTouchingTheHeap) {
   const unsigned long before = quoin::testing::allocations;
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(run_once(instance)) << error.message();
   EXPECT_EQ(quoin::testing::allocations - before, 0u);
-  for (size_t i = 0; i < y_data.size(); ++i) EXPECT_NEAR(y_data[i], wanted()[i], 1e-4f);
+  for (size_t i = 0; i < y_data.size(); ++i) EXPECT_NEAR(y_data[i], expected()[i], 1e-4f);
   EXPECT_GT(before, 0u) << "allocations are counted";
 }
 
@@ -143,7 +135,7 @@ TEST_F(Embedding, RunsInStaticMemory) {
   memory.states = {states.data(), states.size(), 64};
   ASSERT_TRUE(instance.plan(memory, error)) << error.message();
   ASSERT_TRUE(run_once(instance)) << error.message();
-  EXPECT_NEAR(y_data[0], wanted()[0], 1e-4f);
+  EXPECT_NEAR(y_data[0], expected()[0], 1e-4f);
   memory.arena.size = need.arena.size - 1;
   EXPECT_FALSE(instance.plan(memory, error));
   EXPECT_EQ(error.status(), QUOIN_OUT_OF_MEMORY);
@@ -177,18 +169,8 @@ TEST_F(Embedding, FilesComeFromTheHook) {
   const Tensor aligned(DType::u8, {static_cast<int64_t>(plain.size)});  // else it is copied, and closed at once
   std::memcpy(const_cast<void*>(aligned.data()), plain.data, plain.size);
   const quoin_bytes content{aligned.data(), plain.size};
-  struct Flash {
-    quoin_bytes content;
-    int open = 0;
-  } flash{content};
-  const quoin_files files{sizeof files, 0, &flash,
-                          [](void* self, const char* path, quoin_bytes* out, void**, quoin_error*) -> quoin_status {
-                            if (std::string_view(path) != "flash:model") return QUOIN_NOT_FOUND;
-                            ++static_cast<Flash*>(self)->open;
-                            *out = static_cast<Flash*>(self)->content;
-                            return QUOIN_OK;
-                          },
-                          [](void* self, void*, quoin_bytes) { --static_cast<Flash*>(self)->open; }};
+  quoin::testing::Flash flash{{{"flash:model", content}}, {}};
+  const quoin_files files = flash.files();
   quoin_engine_options given{};
   given.files = &files;
   engine = rt::Engine::create(given, error);
@@ -209,7 +191,7 @@ TEST_F(Embedding, AMissingPluginFallsBackWithItsReason) {
   ASSERT_TRUE(instance) << error.message();
   EXPECT_THAT(log, HasSubstr("runs its 2 original nodes on kernels: plugin fake is not among the 0 of the engine"));
   ASSERT_TRUE(instance.plan({}, error) && run_once(instance)) << error.message();
-  EXPECT_NEAR(y_data[0], wanted()[0], 1e-4f);
+  EXPECT_NEAR(y_data[0], expected()[0], 1e-4f);
   EXPECT_FALSE(program.instance({0, QUOIN_FALLBACK_ERROR}, error));
   EXPECT_EQ(error.status(), QUOIN_INCOMPATIBLE);
 }

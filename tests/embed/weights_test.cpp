@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "../lower/fixture.hpp"
+#include "flash.hpp"
 #include "support.hpp"
 
 namespace quoin::embed {
@@ -112,28 +113,16 @@ TEST_F(Split, NamesThatAreNotPlainAreRefused) {
 }
 
 TEST_F(Split, HooksGetTheNameBesideTheProgram) {
-  struct Flash {
-    std::string program, weights;
-    std::vector<std::string> asked;
-    int open = 0;
-  } flash{bytes_at(program_path()), bytes_at(weights), {}};
-  const quoin_files files{sizeof files, 0, &flash,
-                          [](void* self, const char* path, quoin_bytes* out, void**, quoin_error*) -> quoin_status {
-                            auto& f = *static_cast<Flash*>(self);
-                            f.asked.emplace_back(path);
-                            if (f.asked.size() > 2) return QUOIN_NOT_FOUND;
-                            *out = view(f.asked.size() == 1 ? f.program : f.weights);
-                            ++f.open;
-                            return QUOIN_OK;
-                          },
-                          [](void* self, void*, quoin_bytes) { --static_cast<Flash*>(self)->open; }};
+  const std::string program = bytes_at(program_path()), content = bytes_at(weights);
+  const std::string beside = "flash:models/" + weights.filename().string();
+  quoin::testing::Flash flash{{{"flash:models/a.quoin", view(program)}, {beside, view(content)}}, {}};
+  const quoin_files files = flash.files();
   quoin_engine_options given{};
   given.files = &files;
   engine = rt::Engine::create(given, error);
   ASSERT_TRUE(engine) << error.message();
   expect_runs(engine.open("flash:models/a.quoin", {}, error));
-  EXPECT_EQ(flash.asked,
-            (std::vector<std::string>{"flash:models/a.quoin", "flash:models/" + weights.filename().string()}));
+  EXPECT_EQ(flash.asked, (std::vector<std::string>{"flash:models/a.quoin", beside}));
   EXPECT_EQ(flash.open, 0) << "each file is closed once";
 }
 

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "fake_plugin.hpp"
 #include "lower/lower.hpp"
 #include "program/file.hpp"
@@ -34,6 +37,17 @@ class Lowering : public ::testing::Test {
     for (auto* plugin : plugins) options.order.push_back(plugin->open(services.table()));
     return lower(graph, options, kernels, services.table(), diagnostics);
   }
+  // What the diamond computes for kInput, two rows of three.
+  static std::vector<float> expected() {
+    std::vector<float> out;
+    for (const float sum : {6.0f, -8.25f})
+      for (int column = 0; column < 4; ++column) {
+        const float relu = std::max(0.0f, 0.5f * sum + 1);
+        out.push_back(relu + std::exp(relu));
+      }
+    return out;
+  }
+  static inline const std::vector<float> kInput = {1, 2, 3, -9, 0.5f, 0.25f};
   static std::string text(const Result<Lowered>& result) { return result ? "lowered" : result.error().text(); }
 
   ir::Graph graph;
