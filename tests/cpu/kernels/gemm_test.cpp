@@ -16,6 +16,7 @@ struct Case {
   Fill fill = Fill::kUniform;
   int64_t a_gap = 3, y_gap = 5;
   int32_t zero_a = 131, zero_y = 117, low = 0, high = 255;
+  int32_t most_bias = 5000;
 };
 
 struct Operands {
@@ -30,7 +31,7 @@ struct Operands {
   Operands(const Case& c, Random& random) : a_stride(c.k + c.a_gap), y_stride(c.n + c.y_gap) {
     a = random.activations(c.rows * a_stride, c.fill);
     w = random.integers<int8_t>(c.n * c.k, -128, 127, c.fill);
-    bias = random.integers<int32_t>(c.n, -5000, 5000);
+    bias = random.integers<int32_t>(c.n, -c.most_bias, c.most_bias);
     const int64_t padded = round_up(c.n, kChannelPadding);
     multiplier = random.reals(padded, 0.0001f, 0.01f);
     packed.resize(static_cast<size_t>(packed_gemm_s8(c.n, c.k)));
@@ -190,25 +191,38 @@ TEST_P(Gemm, FloatWindowsAreRowsOfRuns) {
   }
 }
 
-// Results far beyond int16 and beyond int32 end at the bounds.
+// Multipliers of the padded columns. Products of any int32 fit into int32 up to the largest number below 1; beyond that
+// kernels must take care, even where only the last column has such a multiplier.
+std::vector<std::vector<float>> multipliers_around_one(int64_t columns) {
+  const auto padded = static_cast<size_t>(round_up(columns, kChannelPadding));
+  std::vector<std::vector<float>> out;
+  for (const float factor : {0x1.fffffep-1f, 1.0f, 1000.0f, 1e6f}) out.emplace_back(padded, factor);
+  out.emplace_back(padded, 0.001f)[static_cast<size_t>(columns - 1)] = 1e6f;
+  return out;
+}
+
+// Results far beyond int16 and beyond int32 end at the bounds, as do sums at both ends of int32.
 TEST_P(Gemm, ResultsBeyondEveryBoundAreClamped) {
-  for (const float factor : {1.0f, 1000.0f, 1e6f})
+  for (const int64_t rows : {1, 9, 40})
     for (const auto& [low, high] : {std::pair{0, 255}, std::pair{40, 200}}) {
-      const Case c{.rows = 9, .n = 70, .k = 64, .fill = Fill::kExtreme};
+      const Case c{.rows = rows, .n = 70, .k = 64, .fill = Fill::kExtreme, .most_bias = INT32_MAX - 5'000'000};
       Random random(10);
       const Operands o(c, random);
-      const std::vector<float> multiplier(o.multiplier.size(), factor);
-      std::vector<uint8_t> y(static_cast<size_t>(c.rows * c.n));
-      GemmU8 g;
-      g.a = o.a.data(), g.a_stride = o.a_stride, g.b = o.packed.data(), g.bias = o.folded.data();
-      g.y = y.data(), g.y_stride = c.n, g.rows = c.rows, g.n = c.n, g.k = c.k;
-      g.out = {multiplier.data(), 128, low, high};
-      k().gemm_u8(g);
-      for (int64_t m = 0; m < c.rows; ++m)
-        for (int64_t n = 0; n < c.n; ++n) {
-          const int32_t acc = o.exact(c, m, n, c.zero_a) + o.bias[static_cast<size_t>(n)];
-          ASSERT_EQ(y[static_cast<size_t>(m * c.n + n)], numerics::requantize(acc, factor, 128, low, high)) << acc;
-        }
+      for (const std::vector<float>& multiplier : multipliers_around_one(c.n)) {
+        std::vector<uint8_t> y(static_cast<size_t>(c.rows * c.n));
+        GemmU8 g;
+        g.a = o.a.data(), g.a_stride = o.a_stride, g.b = o.packed.data(), g.bias = o.folded.data();
+        g.y = y.data(), g.y_stride = c.n, g.rows = c.rows, g.n = c.n, g.k = c.k;
+        g.out = {multiplier.data(), 128, low, high};
+        k().gemm_u8(g);
+        for (int64_t m = 0; m < c.rows; ++m)
+          for (int64_t n = 0; n < c.n; ++n) {
+            const auto i = static_cast<size_t>(n);
+            const int32_t acc = o.exact(c, m, n, c.zero_a) + o.bias[i];
+            ASSERT_EQ(y[static_cast<size_t>(m * c.n + n)], numerics::requantize(acc, multiplier[i], 128, low, high))
+                << acc << " column " << n;
+          }
+      }
     }
 }
 

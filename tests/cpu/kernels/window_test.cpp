@@ -57,8 +57,9 @@ void each_tap(const Window& w, const Visit& visit) {
         }
 }
 
+// factor: the multiplier of every channel, with biases from one end of int32 to the other; 0: those of a typical layer.
 void check_depthwise_u8(const KernelTable& kernels, const Geometry& geometry, int64_t channels, Fill fill,
-                        int64_t x_gap = 5, int64_t y_gap = 2) {
+                        int64_t x_gap = 5, int64_t y_gap = 2, float factor = 0) {
   const Window w = geometry.window();
   SCOPED_TRACE(::testing::Message() << "channels " << channels << " kernel " << w.kernel_h << "x" << w.kernel_w);
   Random random(11);
@@ -67,8 +68,10 @@ void check_depthwise_u8(const KernelTable& kernels, const Geometry& geometry, in
   const int32_t zero_x = 77;
   const std::vector<uint8_t> x = random.activations(w.in_h * w.in_w * x_stride, fill);
   const std::vector<int8_t> weights = random.integers<int8_t>(channels * taps, -128, 127, fill);
-  const std::vector<int32_t> bias = random.integers<int32_t>(channels, -9000, 9000);
-  const std::vector<float> multiplier = random.reals(round_up(channels, 64), 0.0005f, 0.02f);
+  const int32_t most_bias = factor == 0 ? 9000 : INT32_MAX - 5'000'000;
+  const std::vector<int32_t> bias = random.integers<int32_t>(channels, -most_bias, most_bias);
+  std::vector<float> multiplier = random.reals(round_up(channels, 64), 0.0005f, 0.02f);
+  if (factor != 0) std::fill(multiplier.begin(), multiplier.end(), factor);
   std::vector<int32_t> acc(at(pixels * channels)), folded(multiplier.size());
   std::vector<int8_t> packed(at(packed_depthwise_s8(channels, w.kernel_h, w.kernel_w)));
   pack_depthwise_s8(weights.data(), channels, w.kernel_h, w.kernel_w, packed.data());
@@ -128,6 +131,13 @@ TEST_P(Windows, DepthwiseOfFewDenseChannelsIsExact) {
 
 TEST_P(Windows, DepthwiseHoldsExtremeOperands) {
   for (const Geometry& geometry : kGeometries) check_depthwise_u8(k(), geometry, 70, Fill::kExtreme);
+}
+
+// Up to the largest number below 1 products of any int32 fit into int32.
+TEST_P(Windows, DepthwiseResultsBeyondEveryBoundAreClamped) {
+  for (const float factor : {0x1.fffffep-1f, 1.0f, 1e6f})
+    for (const int64_t channels : {16, 40, 70})
+      for (const int64_t gap : {0, 3}) check_depthwise_u8(k(), {}, channels, Fill::kExtreme, gap, gap, factor);
 }
 
 TEST_P(Windows, FloatDepthwiseMatchesForEveryGeometry) {

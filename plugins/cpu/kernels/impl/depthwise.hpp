@@ -45,6 +45,7 @@ class DepthwiseBlock {
         std::memcpy(constants_.bias + to, args.bias + from, 4 * sizeof(int32_t));
         std::memcpy(constants_.multiplier + to, args.out.multiplier + from, 4 * sizeof(float));
       }
+    fits_ = products_fit<T>(constants_.multiplier, kWidth);
   }
 
   void row(int64_t out_row) const {
@@ -169,17 +170,15 @@ class DepthwiseBlock {
   }
 
   QUOIN_INLINE void finish(const I (&acc)[4], int64_t out_row, int64_t out_column) const {
-    I steps[4];
-    QUOIN_UNROLL
-    for (int i = 0; i < 4; ++i) steps[i] = narrower_.steps(acc[i], T::load(constants_.multiplier + i * T::kLanes));
     uint8_t* y = g_.y + (out_row * g_.window.out_w + out_column) * g_.y_stride + channel_;
-    T::store_bytes(y, narrower_.pack(steps), smaller(g_.channels - channel_, kWidth));
+    T::store_bytes(y, narrower_.bytes(acc, constants_.multiplier, fits_), smaller(g_.channels - channel_, kWidth));
   }
 
   const DepthwiseU8& g_;
   int64_t channel_, groups_;
   const int8_t* w_;
   Narrower<T> narrower_;
+  bool fits_;
   BlockConstants constants_;
   alignas(64) uint8_t padding_[kChannelBlock];
 };

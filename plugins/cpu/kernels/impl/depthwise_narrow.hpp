@@ -48,6 +48,7 @@ class NarrowDepthwise {
         const int8_t* from = args.w + channel % 16 / 4 * 64 + channel / 16 * 16 + channel % 4 * 4;
         for (int64_t tap = 0; tap < taps; ++tap) std::memcpy(w_ + tap * 4 * kWidth + to * 4, from + tap * 256, 4);
       }
+    fits_ = products_fit<T>(multiplier_, kWidth);
     std::memset(padding_, args.zero_x, sizeof padding_);
   }
 
@@ -162,17 +163,14 @@ class NarrowDepthwise {
       }
     }
     QUOIN_UNROLL
-    for (int q = 0; q < Rows; ++q) {
-      I steps[4];
-      QUOIN_UNROLL
-      for (int i = 0; i < 4; ++i) steps[i] = narrower_.steps(acc[q][i], T::load(multiplier_ + i * T::kLanes));
-      T::store_bytes(y + q * g_.window.out_w * g_.channels, narrower_.pack(steps), count);
-    }
+    for (int q = 0; q < Rows; ++q)
+      T::store_bytes(y + q * g_.window.out_w * g_.channels, narrower_.bytes(acc[q], multiplier_, fits_), count);
   }
 
   const DepthwiseU8& g_;
   int64_t pixels_;  // of a vector
   Narrower<T> narrower_;
+  bool fits_;
   alignas(64) int32_t bias_[kWidth];
   alignas(64) float multiplier_[kWidth];
   alignas(64) int8_t w_[kMaxSize * 2 * 4 * kWidth];

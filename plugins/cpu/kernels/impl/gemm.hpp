@@ -115,7 +115,11 @@ void walk(const Args& args, int64_t row_bytes) {
 
 template <class T>
 struct StoreU8 {
-  using Args = GemmU8;
+  using Call = GemmU8;
+  struct Args : Call {
+    Args(const Call& g) : Call(g), fits(products_fit<T>(g.out.multiplier, g.n)) {}
+    bool fits;
+  };
   using I = typename T::I;
   static constexpr int kPerBlock = kBlock / T::kLanes;  // vectors of a block
   static constexpr int kTogether = 4 / kPerBlock;       // blocks that become bytes together
@@ -123,17 +127,16 @@ struct StoreU8 {
   template <int Rows, int Vectors>
   static QUOIN_INLINE void store(const Args& g, int64_t row, int64_t rows, int64_t column,
                                  const I (&acc)[Rows][Vectors]) {
-    constexpr int kGroups = (Rows * Vectors + 3) / 4;
-    const Narrower<T> narrower(g.out.zero_point, g.out.low, g.out.high);
-    typename T::F multiplier[Vectors];
-    QUOIN_UNROLL
-    for (int v = 0; v < Vectors; ++v) multiplier[v] = T::load(g.out.multiplier + column + v * T::kLanes);
-    const Place to{g.y + row * g.y_stride + column, g.y_stride, rows, g.n - column};
-    // Constant indices into acc, or it is kept in memory.
-    [&]<int... Group>(std::integer_sequence<int, Group...>) QUOIN_LAMBDA_INLINE {
-      (store_group<Group>(narrower, to, acc, multiplier), ...);
+    if (g.fits) {
+      store_tile<true>(g, row, rows, column, acc);
+    } else {
+      store_tile<false>(g, row, rows, column, acc);
     }
-    (std::make_integer_sequence<int, kGroups>());
+  }
+  // A single row is not worth a look at its multipliers.
+  template <int Vectors>
+  static QUOIN_INLINE void store_row(const Call& g, int64_t column, const I (&acc)[1][Vectors]) {
+    store_tile<false>(g, 0, 1, column, acc);
   }
 
  private:
@@ -142,14 +145,29 @@ struct StoreU8 {
     int64_t stride, rows, columns;
   };
 
+  template <bool Fits, int Rows, int Vectors>
+  static QUOIN_INLINE void store_tile(const Call& g, int64_t row, int64_t rows, int64_t column,
+                                      const I (&acc)[Rows][Vectors]) {
+    const Narrower<T> narrower(g.out.zero_point, g.out.low, g.out.high);
+    typename T::F multiplier[Vectors];
+    QUOIN_UNROLL
+    for (int v = 0; v < Vectors; ++v) multiplier[v] = T::load(g.out.multiplier + column + v * T::kLanes);
+    const Place to{g.y + row * g.y_stride + column, g.y_stride, rows, g.n - column};
+    // Constant indices into acc, or it is kept in memory.
+    [&]<int... Group>(std::integer_sequence<int, Group...>) QUOIN_LAMBDA_INLINE {
+      (store_group<Group, Fits>(narrower, to, acc, multiplier), ...);
+    }
+    (std::make_integer_sequence<int, (Rows * Vectors + 3) / 4>());
+  }
+
   // Vectors [4 * Group, 4 * Group + 4) of the tile; behind the last one, that one again.
-  template <int Group, int Rows, int Vectors>
+  template <int Group, bool Fits, int Rows, int Vectors>
   static QUOIN_INLINE void store_group(const Narrower<T>& narrower, const Place& to, const I (&acc)[Rows][Vectors],
                                        const typename T::F (&multiplier)[Vectors]) {
     constexpr int kBlocks = Vectors / kPerBlock, kFirst = Group * kTogether, kLast = Rows * Vectors - 1;
     const auto steps = [&]<int Index>() QUOIN_LAMBDA_INLINE {
       constexpr int kAt = Group * 4 + Index < kLast ? Group * 4 + Index : kLast;
-      return narrower.steps(acc[kAt / Vectors][kAt % Vectors], multiplier[kAt % Vectors]);
+      return narrower.template steps<Fits>(acc[kAt / Vectors][kAt % Vectors], multiplier[kAt % Vectors]);
     };
     const I all[4] = {steps.template operator()<0>(), steps.template operator()<1>(), steps.template operator()<2>(),
                       steps.template operator()<3>()};
@@ -175,7 +193,8 @@ struct StoreU8 {
 
 template <class T>
 struct StoreF32 {
-  using Args = GemmU8F32;
+  using Call = GemmU8F32;
+  using Args = Call;
   template <int Rows, int Vectors>
   static QUOIN_INLINE void store(const Args& g, int64_t row, int64_t rows, int64_t column,
                                  const typename T::I (&acc)[Rows][Vectors]) {
@@ -196,6 +215,10 @@ struct StoreF32 {
         T::store_n(g.y + (row + m) * g.y_stride + c, T::min(high, T::max(low, y)), n);
       }
     }
+  }
+  template <int Vectors>
+  static QUOIN_INLINE void store_row(const Call& g, int64_t column, const typename T::I (&acc)[1][Vectors]) {
+    store(g, 0, 1, column, acc);
   }
 };
 

@@ -12,7 +12,7 @@ template <class T, class Store>
 struct RowKernel {
   static constexpr int kMost = 8;  // sums
   static constexpr int kPerBlock = kBlock / T::kLanes, kBlocks = kMost / kPerBlock;
-  using Args = typename Store::Args;
+  using Args = typename Store::Call;
 
   static void run(const Args& g) {
     const int64_t blocks = (g.n + kBlock - 1) / kBlock;
@@ -60,7 +60,7 @@ struct RowKernel {
       QUOIN_UNROLL
       for (int s = 1; s < kSplits; ++s) sum[0][v] = T::add_int(sum[0][v], acc[s][v]);
     }
-    Store::template store<1, kVectors>(g, 0, 1, column, sum);
+    Store::store_row(g, column, sum);
   }
 };
 

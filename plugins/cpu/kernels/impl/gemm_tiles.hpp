@@ -141,8 +141,9 @@ struct TileKernel {
 
 // Few rows would leave most of a tile empty.
 template <class T, class Tiles, class Store>
-void multiply_tiles(const typename Store::Args& g) {
-  if (g.rows < kTileRows / 2) return multiply<T, Store>(g);
+void multiply_tiles(const typename Store::Call& call) {
+  if (call.rows < kTileRows / 2) return multiply<T, Store>(call);
+  const typename Store::Args& g = call;
   [[maybe_unused]] const typename Tiles::Session session;
   walk<TileKernel<T, Tiles, Store>>(g, g.a_stride);
 }

@@ -8,8 +8,9 @@ namespace quoin::cpu {
 namespace {
 
 template <class T, class Store>
-void multiply(const typename Store::Args& g) {
-  if (g.rows == 1 && g.window.runs == 1) return RowKernel<T, Store>::run(g);
+void multiply(const typename Store::Call& call) {
+  if (call.rows == 1 && call.window.runs == 1) return RowKernel<T, Store>::run(call);
+  const typename Store::Args& g = call;
   if constexpr (!T::kByteDots) {
     if (multiply_wide<T, Store>(g)) return;
   }

@@ -72,6 +72,15 @@ struct Requantizer {
   }
 };
 
+// Whether no product of an int32 and one of the multipliers leaves int32; of any layer whose result has more than a few
+// steps. `count` of them, read up to the next multiple of kLanes.
+template <class T>
+QUOIN_INLINE bool products_fit(const float* multiplier, int64_t count) {
+  typename T::F most = T::set1(0);
+  for (int64_t i = 0; i < count; i += T::kLanes) most = T::max(T::load(multiplier + i), most);
+  return T::max_of(most) < 1.0f;
+}
+
 // The same for four vectors that become bytes together: zero point and bounds are applied to 16-bit and 8-bit lanes,
 // where sums saturate beyond every bound.
 template <class T>
@@ -84,13 +93,26 @@ class Narrower {
         zero_(T::set1_int(zero_point * 0x10001)),
         low_(T::set1_int(static_cast<int32_t>(static_cast<uint32_t>(low) * 0x1010101u))),
         high_(T::set1_int(static_cast<int32_t>(static_cast<uint32_t>(high) * 0x1010101u))) {}
-  // Reals below int32 convert to its least value, as NaN does; those above would, too.
+  // Reals below int32 convert to its least value, as NaN does; those above would, too, unless there are none (Fits).
+  template <bool Fits>
   QUOIN_INLINE I steps(I acc, F multiplier) const {
-    return T::round_to_int(T::min(most_, T::to_float(acc) * multiplier));
+    const F real = T::to_float(acc) * multiplier;
+    return T::round_to_int(Fits ? real : T::min(most_, real));
+  }
+  // Bytes of four vectors of sums; `fits`: products_fit of the multipliers, of which each sum has one.
+  QUOIN_INLINE I bytes(const I (&acc)[4], const float* multiplier, bool fits) const {
+    return fits ? bytes<true>(acc, multiplier) : bytes<false>(acc, multiplier);
   }
   QUOIN_INLINE I pack(const I (&steps)[4]) const { return T::pack(steps, zero_, low_, high_); }
 
  private:
+  template <bool Fits>
+  QUOIN_INLINE I bytes(const I (&acc)[4], const float* multiplier) const {
+    I all[4];
+    QUOIN_UNROLL
+    for (int i = 0; i < 4; ++i) all[i] = steps<Fits>(acc[i], T::load(multiplier + i * T::kLanes));
+    return pack(all);
+  }
   F most_;
   I zero_, low_, high_;  // in every lane of 16, 8 and 8 bits
 };
