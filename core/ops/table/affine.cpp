@@ -94,23 +94,24 @@ Types infer_choose(Operands operands, const Attrs& attrs) {
   return std::vector<TensorType>{{scale, shape, nullptr}, {zero_point, shape, nullptr}};
 }
 
+constexpr Row kRows[] = {
+    {"torchao.choose_qparams_affine.default",
+     "input; mapping_type: str, block_size: int[], target_dtype: str, quant_min: int?, quant_max: int?, eps: float?, "
+     "scale_dtype: str?, zero_point_dtype: str?, keepdim: bool = false, preserve_zero: bool = true, "
+     "zero_point_domain: str = INT -> scale, zero_point",
+     infer_choose},
+    {"torchao.quantize_affine.default",
+     "input, scale, zero_point?; block_size: int[], output_dtype: str, quant_min: int?, quant_max: int?, "
+     "zero_point_domain: str = INT",
+     infer_quantize},
+    {"torchao.dequantize_affine.default",
+     "input, scale, zero_point?; block_size: int[], input_dtype: str, quant_min: int?, quant_max: int?, "
+     "output_dtype: str = f32, zero_point_domain: str = INT",
+     infer_dequantize},
+};
+
 }  // namespace
 
-Rows affine() {
-  const AttrSpec low = maybe(integer("quant_min")), high = maybe(integer("quant_max"));
-  const AttrSpec domain = text("zero_point_domain", "INT");
-  const Slots slots{in("input"), in("scale"), opt("zero_point")};
-  return {
-      results(2, op("torchao.choose_qparams_affine.default", {in("input")},
-                    {text("mapping_type"), ints("block_size"), text("target_dtype"), low, high, maybe(number("eps")),
-                     maybe(text("scale_dtype")), maybe(text("zero_point_dtype")), flag("keepdim", false),
-                     flag("preserve_zero", true), domain},
-                    infer_choose)),
-      op("torchao.quantize_affine.default", slots, {ints("block_size"), text("output_dtype"), low, high, domain},
-         infer_quantize),
-      op("torchao.dequantize_affine.default", slots,
-         {ints("block_size"), text("input_dtype"), low, high, text("output_dtype", "f32"), domain}, infer_dequantize),
-  };
-}
+Rows affine() { return kRows; }
 
 }  // namespace quoin::table

@@ -2,20 +2,35 @@
 #include <algorithm>
 
 #include "ops/table/build.hpp"
+#include "ops/table/signature.hpp"
 
 namespace quoin {
 namespace {
 
+OpSchema schema_of(const table::Row& row) {
+  OpSchema schema = table::parse_signature(row.signature);
+  schema.name = row.name;
+  schema.traits = row.traits;
+  schema.infer = row.infer;
+  return schema;
+}
+
+std::vector<const table::Row*> sorted_rows() {
+  using namespace table;
+  std::vector<const Row*> all;
+  for (const Rows file : {convolution(), matrix(), normalization(), unary(), binary(), pooling(), reduction(),
+                          reshaping(), moving(), indexing(), creation(), quantization(), affine(), language()})
+    for (const Row& row : file) all.push_back(&row);
+  std::ranges::sort(all, {}, [](const Row* row) { return std::string_view(row->name); });
+  return all;
+}
+
 // Built at first use, so that static initialisers may look operators up.
-const table::Rows& rows() {
-  static const table::Rows sorted = [] {
-    using namespace table;
-    Rows all;
-    for (const auto file : {convolution, matrix, normalization, unary, binary, pooling, reduction, reshaping, moving,
-                            indexing, creation, quantization, affine, language})
-      for (OpSchema& row : file()) all.push_back(std::move(row));
-    std::ranges::sort(all, {}, &OpSchema::name);
-    return all;
+const std::vector<OpSchema>& rows() {
+  static const std::vector<OpSchema> sorted = [] {
+    std::vector<OpSchema> schemas;
+    for (const table::Row* row : sorted_rows()) schemas.push_back(schema_of(*row));
+    return schemas;
   }();
   return sorted;
 }

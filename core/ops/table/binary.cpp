@@ -49,49 +49,40 @@ Types infer_where_number(Operands operands, const Attrs& attrs) {
   return broadcast_as(operands, 0, 1, with_number(operands[1]->dtype, get_number(attrs, key)));
 }
 
-OpSchema tensors(const char* name, Infer infer, std::vector<AttrSpec> attrs = {}) {
-  return op(name, {in("self"), in("other")}, std::move(attrs), infer, kElementwise);
-}
-OpSchema with_other(const char* name, Infer infer, std::vector<AttrSpec> more = {}) {
-  std::vector<AttrSpec> attrs{number("other")};
-  for (AttrSpec& spec : more) attrs.push_back(std::move(spec));
-  return op(name, {in("self")}, std::move(attrs), infer, kElementwise);
-}
+constexpr Row kRows[] = {
+    {"aten.add.Tensor", "self, other; alpha: float = 1", infer_arithmetic, kElementwise},
+    {"aten.sub.Tensor", "self, other; alpha: float = 1", infer_arithmetic, kElementwise},
+    {"aten.mul.Tensor", "self, other", infer_arithmetic, kElementwise},
+    {"aten.div.Tensor", "self, other", infer_division, kElementwise},
+    {"aten.maximum.default", "self, other", infer_arithmetic, kElementwise},
+    {"aten.minimum.default", "self, other", infer_arithmetic, kElementwise},
+    {"aten.add.Scalar", "self; other: float, alpha: float = 1", infer_number, kElementwise},
+    {"aten.sub.Scalar", "self; other: float, alpha: float = 1", infer_number, kElementwise},
+    {"aten.mul.Scalar", "self; other: float", infer_number, kElementwise},
+    {"aten.div.Scalar", "self; other: float", float_as_first, kElementwise},
+    {"aten.eq.Tensor", "self, other", infer_predicate, kElementwise},
+    {"aten.ne.Tensor", "self, other", infer_predicate, kElementwise},
+    {"aten.lt.Tensor", "self, other", infer_predicate, kElementwise},
+    {"aten.le.Tensor", "self, other", infer_predicate, kElementwise},
+    {"aten.gt.Tensor", "self, other", infer_predicate, kElementwise},
+    {"aten.ge.Tensor", "self, other", infer_predicate, kElementwise},
+    {"aten.eq.Scalar", "self; other: float", infer_number_predicate, kElementwise},
+    {"aten.ne.Scalar", "self; other: float", infer_number_predicate, kElementwise},
+    {"aten.lt.Scalar", "self; other: float", infer_number_predicate, kElementwise},
+    {"aten.le.Scalar", "self; other: float", infer_number_predicate, kElementwise},
+    {"aten.gt.Scalar", "self; other: float", infer_number_predicate, kElementwise},
+    {"aten.ge.Scalar", "self; other: float", infer_number_predicate, kElementwise},
+    {"aten.logical_and.default", "self, other", infer_predicate, kElementwise},
+    {"aten.logical_or.default", "self, other", infer_predicate, kElementwise},
+    {"aten.bitwise_and.Tensor", "self, other", infer_bitwise, kElementwise},
+    {"aten.bitwise_or.Tensor", "self, other", infer_bitwise, kElementwise},
+    {"aten.where.self", "condition, self, other", infer_where, kElementwise},
+    {"aten.where.ScalarOther", "condition, self; other: float", infer_where_number, kElementwise},
+    {"aten.where.ScalarSelf", "condition, other; self: float", infer_where_number, kElementwise},
+};
 
 }  // namespace
 
-Rows binary() {
-  return {
-      tensors("aten.add.Tensor", infer_arithmetic, {number("alpha", 1.0)}),
-      tensors("aten.sub.Tensor", infer_arithmetic, {number("alpha", 1.0)}),
-      tensors("aten.mul.Tensor", infer_arithmetic),
-      tensors("aten.div.Tensor", infer_division),
-      tensors("aten.maximum.default", infer_arithmetic),
-      tensors("aten.minimum.default", infer_arithmetic),
-      with_other("aten.add.Scalar", infer_number, {number("alpha", 1.0)}),
-      with_other("aten.sub.Scalar", infer_number, {number("alpha", 1.0)}),
-      with_other("aten.mul.Scalar", infer_number),
-      with_other("aten.div.Scalar", [](Operands o, const Attrs& a) { return float_as_first(o, a); }),
-      tensors("aten.eq.Tensor", infer_predicate),
-      tensors("aten.ne.Tensor", infer_predicate),
-      tensors("aten.lt.Tensor", infer_predicate),
-      tensors("aten.le.Tensor", infer_predicate),
-      tensors("aten.gt.Tensor", infer_predicate),
-      tensors("aten.ge.Tensor", infer_predicate),
-      with_other("aten.eq.Scalar", infer_number_predicate),
-      with_other("aten.ne.Scalar", infer_number_predicate),
-      with_other("aten.lt.Scalar", infer_number_predicate),
-      with_other("aten.le.Scalar", infer_number_predicate),
-      with_other("aten.gt.Scalar", infer_number_predicate),
-      with_other("aten.ge.Scalar", infer_number_predicate),
-      tensors("aten.logical_and.default", infer_predicate),
-      tensors("aten.logical_or.default", infer_predicate),
-      tensors("aten.bitwise_and.Tensor", infer_bitwise),
-      tensors("aten.bitwise_or.Tensor", infer_bitwise),
-      op("aten.where.self", {in("condition"), in("self"), in("other")}, {}, infer_where, kElementwise),
-      op("aten.where.ScalarOther", {in("condition"), in("self")}, {number("other")}, infer_where_number, kElementwise),
-      op("aten.where.ScalarSelf", {in("condition"), in("other")}, {number("self")}, infer_where_number, kElementwise),
-  };
-}
+Rows binary() { return kRows; }
 
 }  // namespace quoin::table

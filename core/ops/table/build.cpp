@@ -6,56 +6,6 @@
 #include "ops/integer_range.hpp"
 
 namespace quoin::table {
-namespace {
-
-template <class T>
-AttrSpec spec(const char* name, AttrKind kind, std::optional<T> fallback) {
-  AttrSpec out{name, kind, {}, false, 0, {}};
-  if (fallback) out.fallback = Attr(std::move(*fallback));
-  return out;
-}
-
-}  // namespace
-
-AttrSpec flag(const char* name, std::optional<bool> fallback) { return spec(name, AttrKind::boolean, fallback); }
-AttrSpec integer(const char* name, std::optional<int64_t> fallback) { return spec(name, AttrKind::integer, fallback); }
-AttrSpec number(const char* name, std::optional<double> fallback) { return spec(name, AttrKind::number, fallback); }
-AttrSpec text(const char* name, const char* fallback) {
-  return spec(name, AttrKind::text, fallback == nullptr ? std::nullopt : std::optional<std::string>(fallback));
-}
-AttrSpec ints(const char* name, std::optional<std::vector<int64_t>> fallback, uint32_t length) {
-  AttrSpec out = spec(name, AttrKind::integers, std::move(fallback));
-  out.length = length;
-  return out;
-}
-AttrSpec numbers(const char* name) { return spec<std::vector<double>>(name, AttrKind::numbers, std::nullopt); }
-AttrSpec maybe(AttrSpec spec) {
-  spec.optional = true;
-  return spec;
-}
-AttrSpec like(AttrSpec spec, const char* source) {
-  spec.like = source;
-  return spec;
-}
-
-OpSchema op(const char* name, Slots inputs, std::vector<AttrSpec> attrs, Infer infer, Traits traits) {
-  OpSchema row;
-  row.name = name;
-  for (const SlotRow& slot : inputs) row.inputs.push_back({slot.name, slot.optional});
-  row.attrs = std::move(attrs);
-  row.traits = traits;
-  row.infer = infer;
-  return row;
-}
-OpSchema variadic(OpSchema row) {
-  row.variadic = true;
-  return row;
-}
-OpSchema results(uint32_t count, OpSchema row) {
-  row.outputs = count;
-  return row;
-}
-
 Types same_as_first(Operands operands, const Attrs&) { return one(operands[0]->dtype, operands[0]->shape); }
 Types float_as_first(Operands operands, const Attrs&) {
   const DType dtype = operands[0]->dtype;

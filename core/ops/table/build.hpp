@@ -1,5 +1,5 @@
-// How rows of the operator table are written. A row is op(name, slots, attributes, inference, traits); a file of the
-// table is one function that returns its rows; all.cpp sorts them once.
+// How rows of the operator table are written. A file of the table has an array of rows, and one function that returns
+// it; all.cpp sorts them once.
 #pragma once
 
 #include "ops/schema.hpp"
@@ -9,31 +9,15 @@ namespace quoin::table {
 
 using Types = Result<std::vector<TensorType>>;
 using Operands = std::span<const TensorType* const>;
-using Rows = std::vector<OpSchema>;
 
-// -- slots and attributes. Names are plain pointers, and nothing here is inline: rows are many, and code to make
-// strings of them in place would be most of the table's bytes.
-struct SlotRow {
+// Plain data: code that builds schemas would be most of the table's bytes.
+struct Row {
   const char* name;
-  bool optional;
+  const char* signature;  // operands, attributes and results: see signature.hpp
+  Infer infer;
+  Traits traits{};
 };
-constexpr SlotRow in(const char* name) { return {name, false}; }
-constexpr SlotRow opt(const char* name) { return {name, true}; }
-using Slots = std::initializer_list<SlotRow>;
-
-// A value after the name is the default; without one the attribute is required.
-AttrSpec flag(const char* name, std::optional<bool> fallback = {});
-AttrSpec integer(const char* name, std::optional<int64_t> fallback = {});
-AttrSpec number(const char* name, std::optional<double> fallback = {});
-AttrSpec text(const char* name, const char* fallback = nullptr);
-AttrSpec ints(const char* name, std::optional<std::vector<int64_t>> fallback = {}, uint32_t length = 0);
-AttrSpec numbers(const char* name);
-AttrSpec maybe(AttrSpec spec);                     // may be absent without a default
-AttrSpec like(AttrSpec spec, const char* source);  // absent or empty: equal to attribute `source`
-
-OpSchema op(const char* name, Slots inputs, std::vector<AttrSpec> attrs, Infer infer, Traits traits = {});
-OpSchema variadic(OpSchema row);  // the last slot repeats
-OpSchema results(uint32_t count, OpSchema row);
+using Rows = std::span<const Row>;
 
 inline constexpr Traits kElementwise{.elementwise = true};
 inline constexpr Traits kClamp{.clamps = true, .elementwise = true};

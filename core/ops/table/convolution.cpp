@@ -65,24 +65,21 @@ Types infer_transposed(Operands operands, const Attrs& attrs) {
   return one(operands[0]->dtype, out);
 }
 
-using List = std::vector<int64_t>;
+constexpr Row kRows[] = {
+    {"aten.conv1d.default",
+     "input, weight, bias?; stride: int[1] = 1, padding: int[1] = 0, dilation: int[1] = 1, groups: int = 1",
+     [](Operands o, const Attrs& a) { return infer_conv(o, a, 1); }},
+    {"aten.conv2d.default",
+     "input, weight, bias?; stride: int[2] = 1, padding: int[2] = 0, dilation: int[2] = 1, groups: int = 1",
+     [](Operands o, const Attrs& a) { return infer_conv(o, a, 2); }},
+    {"aten.conv_transpose2d.input",
+     "input, weight, bias?; stride: int[2] = 1, padding: int[2] = 0, output_padding: int[2] = 0, groups: int = 1, "
+     "dilation: int[2] = 1",
+     infer_transposed},
+};
 
 }  // namespace
 
-Rows convolution() {
-  return {
-      op("aten.conv1d.default", {in("input"), in("weight"), opt("bias")},
-         {ints("stride", List{1}, 1), ints("padding", List{0}, 1), ints("dilation", List{1}, 1), integer("groups", 1)},
-         [](Operands o, const Attrs& a) { return infer_conv(o, a, 1); }),
-      op("aten.conv2d.default", {in("input"), in("weight"), opt("bias")},
-         {ints("stride", List{1, 1}, 2), ints("padding", List{0, 0}, 2), ints("dilation", List{1, 1}, 2),
-          integer("groups", 1)},
-         [](Operands o, const Attrs& a) { return infer_conv(o, a, 2); }),
-      op("aten.conv_transpose2d.input", {in("input"), in("weight"), opt("bias")},
-         {ints("stride", List{1, 1}, 2), ints("padding", List{0, 0}, 2), ints("output_padding", List{0, 0}, 2),
-          integer("groups", 1), ints("dilation", List{1, 1}, 2)},
-         infer_transposed),
-  };
-}
+Rows convolution() { return kRows; }
 
 }  // namespace quoin::table

@@ -26,14 +26,13 @@ Types infer_full(Operands, const Attrs& attrs) {
   return one(dtype, get_ints(attrs, "size"));
 }
 
+constexpr Row kRows[] = {
+    {"aten.arange.start_step", "; start: float = 0, end: float, step: float = 1, dtype: str?", infer_arange},
+    {"aten.full.default", "; size: int[], fill_value: float, dtype: str = f32", infer_full},
+};
+
 }  // namespace
 
-Rows creation() {
-  return {
-      op("aten.arange.start_step", {}, {number("start", 0.0), number("end"), number("step", 1.0), maybe(text("dtype"))},
-         infer_arange),
-      op("aten.full.default", {}, {ints("size"), number("fill_value"), text("dtype", "f32")}, infer_full),
-  };
-}
+Rows creation() { return kRows; }
 
 }  // namespace quoin::table

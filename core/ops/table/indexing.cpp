@@ -61,18 +61,17 @@ Types infer_index(Operands operands, const Attrs&) {
   return one(operands[0]->dtype, out);
 }
 
+constexpr Row kRows[] = {
+    {"aten.embedding.default",
+     "weight, indices; padding_idx: int = -1, scale_grad_by_freq: bool = false, sparse: bool = false", infer_embedding,
+     kMoves},
+    {"aten.gather.default", "self, index; dim: int, sparse_grad: bool = false", infer_gather, kMoves},
+    {"aten.index_select.default", "self, index; dim: int", infer_index_select, kMoves},
+    {"aten.index.Tensor", "self, indices?...", infer_index, kMoves},
+};
+
 }  // namespace
 
-Rows indexing() {
-  return {
-      op("aten.embedding.default", {in("weight"), in("indices")},
-         {integer("padding_idx", -1), flag("scale_grad_by_freq", false), flag("sparse", false)}, infer_embedding,
-         kMoves),
-      op("aten.gather.default", {in("self"), in("index")}, {integer("dim"), flag("sparse_grad", false)}, infer_gather,
-         kMoves),
-      op("aten.index_select.default", {in("self"), in("index")}, {integer("dim")}, infer_index_select, kMoves),
-      variadic(op("aten.index.Tensor", {in("self"), opt("indices")}, {}, infer_index, kMoves)),
-  };
-}
+Rows indexing() { return kRows; }
 
 }  // namespace quoin::table

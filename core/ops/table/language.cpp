@@ -93,30 +93,30 @@ Types infer_attention_int8(Operands operands, const Attrs& attrs) {
   return attention(*operands[0], *operands[1], *operands[3], *operands[5], attrs);
 }
 
+constexpr Row kRows[] = {
+    // Turns pairs of the first 2 * F elements of every head by positions[t] * frequencies[i] (one f32 product); pairs
+    // are
+    // (i, i + F), or (2i, 2i + 1) if interleaved. cos and sin are multiplied by `scale`.
+    {"quoin.rope.default", "input, positions, frequencies; interleaved: bool = false, scale: float = 1", infer_rope},
+    // The cache with row positions[t] replaced by rows[t]. A position outside the cache is an error of the input.
+    {"quoin.kv_update.default", "cache, rows, positions", infer_kv_update, {.updates = 1}},
+    // As kv_update; the D elements of every row and head become s8 codes with a scale and zero point of their own
+    // (numerics::choose_dynamic, scheme token), kept as two f32.
+    {"quoin.kv_update_int8.default",
+     "cache, affine, rows, positions -> cache, affine",
+     infer_kv_update_int8,
+     {.updates = 2}},
+    // softmax(scale * q . k) . v over cache rows 0 .. positions[t], of which the last `window` count if it is not 0.
+    // Head
+    // h reads key/value head h / (H / G).
+    {"quoin.attention.default", "query, keys, values, positions; scale: float, window: int = 0", infer_attention},
+    // The same over caches of kv_update_int8.
+    {"quoin.attention_int8.default",
+     "query, keys, key_affine, values, value_affine, positions; scale: float, window: int = 0", infer_attention_int8},
+};
+
 }  // namespace
 
-Rows language() {
-  const std::vector<AttrSpec> attention_attrs{number("scale"), integer("window", 0)};
-  return {
-      // Turns pairs of the first 2 * F elements of every head by positions[t] * frequencies[i] (one f32 product); pairs
-      // are (i, i + F), or (2i, 2i + 1) if interleaved. cos and sin are multiplied by `scale`.
-      op("quoin.rope.default", {in("input"), in("positions"), in("frequencies")},
-         {flag("interleaved", false), number("scale", 1.0)}, infer_rope),
-      // The cache with row positions[t] replaced by rows[t]. A position outside the cache is an error of the input.
-      op("quoin.kv_update.default", {in("cache"), in("rows"), in("positions")}, {}, infer_kv_update, {.updates = 1}),
-      // As kv_update; the D elements of every row and head become s8 codes with a scale and zero point of their own
-      // (numerics::choose_dynamic, scheme token), kept as two f32.
-      results(2, op("quoin.kv_update_int8.default", {in("cache"), in("affine"), in("rows"), in("positions")}, {},
-                    infer_kv_update_int8, {.updates = 2})),
-      // softmax(scale * q . k) . v over cache rows 0 .. positions[t], of which the last `window` count if it is not 0.
-      // Head h reads key/value head h / (H / G).
-      op("quoin.attention.default", {in("query"), in("keys"), in("values"), in("positions")}, attention_attrs,
-         infer_attention),
-      // The same over caches of kv_update_int8.
-      op("quoin.attention_int8.default",
-         {in("query"), in("keys"), in("key_affine"), in("values"), in("value_affine"), in("positions")},
-         attention_attrs, infer_attention_int8),
-  };
-}
+Rows language() { return kRows; }
 
 }  // namespace quoin::table

@@ -51,15 +51,15 @@ Types infer_mm(Operands operands, const Attrs& attrs) {
   return infer_matmul(operands, attrs);
 }
 
+constexpr Row kRows[] = {
+    {"aten.linear.default", "input, weight, bias?", infer_linear},
+    {"aten.matmul.default", "self, other", infer_matmul},
+    {"aten.bmm.default", "self, mat2", infer_bmm},
+    {"aten.mm.default", "self, mat2", infer_mm},
+};
+
 }  // namespace
 
-Rows matrix() {
-  return {
-      op("aten.linear.default", {in("input"), in("weight"), opt("bias")}, {}, infer_linear),
-      op("aten.matmul.default", {in("self"), in("other")}, {}, infer_matmul),
-      op("aten.bmm.default", {in("self"), in("mat2")}, {}, infer_bmm),
-      op("aten.mm.default", {in("self"), in("mat2")}, {}, infer_mm),
-  };
-}
+Rows matrix() { return kRows; }
 
 }  // namespace quoin::table

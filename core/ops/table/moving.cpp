@@ -147,28 +147,24 @@ Types infer_pad(Operands operands, const Attrs& attrs) {
   return one(operands[0]->dtype, out);
 }
 
+constexpr Row kRows[] = {
+    {"aten.permute.default", "self; dims: int[]", infer_permute, kMoves},
+    {"aten.transpose.int", "self; dim0: int, dim1: int", infer_transpose, kMoves},
+    {"aten.t.default", "self", infer_t, kMoves},
+    {"aten.expand.default", "self; size: int[], implicit: bool = false",
+     [](Operands o, const Attrs& a) { return expanded(*o[0], get_ints(a, "size")); }, kMoves},
+    {"aten.expand_as.default", "self, other", [](Operands o, const Attrs&) { return expanded(*o[0], o[1]->shape); },
+     kMoves},
+    {"aten.repeat.default", "self; repeats: int[]", infer_repeat, kMoves},
+    {"aten.slice.Tensor", "self; dim: int = 0, start: int?, end: int?, step: int = 1", infer_slice, kMoves},
+    {"aten.select.int", "self; dim: int, index: int", infer_select, kMoves},
+    {"aten.cat.default", "tensors...; dim: int = 0", infer_cat, kMoves},
+    {"aten.stack.default", "tensors...; dim: int = 0", infer_stack, kMoves},
+    {"aten.pad.default", "self; pad: int[], mode: str = constant, value: float = 0", infer_pad, kMoves},
+};
+
 }  // namespace
 
-Rows moving() {
-  return {
-      op("aten.permute.default", {in("self")}, {ints("dims")}, infer_permute, kMoves),
-      op("aten.transpose.int", {in("self")}, {integer("dim0"), integer("dim1")}, infer_transpose, kMoves),
-      op("aten.t.default", {in("self")}, {}, infer_t, kMoves),
-      op(
-          "aten.expand.default", {in("self")}, {ints("size"), flag("implicit", false)},
-          [](Operands o, const Attrs& a) { return expanded(*o[0], get_ints(a, "size")); }, kMoves),
-      op(
-          "aten.expand_as.default", {in("self"), in("other")}, {},
-          [](Operands o, const Attrs&) { return expanded(*o[0], o[1]->shape); }, kMoves),
-      op("aten.repeat.default", {in("self")}, {ints("repeats")}, infer_repeat, kMoves),
-      op("aten.slice.Tensor", {in("self")},
-         {integer("dim", 0), maybe(integer("start")), maybe(integer("end")), integer("step", 1)}, infer_slice, kMoves),
-      op("aten.select.int", {in("self")}, {integer("dim"), integer("index")}, infer_select, kMoves),
-      variadic(op("aten.cat.default", {in("tensors")}, {integer("dim", 0)}, infer_cat, kMoves)),
-      variadic(op("aten.stack.default", {in("tensors")}, {integer("dim", 0)}, infer_stack, kMoves)),
-      op("aten.pad.default", {in("self")}, {ints("pad"), text("mode", "constant"), number("value", 0.0)}, infer_pad,
-         kMoves),
-  };
-}
+Rows moving() { return kRows; }
 
 }  // namespace quoin::table

@@ -47,22 +47,22 @@ Types infer_softmax(Operands operands, const Attrs& attrs) {
   return one(dtype, operands[0]->shape);
 }
 
+constexpr Row kRows[] = {
+    {"aten.batch_norm.default",
+     "input, weight?, bias?, running_mean?, running_var?; "
+     "training: bool = false, momentum: float = 0.1, eps: float = 1e-5, cudnn_enabled: bool = true",
+     infer_batch_norm},
+    {"aten.layer_norm.default",
+     "input, weight?, bias?; normalized_shape: int[], eps: float = 1e-5, cudnn_enable: bool = true", infer_layer_norm},
+    {"aten.rms_norm.default", "input, weight?; normalized_shape: int[], eps: float?", infer_layer_norm},
+    {"aten.group_norm.default", "input, weight?, bias?; num_groups: int, eps: float = 1e-5, cudnn_enabled: bool = true",
+     infer_group_norm},
+    {"aten.softmax.int", "self; dim: int, dtype: str?", infer_softmax},
+    {"aten.log_softmax.int", "self; dim: int, dtype: str?", infer_softmax},
+};
+
 }  // namespace
 
-Rows normalization() {
-  return {
-      op("aten.batch_norm.default", {in("input"), opt("weight"), opt("bias"), opt("running_mean"), opt("running_var")},
-         {flag("training", false), number("momentum", 0.1), number("eps", 1e-5), flag("cudnn_enabled", true)},
-         infer_batch_norm),
-      op("aten.layer_norm.default", {in("input"), opt("weight"), opt("bias")},
-         {ints("normalized_shape"), number("eps", 1e-5), flag("cudnn_enable", true)}, infer_layer_norm),
-      op("aten.rms_norm.default", {in("input"), opt("weight")}, {ints("normalized_shape"), maybe(number("eps"))},
-         infer_layer_norm),
-      op("aten.group_norm.default", {in("input"), opt("weight"), opt("bias")},
-         {integer("num_groups"), number("eps", 1e-5), flag("cudnn_enabled", true)}, infer_group_norm),
-      op("aten.softmax.int", {in("self")}, {integer("dim"), maybe(text("dtype"))}, infer_softmax),
-      op("aten.log_softmax.int", {in("self")}, {integer("dim"), maybe(text("dtype"))}, infer_softmax),
-  };
-}
+Rows normalization() { return kRows; }
 
 }  // namespace quoin::table

@@ -7,8 +7,6 @@
 namespace quoin::table {
 namespace {
 
-using List = std::vector<int64_t>;
-
 Status expect_image(const TensorType& type) {
   if (type.shape.size() != 3 && type.shape.size() != 4)
     return fail(Code::model, "input must be [N, C, H, W] or [C, H, W], found {}", to_string(type.shape));
@@ -68,26 +66,23 @@ Types infer_upsample(Operands operands, const Attrs& attrs) {
   return one(operands[0]->dtype, out);
 }
 
-AttrSpec pool_stride() { return like(ints("stride", List{}, 2), "kernel_size"); }
+constexpr Row kRows[] = {
+    {"aten.max_pool2d.default",
+     "self; kernel_size: int[2], stride: int[2] = kernel_size, padding: int[2] = 0, dilation: int[2] = 1, "
+     "ceil_mode: bool = false",
+     infer_pool, kMoves},
+    {"aten.avg_pool2d.default",
+     "self; kernel_size: int[2], stride: int[2] = kernel_size, padding: int[2] = 0, ceil_mode: bool = false, "
+     "count_include_pad: bool = true, divisor_override: int?",
+     infer_pool},
+    {"aten.adaptive_avg_pool2d.default", "self; output_size: int[2]", infer_adaptive},
+    {"aten.upsample_nearest2d.vec", "input; output_size: int[]?, scale_factors: float[]?", infer_upsample, kMoves},
+    {"aten.upsample_bilinear2d.vec", "input; output_size: int[]?, align_corners: bool = false, scale_factors: float[]?",
+     infer_upsample},
+};
 
 }  // namespace
 
-Rows pooling() {
-  return {
-      op("aten.max_pool2d.default", {in("self")},
-         {ints("kernel_size", {}, 2), pool_stride(), ints("padding", List{0, 0}, 2), ints("dilation", List{1, 1}, 2),
-          flag("ceil_mode", false)},
-         infer_pool, kMoves),
-      op("aten.avg_pool2d.default", {in("self")},
-         {ints("kernel_size", {}, 2), pool_stride(), ints("padding", List{0, 0}, 2), flag("ceil_mode", false),
-          flag("count_include_pad", true), maybe(integer("divisor_override"))},
-         infer_pool),
-      op("aten.adaptive_avg_pool2d.default", {in("self")}, {ints("output_size", {}, 2)}, infer_adaptive),
-      op("aten.upsample_nearest2d.vec", {in("input")}, {maybe(ints("output_size")), maybe(numbers("scale_factors"))},
-         infer_upsample, kMoves),
-      op("aten.upsample_bilinear2d.vec", {in("input")},
-         {maybe(ints("output_size")), flag("align_corners", false), maybe(numbers("scale_factors"))}, infer_upsample),
-  };
-}
+Rows pooling() { return kRows; }
 
 }  // namespace quoin::table

@@ -116,137 +116,119 @@ Types infer_linear_dynamic(Operands operands, const Attrs& attrs) {
   return find_op("aten.linear.default")->infer(operands, attrs);
 }
 
-std::vector<AttrSpec> range_attrs(std::vector<AttrSpec> before, std::vector<AttrSpec> after = {}) {
-  before.push_back(integer("quant_min"));
-  before.push_back(integer("quant_max"));
-  for (AttrSpec& spec : after) before.push_back(std::move(spec));
-  before.push_back(text("dtype"));
-  return before;
+// The check of the operands comes first, then that of the attributes.
+Types infer_quantize_tensor(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_scalars(operands));
+  return quantized(operands, attrs);
 }
-std::vector<AttrSpec> with(std::vector<AttrSpec> attrs, AttrSpec more) {
-  attrs.push_back(std::move(more));
-  return attrs;
+Types infer_dequantize_tensor(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_scalars(operands));
+  return dequantized(operands, attrs);
 }
-
-Rows per_tensor() {
-  const auto attrs = range_attrs({number("scale"), integer("zero_point")});
-  const auto quantize = [](Operands o, const Attrs& a) -> Types {
-    QUOIN_CHECK(expect_scalars(o));
-    return quantized(o, a);
-  };
-  const auto dequantize = [](Operands o, const Attrs& a) -> Types {
-    QUOIN_CHECK(expect_scalars(o));
-    return dequantized(o, a);
-  };
-  const Slots slots{in("input"), in("scale"), in("zero_point")};
-  const Slots all_slots{in("input"), in("scale"), in("zero_point"), in("quant_min"), in("quant_max")};
-  return {
-      op("quantized_decomposed.quantize_per_tensor.default", {in("input")}, attrs, quantize, kElementwise),
-      op("quantized_decomposed.quantize_per_tensor.tensor", slots, range_attrs({}), quantize),
-      op("quantized_decomposed.dequantize_per_tensor.default", {in("input")}, with(attrs, maybe(text("out_dtype"))),
-         dequantize, kElementwise),
-      op("quantized_decomposed.dequantize_per_tensor.tensor", slots, with(range_attrs({}), maybe(text("out_dtype"))),
-         dequantize),
-      op("quantized_decomposed.quantize_per_tensor.tensor2", all_slots, {text("dtype")}, quantize),
-      op("quantized_decomposed.dequantize_per_tensor.tensor2", all_slots, {text("dtype"), maybe(text("out_dtype"))},
-         dequantize),
-      results(2, op("quantized_decomposed.choose_qparams.tensor", {in("input")}, with(range_attrs({}), number("eps")),
-                    infer_choose_tensor)),
-      results(2, op("quantized_decomposed.choose_qparams_symmetric.tensor", {in("input")},
-                    with(range_attrs({}), number("eps")), infer_choose_tensor)),
-  };
+Types infer_quantize_channel(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_channels(operands, attrs));
+  return quantized(operands, attrs);
 }
-
-Rows per_axis() {
-  const auto channel_attrs = range_attrs({integer("axis")});
-  return {
-      op("quantized_decomposed.quantize_per_channel.default", {in("input"), in("scales"), in("zero_points")},
-         channel_attrs,
-         [](Operands o, const Attrs& a) -> Types {
-           QUOIN_CHECK(expect_channels(o, a));
-           return quantized(o, a);
-         }),
-      op("quantized_decomposed.dequantize_per_channel.default", {in("input"), in("scales"), opt("zero_points")},
-         with(channel_attrs, maybe(text("out_dtype"))),
-         [](Operands o, const Attrs& a) -> Types {
-           QUOIN_CHECK(expect_channels(o, a));
-           return dequantized(o, a);
-         }),
-      op("quantized_decomposed.fake_quant_per_channel.default", {in("input"), in("scales"), in("zero_points")},
-         {integer("axis"), integer("quant_min"), integer("quant_max")},
-         [](Operands o, const Attrs& a) -> Types {
-           QUOIN_CHECK(expect_channels(o, a));
-           if (o[0]->dtype != DType::f32) return fail(Code::model, "input must be f32, found {}", name(o[0]->dtype));
-           QUOIN_CHECK(expect_limits(a, DType::s32));
-           return same_as_first(o, a);
-         }),
-      op("quantized_decomposed.quantize_per_channel_group.default", {in("input"), in("scales"), in("zero_points")},
-         with(range_attrs({}), integer("group_size", 128)),
-         [](Operands o, const Attrs& a) -> Types {
-           QUOIN_CHECK(expect_groups(o, a));
-           return quantized(o, a);
-         }),
-      op("quantized_decomposed.dequantize_per_channel_group.default", {in("input"), in("scales"), opt("zero_points")},
-         with(with(range_attrs({}), integer("group_size", 128)), maybe(text("output_dtype"))),
-         [](Operands o, const Attrs& a) -> Types {
-           QUOIN_CHECK(expect_groups(o, a));
-           return dequantized(o, a, "output_dtype");
-         }),
-  };
+Types infer_dequantize_channel(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_channels(operands, attrs));
+  return dequantized(operands, attrs);
+}
+Types infer_fake_quant_channel(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_channels(operands, attrs));
+  if (operands[0]->dtype != DType::f32)
+    return fail(Code::model, "input must be f32, found {}", name(operands[0]->dtype));
+  QUOIN_CHECK(expect_limits(attrs, DType::s32));
+  return same_as_first(operands, attrs);
+}
+Types infer_quantize_group(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_groups(operands, attrs));
+  return quantized(operands, attrs);
+}
+Types infer_dequantize_group(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_groups(operands, attrs));
+  return dequantized(operands, attrs, "output_dtype");
+}
+Types infer_choose_token_asymmetric(Operands operands, const Attrs& attrs) {
+  return infer_choose_token(operands, attrs, DType::f64, DType::s64);
+}
+Types infer_choose_token_symmetric(Operands operands, const Attrs& attrs) {
+  const DType dtype = operands[0]->dtype == DType::bf16 ? DType::bf16 : DType::f32;
+  return infer_choose_token(operands, attrs, dtype, dtype);
+}
+Types infer_quantize_token(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_tokens(operands));
+  return quantized(operands, attrs);
+}
+Types infer_dequantize_token(Operands operands, const Attrs& attrs) {
+  QUOIN_CHECK(expect_tokens(operands));
+  return dequantized(operands, attrs, "output_dtype");
+}
+Types infer_convert(Operands operands, const Attrs& attrs) {
+  QUOIN_TRY(const DType dtype, dtype_attr(attrs, "dtype"));
+  return one(dtype, operands[0]->shape);
 }
 
-Rows per_token() {
-  const auto asymmetric = [](Operands o, const Attrs& a) { return infer_choose_token(o, a, DType::f64, DType::s64); };
-  return {
-      results(2, op("quantized_decomposed.choose_qparams_per_token_asymmetric.default", {in("input")}, {text("dtype")},
-                    asymmetric)),
-      results(2, op("quantized_decomposed._choose_qparams_per_token_asymmetric_impl.default", {in("input")},
-                    {text("dtype")}, asymmetric)),
-      results(2, op("quantized_decomposed.choose_qparams_per_token.default", {in("input")}, {text("dtype")},
-                    [](Operands o, const Attrs& a) {
-                      const DType scale = o[0]->dtype == DType::bf16 ? DType::bf16 : DType::f32;
-                      return infer_choose_token(o, a, scale, scale);
-                    })),
-      op("quantized_decomposed.quantize_per_token.default", {in("input"), in("scales"), in("zero_points")},
-         range_attrs({}),
-         [](Operands o, const Attrs& a) -> Types {
-           QUOIN_CHECK(expect_tokens(o));
-           return quantized(o, a);
-         }),
-      op("quantized_decomposed.dequantize_per_token.default", {in("input"), in("scales"), in("zero_points")},
-         with(range_attrs({}), maybe(text("output_dtype"))),
-         [](Operands o, const Attrs& a) -> Types {
-           QUOIN_CHECK(expect_tokens(o));
-           return dequantized(o, a, "output_dtype");
-         }),
-  };
-}
+constexpr Row kRows[] = {
+    {"quantized_decomposed.quantize_per_tensor.default",
+     "input; scale: float, zero_point: int, quant_min: int, quant_max: int, dtype: str", infer_quantize_tensor,
+     kElementwise},
+    {"quantized_decomposed.quantize_per_tensor.tensor",
+     "input, scale, zero_point; quant_min: int, quant_max: int, dtype: str", infer_quantize_tensor},
+    {"quantized_decomposed.quantize_per_tensor.tensor2", "input, scale, zero_point, quant_min, quant_max; dtype: str",
+     infer_quantize_tensor},
+    {"quantized_decomposed.dequantize_per_tensor.default",
+     "input; scale: float, zero_point: int, quant_min: int, quant_max: int, dtype: str, out_dtype: str?",
+     infer_dequantize_tensor, kElementwise},
+    {"quantized_decomposed.dequantize_per_tensor.tensor",
+     "input, scale, zero_point; quant_min: int, quant_max: int, dtype: str, out_dtype: str?", infer_dequantize_tensor},
+    {"quantized_decomposed.dequantize_per_tensor.tensor2",
+     "input, scale, zero_point, quant_min, quant_max; dtype: str, out_dtype: str?", infer_dequantize_tensor},
+    {"quantized_decomposed.choose_qparams.tensor",
+     "input; quant_min: int, quant_max: int, dtype: str, eps: float -> scale, zero_point", infer_choose_tensor},
+    {"quantized_decomposed.choose_qparams_symmetric.tensor",
+     "input; quant_min: int, quant_max: int, dtype: str, eps: float -> scale, zero_point", infer_choose_tensor},
 
-Rows typed() {
-  return {
-      // A change of element type that must not be fused away.
-      op("quantized_decomposed.convert_element_type.no_fuse", {in("input")}, {text("dtype")},
-         [](Operands o, const Attrs& a) -> Types {
-           QUOIN_TRY(const DType dtype, dtype_attr(a, "dtype"));
-           return one(dtype, o[0]->shape);
-         }),
-      op("quoin.quantize.default", {in("input")}, {}, same_as_first, kElementwise),
-      op("quoin.dequantize.default", {in("input")}, {}, same_as_first, kElementwise),
-      op("quoin.requantize.default", {in("input")}, {}, same_as_first, kElementwise),
-      op("quoin.linear_dynamic.default", {in("input"), in("weight"), opt("bias")},
-         {text("granularity", "per_token"), integer("qmin", -128), integer("qmax", 127),
-          number("eps", static_cast<double>(numerics::kDefaultEps)), text("scheme", "affine")},
-         infer_linear_dynamic),
-  };
-}
+    {"quantized_decomposed.quantize_per_channel.default",
+     "input, scales, zero_points; axis: int, quant_min: int, quant_max: int, dtype: str", infer_quantize_channel},
+    {"quantized_decomposed.dequantize_per_channel.default",
+     "input, scales, zero_points?; axis: int, quant_min: int, quant_max: int, dtype: str, out_dtype: str?",
+     infer_dequantize_channel},
+    {"quantized_decomposed.fake_quant_per_channel.default",
+     "input, scales, zero_points; axis: int, quant_min: int, quant_max: int", infer_fake_quant_channel},
+    {"quantized_decomposed.quantize_per_channel_group.default",
+     "input, scales, zero_points; quant_min: int, quant_max: int, dtype: str, group_size: int = 128",
+     infer_quantize_group},
+    {"quantized_decomposed.dequantize_per_channel_group.default",
+     "input, scales, zero_points?; "
+     "quant_min: int, quant_max: int, dtype: str, group_size: int = 128, output_dtype: str?",
+     infer_dequantize_group},
+
+    {"quantized_decomposed.choose_qparams_per_token_asymmetric.default", "input; dtype: str -> scale, zero_point",
+     infer_choose_token_asymmetric},
+    {"quantized_decomposed._choose_qparams_per_token_asymmetric_impl.default", "input; dtype: str -> scale, zero_point",
+     infer_choose_token_asymmetric},
+    {"quantized_decomposed.choose_qparams_per_token.default", "input; dtype: str -> scale, zero_point",
+     infer_choose_token_symmetric},
+    {"quantized_decomposed.quantize_per_token.default",
+     "input, scales, zero_points; quant_min: int, quant_max: int, dtype: str", infer_quantize_token},
+    {"quantized_decomposed.dequantize_per_token.default",
+     "input, scales, zero_points; quant_min: int, quant_max: int, dtype: str, output_dtype: str?",
+     infer_dequantize_token},
+
+    // A change of element type that must not be fused away.
+    {"quantized_decomposed.convert_element_type.no_fuse", "input; dtype: str", infer_convert},
+    {"quoin.quantize.default", "input", same_as_first, kElementwise},
+    {"quoin.dequantize.default", "input", same_as_first, kElementwise},
+    {"quoin.requantize.default", "input", same_as_first, kElementwise},
+    // eps: numerics::kDefaultEps.
+    {"quoin.linear_dynamic.default",
+     "input, weight, bias?; granularity: str = per_token, qmin: int = -128, qmax: int = 127, "
+     "eps: float = 1.1920928955078125e-7, scheme: str = affine",
+     infer_linear_dynamic},
+};
 
 }  // namespace
 
-Rows quantization() {
-  Rows rows = per_tensor();
-  for (Rows& more : std::vector<Rows>{per_axis(), per_token(), typed()})
-    for (OpSchema& row : more) rows.push_back(std::move(row));
-  return rows;
-}
+Rows quantization() { return kRows; }
 
 }  // namespace quoin::table

@@ -39,23 +39,18 @@ Types infer_argmax(Operands operands, const Attrs& attrs) {
   return one(DType::s64, without_dims(x, dims, get_bool(attrs, "keepdim")));
 }
 
-OpSchema over_dims(const char* name, std::vector<AttrSpec> attrs, Infer infer, Traits traits = {}) {
-  attrs.push_back(maybe(ints("dim")));
-  attrs.push_back(flag("keepdim", false));
-  return op(name, {in("self")}, std::move(attrs), infer, traits);
-}
+constexpr Row kRows[] = {
+    {"aten.mean.dim", "self; dtype: str?, dim: int[]?, keepdim: bool = false", infer_float},
+    {"aten.sum.dim_IntList", "self; dtype: str?, dim: int[]?, keepdim: bool = false", infer_sum},
+    {"aten.linalg_vector_norm.default", "self; ord: float = 2, dtype: str?, dim: int[]?, keepdim: bool = false",
+     infer_float},
+    {"aten.amax.default", "self; dim: int[]?, keepdim: bool = false", infer_extreme, kMoves},
+    {"aten.amin.default", "self; dim: int[]?, keepdim: bool = false", infer_extreme, kMoves},
+    {"aten.argmax.default", "self; dim: int?, keepdim: bool = false", infer_argmax},
+};
 
 }  // namespace
 
-Rows reduction() {
-  return {
-      over_dims("aten.mean.dim", {maybe(text("dtype"))}, infer_float),
-      over_dims("aten.sum.dim_IntList", {maybe(text("dtype"))}, infer_sum),
-      over_dims("aten.linalg_vector_norm.default", {number("ord", 2.0), maybe(text("dtype"))}, infer_float),
-      over_dims("aten.amax.default", {}, infer_extreme, kMoves),
-      over_dims("aten.amin.default", {}, infer_extreme, kMoves),
-      op("aten.argmax.default", {in("self")}, {maybe(integer("dim")), flag("keepdim", false)}, infer_argmax),
-  };
-}
+Rows reduction() { return kRows; }
 
 }  // namespace quoin::table

@@ -66,22 +66,19 @@ Types infer_unsqueeze(Operands operands, const Attrs& attrs) {
   return one(operands[0]->dtype, out);
 }
 
+constexpr Row kRows[] = {
+    {"aten.view.default", "self; size: int[]",
+     [](Operands o, const Attrs& a) { return reshaped(o, get_ints(a, "size")); }, kView},
+    {"aten.reshape.default", "self; shape: int[]",
+     [](Operands o, const Attrs& a) { return reshaped(o, get_ints(a, "shape")); }, kView},
+    {"aten.flatten.using_ints", "self; start_dim: int = 0, end_dim: int = -1", infer_flatten, kView},
+    {"aten.squeeze.dim", "self; dim: int", infer_squeeze, kView},
+    {"aten.squeeze.dims", "self; dim: int[]", infer_squeeze, kView},
+    {"aten.unsqueeze.default", "self; dim: int", infer_unsqueeze, kView},
+};
+
 }  // namespace
 
-Rows reshaping() {
-  return {
-      op(
-          "aten.view.default", {in("self")}, {ints("size")},
-          [](Operands o, const Attrs& a) { return reshaped(o, get_ints(a, "size")); }, kView),
-      op(
-          "aten.reshape.default", {in("self")}, {ints("shape")},
-          [](Operands o, const Attrs& a) { return reshaped(o, get_ints(a, "shape")); }, kView),
-      op("aten.flatten.using_ints", {in("self")}, {integer("start_dim", 0), integer("end_dim", -1)}, infer_flatten,
-         kView),
-      op("aten.squeeze.dim", {in("self")}, {integer("dim")}, infer_squeeze, kView),
-      op("aten.squeeze.dims", {in("self")}, {ints("dim")}, infer_squeeze, kView),
-      op("aten.unsqueeze.default", {in("self")}, {integer("dim")}, infer_unsqueeze, kView),
-  };
-}
+Rows reshaping() { return kRows; }
 
 }  // namespace quoin::table

@@ -30,48 +30,44 @@ Types infer_to(Operands operands, const Attrs& attrs) {
   return one(dtype, operands[0]->shape);
 }
 
-OpSchema real(const char* name) { return op(name, {in("self")}, {}, float_as_first, kElementwise); }
+constexpr Row kRows[] = {
+    {"aten.relu.default", "self", same_as_first, kClamp},
+    {"aten.relu6.default", "self", same_as_first, kClamp},
+    {"aten.hardtanh.default", "self; min_val: float = -1, max_val: float = 1", same_as_first, kClamp},
+    {"aten.clamp.default", "self; min: float?, max: float?", infer_clamp, kClamp},
+    {"aten.clamp_min.default", "self; min: float", infer_clamp, kClamp},
+    {"aten.clamp_max.default", "self; max: float", infer_clamp, kClamp},
+    {"aten.leaky_relu.default", "self; negative_slope: float = 0.01", float_as_first, kElementwise},
+    {"aten.elu.default", "self; alpha: float = 1, scale: float = 1, input_scale: float = 1", float_as_first,
+     kElementwise},
+    {"aten.hardswish.default", "self", float_as_first, kElementwise},
+    {"aten.hardsigmoid.default", "self", float_as_first, kElementwise},
+    {"aten.sigmoid.default", "self", float_as_first, kElementwise},
+    {"aten.tanh.default", "self", float_as_first, kElementwise},
+    {"aten.silu.default", "self", float_as_first, kElementwise},
+    {"aten.gelu.default", "self; approximate: str = none", infer_gelu, kElementwise},
+    {"aten.exp.default", "self", float_as_first, kElementwise},
+    {"aten.log.default", "self", float_as_first, kElementwise},
+    {"aten.sqrt.default", "self", float_as_first, kElementwise},
+    {"aten.rsqrt.default", "self", float_as_first, kElementwise},
+    {"aten.erf.default", "self", float_as_first, kElementwise},
+    {"aten.sin.default", "self", float_as_first, kElementwise},
+    {"aten.cos.default", "self", float_as_first, kElementwise},
+    {"aten.reciprocal.default", "self", float_as_first, kElementwise},
+    {"aten.floor.default", "self", same_as_first, kElementwise},
+    {"aten.round.default", "self", same_as_first, kElementwise},
+    {"aten.neg.default", "self", same_as_first, kElementwise},
+    {"aten.abs.default", "self", same_as_first, kElementwise},
+    {"aten.pow.Tensor_Scalar", "self; exponent: float", infer_power, kElementwise},
+    {"aten.logical_not.default", "self", infer_logical_not, kElementwise},
+    {"aten.to.dtype", "self; dtype: str, non_blocking: bool = false, copy: bool = false", infer_to, kElementwise},
+    {"aten.dropout.default", "input; p: float = 0.5, train: bool = false", same_as_first, kIdentity},
+    {"aten.contiguous.default", "self", same_as_first, kIdentity},
+    {"aten.clone.default", "self", same_as_first, kIdentity},
+};
 
 }  // namespace
 
-Rows unary() {
-  return {
-      op("aten.relu.default", {in("self")}, {}, same_as_first, kClamp),
-      op("aten.relu6.default", {in("self")}, {}, same_as_first, kClamp),
-      op("aten.hardtanh.default", {in("self")}, {number("min_val", -1.0), number("max_val", 1.0)}, same_as_first,
-         kClamp),
-      op("aten.clamp.default", {in("self")}, {maybe(number("min")), maybe(number("max"))}, infer_clamp, kClamp),
-      op("aten.clamp_min.default", {in("self")}, {number("min")}, infer_clamp, kClamp),
-      op("aten.clamp_max.default", {in("self")}, {number("max")}, infer_clamp, kClamp),
-      op("aten.leaky_relu.default", {in("self")}, {number("negative_slope", 0.01)}, float_as_first, kElementwise),
-      op("aten.elu.default", {in("self")}, {number("alpha", 1.0), number("scale", 1.0), number("input_scale", 1.0)},
-         float_as_first, kElementwise),
-      real("aten.hardswish.default"),
-      real("aten.hardsigmoid.default"),
-      real("aten.sigmoid.default"),
-      real("aten.tanh.default"),
-      real("aten.silu.default"),
-      op("aten.gelu.default", {in("self")}, {text("approximate", "none")}, infer_gelu, kElementwise),
-      real("aten.exp.default"),
-      real("aten.log.default"),
-      real("aten.sqrt.default"),
-      real("aten.rsqrt.default"),
-      real("aten.erf.default"),
-      real("aten.sin.default"),
-      real("aten.cos.default"),
-      real("aten.reciprocal.default"),
-      op("aten.floor.default", {in("self")}, {}, same_as_first, kElementwise),
-      op("aten.round.default", {in("self")}, {}, same_as_first, kElementwise),
-      op("aten.neg.default", {in("self")}, {}, same_as_first, kElementwise),
-      op("aten.abs.default", {in("self")}, {}, same_as_first, kElementwise),
-      op("aten.pow.Tensor_Scalar", {in("self")}, {number("exponent")}, infer_power, kElementwise),
-      op("aten.logical_not.default", {in("self")}, {}, infer_logical_not, kElementwise),
-      op("aten.to.dtype", {in("self")}, {text("dtype"), flag("non_blocking", false), flag("copy", false)}, infer_to,
-         kElementwise),
-      op("aten.dropout.default", {in("input")}, {number("p", 0.5), flag("train", false)}, same_as_first, kIdentity),
-      op("aten.contiguous.default", {in("self")}, {}, same_as_first, kIdentity),
-      op("aten.clone.default", {in("self")}, {}, same_as_first, kIdentity),
-  };
-}
+Rows unary() { return kRows; }
 
 }  // namespace quoin::table
