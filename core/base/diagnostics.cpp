@@ -11,10 +11,7 @@ Status Diagnostics::strict() const {
     text += "\n  " + note.text();
   }
   if (count == 0) return {};
-  return fail(Error{Code::strict,
-                    fmt::format("{} warning(s) count as errors:{}", count, text),
-                    {},
-                    "fix them or leave --strict out"});
+  return fail(Code::strict, "{} warning(s) count as errors:{}", count, text).hint("fix them or leave --strict out");
 }
 
 }  // namespace quoin

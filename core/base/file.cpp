@@ -14,10 +14,10 @@
 namespace quoin {
 namespace {
 
-tl::unexpected<Error> os_error(const std::string& path, const char* doing) {
+Failure os_error(const std::string& path, const char* doing) {
   const int reason = errno;
   const Code code = reason == ENOENT || reason == ENOTDIR ? Code::not_found : Code::io;
-  return fail(Error{code, fmt::format("cannot {}: {}", doing, std::strerror(reason)), path, {}});
+  return fail(code, "cannot {}: {}", doing, std::strerror(reason)).at("{}", path);
 }
 
 class Descriptor {
@@ -37,7 +37,7 @@ class Descriptor {
 Result<size_t> regular_size(int descriptor, const std::string& path) {
   struct stat info {};
   if (::fstat(descriptor, &info) != 0) return os_error(path, "inspect the file");
-  if (!S_ISREG(info.st_mode)) return fail(Error{Code::io, "not a regular file", path, {}});
+  if (!S_ISREG(info.st_mode)) return fail(Code::io, "not a regular file").at("{}", path);
   return static_cast<size_t>(info.st_size);
 }
 
@@ -79,7 +79,7 @@ Result<std::string> read_text(const std::string& path, uint64_t limit) {
   QUOIN_TRY(const MappedFile file, MappedFile::open(path));
   const Bytes bytes = file.bytes();
   if (bytes.size() > limit)
-    return fail(Error{Code::limit, fmt::format("{} bytes, more than the {} allowed", bytes.size(), limit), path, {}});
+    return fail(Code::limit, "{} bytes, more than the {} allowed", bytes.size(), limit).at("{}", path);
   return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
@@ -95,8 +95,8 @@ Result<AtomicFile> AtomicFile::create(const std::string& path) {
   // A rename would replace a folder, a device or a pipe by a file.
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    return fail(Error{Code::io, "cannot write: it exists and is not a regular file", path, "name a new file"});
-  if (path.empty()) return fail(Error{Code::not_found, "cannot write a file without a name", {}, {}});
+    return fail(Code::io, "cannot write: it exists and is not a regular file").at("{}", path).hint("name a new file");
+  if (path.empty()) return fail(Code::not_found, "cannot write a file without a name");
   std::string name = path + ".XXXXXX";
   const int descriptor = ::mkostemp(name.data(), O_CLOEXEC);
   if (descriptor < 0) return os_error(path, "create");

@@ -19,9 +19,9 @@ auto guarded(F&& body) -> decltype(body()) {
   try {
     return body();
   } catch (const std::bad_alloc&) {
-    return fail(Error{Code::limit, "out of memory", {}, {}});
+    return fail(Code::limit, "out of memory");
   } catch (const std::exception& e) {
-    return fail(Error{Code::internal, e.what(), {}, {}});
+    return fail(Code::internal, "{}", e.what());
   }
 }
 

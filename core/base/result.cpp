@@ -50,9 +50,26 @@ std::string Error::text() const {
   return out;
 }
 
-Error in(std::string_view where, Error error) {
-  error.where = error.where.empty() ? std::string(where) : std::string(where) + ": " + error.where;
-  return error;
+Failure::Failure(Error error) : error_(new Error(std::move(error))) {}
+Failure::Failure(Code code, fmt::string_view format, fmt::format_args args)
+    : error_(new Error{code, fmt::vformat(format, args), {}, {}}) {}
+Failure::Failure(const Failure& other) : error_(other.error_ == nullptr ? nullptr : new Error(*other.error_)) {}
+void Failure::destroy(Error* error) noexcept { delete error; }
+
+void Failure::put_in_front(fmt::string_view format, fmt::format_args args) {
+  std::string place = fmt::vformat(format, args);
+  if (!error_->where.empty()) place += ": " + error_->where;
+  error_->where = std::move(place);
 }
+Failure&& Failure::hint(std::string text) && {
+  error_->hint = std::move(text);
+  return std::move(*this);
+}
+Failure&& Failure::as(Code code) && {
+  error_->code = code;
+  return std::move(*this);
+}
+
+Failure in(std::string_view where, Failure failure) { return std::move(failure).at("{}", where); }
 
 }  // namespace quoin

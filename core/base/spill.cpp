@@ -19,10 +19,10 @@ namespace {
 constexpr uint64_t kOften = uint64_t{64} << 20;  // bytes kept from one let_go() to the next
 constexpr const char* kHint = "name a folder with free space with TMPDIR";
 
-tl::unexpected<Error> os_error(const std::string& folder, const char* doing) {
+Failure os_error(const std::string& folder, const char* doing) {
   const int reason = errno;
   const Code code = reason == ENOENT || reason == ENOTDIR ? Code::not_found : Code::io;
-  return fail(Error{code, fmt::format("cannot {} a temporary file: {}", doing, std::strerror(reason)), folder, kHint});
+  return fail(code, "cannot {} a temporary file: {}", doing, std::strerror(reason)).at("{}", folder).hint(kHint);
 }
 
 std::string temporary_folder() {

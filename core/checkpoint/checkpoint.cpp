@@ -31,12 +31,10 @@ std::string index_text(const Shape& shape, int64_t element) {
   return to_string(index);
 }
 
-tl::unexpected<Error> not_finite(std::string_view name, const Entry& entry, int64_t element, float value) {
-  return fail(Error{Code::model,
-                    fmt::format("tensor {}: element {} is {}", name, index_text(entry.shape, element),
-                                std::isnan(value) ? "NaN" : "Inf"),
-                    entry.file,
-                    {}});
+Failure not_finite(std::string_view name, const Entry& entry, int64_t element, float value) {
+  return fail(Code::model, "tensor {}: element {} is {}", name, index_text(entry.shape, element),
+              std::isnan(value) ? "NaN" : "Inf")
+      .at("{}", entry.file);
 }
 
 // Keeps a tensor's bytes; with the last copy they stop counting as memory of the process, so that whoever goes through
@@ -59,8 +57,7 @@ Status add_safetensors(const std::string& path, Entries& entries, Settings& meta
     const auto [at, added] =
         entries.emplace(found.name, Entry{std::move(info), found.bytes, safetensors_encoding(found.dtype), file});
     if (!added)
-      return fail(Error{
-          Code::model, fmt::format("tensor {} is in this file and in {}", found.name, at->second.file), path, {}});
+      return fail(Code::model, "tensor {} is in this file and in {}", found.name, at->second.file).at("{}", path);
   }
   return {};
 }
@@ -71,8 +68,9 @@ Status add_gguf(const std::string& path, Entries& entries, Settings& metadata) {
   const auto parts = header.metadata.find("split.count");
   if (const auto* count = parts == header.metadata.end() ? nullptr : std::get_if<int64_t>(&parts->second);
       count != nullptr && *count > 1)
-    return fail(Error{Code::unsupported, fmt::format("one of {} parts of a split model (split.count)", *count), path,
-                      "join the parts with llama-gguf-split --merge"});
+    return fail(Code::unsupported, "one of {} parts of a split model (split.count)", *count)
+        .at("{}", path)
+        .hint("join the parts with llama-gguf-split --merge");
   for (GgufTensor& tensor : header.tensors) {
     Info info{std::string(tensor.encoding->name), std::move(tensor.shape), path};
     entries.emplace(std::move(tensor.name), Entry{std::move(info), tensor.bytes, tensor.encoding, file});
@@ -85,7 +83,7 @@ Status add_gguf(const std::string& path, Entries& entries, Settings& metadata) {
 Result<std::map<std::string, std::string>> read_index(const std::string& path) {
   QUOIN_TRY(const std::string text, read_text(path, kMaxIndex));
   QUOIN_TRY(const json::Document index, json::parse_object(text, path));
-  const auto bad = [&](std::string what) { return fail(Error{Code::model, std::move(what), path, {}}); };
+  const auto bad = [&](std::string what) { return fail(Code::model, "{}", what).at("{}", path); };
   const auto map = index.find("weight_map");
   if (map == index.end() || !map->is_object()) return bad("\"weight_map\" is missing or not an object");
   std::map<std::string, std::string> out;
@@ -105,31 +103,27 @@ Status add_shards(const fs::path& folder, Entries& entries, Settings& metadata) 
   std::map<std::string, std::string> shards;  // file -> a tensor that the index places there
   for (const auto& [name, shard] : index) shards.emplace(shard, name);
   if (shards.size() > kMaxShards)
-    return fail(
-        Error{Code::limit, fmt::format("{} shards, the limit is {}", shards.size(), kMaxShards), index_path, {}});
+    return fail(Code::limit, "{} shards, the limit is {}", shards.size(), kMaxShards).at("{}", index_path);
   for (const auto& [shard, name] : shards) {
     const std::string path = (folder / shard).string();
     std::error_code ignored;
     if (!fs::exists(path, ignored))
-      return fail(Error{Code::not_found,
-                        fmt::format("shard {} is missing, which holds tensor {} and maybe others", shard, name),
-                        index_path, "download the file again"});
+      return fail(Code::not_found, "shard {} is missing, which holds tensor {} and maybe others", shard, name)
+          .at("{}", index_path)
+          .hint("download the file again");
     QUOIN_CHECK(add_safetensors(path, entries, metadata));
   }
   for (const auto& [name, shard] : index) {
     const auto found = entries.find(name);
     if (found == entries.end())
-      return fail(Error{
-          Code::model, fmt::format("tensor {} is not in {}, where the index places it", name, shard), index_path, {}});
+      return fail(Code::model, "tensor {} is not in {}, where the index places it", name, shard).at("{}", index_path);
     const std::string holder = fs::path(found->second.file).filename().string();
     if (holder != shard)
-      return fail(Error{
-          Code::model, fmt::format("tensor {} is in {}, the index says {}", name, holder, shard), index_path, {}});
+      return fail(Code::model, "tensor {} is in {}, the index says {}", name, holder, shard).at("{}", index_path);
   }
   for (const auto& [name, entry] : entries)
     if (!index.contains(name))
-      return fail(
-          Error{Code::model, fmt::format("tensor {} of {} is not in the index", name, entry.file), index_path, {}});
+      return fail(Code::model, "tensor {} of {} is not in the index", name, entry.file).at("{}", index_path);
   return {};
 }
 
@@ -143,12 +137,13 @@ Result<fs::path> find_weights(const fs::path& folder) {
   std::vector<fs::path> found;
   for (fs::directory_iterator file(folder, error), end; !error && file != end; file.increment(error))
     if (is_gguf(file->path())) found.push_back(file->path());
-  if (error) return fail(Error{Code::io, error.message(), folder.string(), {}});
+  if (error) return fail(Code::io, "{}", error.message()).at("{}", folder.string());
   if (found.size() == 1) return found[0];
-  return fail(Error{Code::not_found,
-                    found.empty() ? fmt::format("neither {} nor {} nor a .gguf file", kSingle, kIndex)
-                                  : fmt::format("{} .gguf files", found.size()),
-                    folder.string(), found.empty() ? "" : "name one of them"});
+  return fail(Code::not_found, "{}",
+              found.empty() ? fmt::format("neither {} nor {} nor a .gguf file", kSingle, kIndex)
+                            : fmt::format("{} .gguf files", found.size()))
+      .at("{}", folder.string())
+      .hint(found.empty() ? "" : "name one of them");
 }
 
 // Codes of one block and their scale with the sign that qparams demand. A negative scale d turns codes around:
@@ -190,7 +185,7 @@ struct Checkpoint::State {
     if (found != entries.end()) return &found->second;
     std::vector<std::string> known;
     for (const auto& [other, entry] : entries) known.push_back(other);
-    return fail(Error{Code::not_found, fmt::format("no tensor {}", name), path, did_you_mean(name, known)});
+    return fail(Code::not_found, "no tensor {}", name).at("{}", path).hint(did_you_mean(name, known));
   }
 };
 
@@ -214,9 +209,10 @@ Result<Checkpoint> Checkpoint::open(const std::string& path) {
     QUOIN_CHECK(add_safetensors(file.string(), state->entries, state->metadata));
   } else {
     const bool there = fs::exists(file, ignored);
-    return fail(Error{there ? Code::unsupported : Code::not_found,
-                      there ? "not a checkpoint" : "no such file or folder", path,
-                      "a checkpoint is a .safetensors or .gguf file, or a folder with one"});
+    return fail(there ? Code::unsupported : Code::not_found, "{}",
+                there ? "not a checkpoint" : "no such file or folder")
+        .at("{}", path)
+        .hint("a checkpoint is a .safetensors or .gguf file, or a folder with one");
   }
   return Checkpoint(std::move(state));
 }
@@ -240,10 +236,8 @@ const Info* Checkpoint::find(std::string_view name) const {
 Result<Tensor> Checkpoint::load_f32(std::string_view name) const {
   QUOIN_TRY(const Entry* entry, state_->at(name));
   if (entry->encoding == nullptr)
-    return fail(Error{Code::unsupported,
-                      fmt::format("tensor {} has element type {}, which is no type of weights", name, entry->type),
-                      entry->file,
-                      {}});
+    return fail(Code::unsupported, "tensor {} has element type {}, which is no type of weights", name, entry->type)
+        .at("{}", entry->file);
   const std::byte* data = entry->bytes.data();
   const auto held = hold(*entry);
   const bool borrow = entry->type == "F32" && reinterpret_cast<uintptr_t>(data) % alignof(float) == 0;

@@ -55,8 +55,9 @@ class Parser {
     if (magic != kMagic) return bad("not GGUF: magic {:08x}, expected {:08x}", magic, kMagic);
     QUOIN_TRY(const auto version, number<uint32_t>("version"));
     if (version != 2 && version != 3)
-      return fail(Error{Code::unsupported, fmt::format("GGUF version {}, supported are 2 and 3", version), path_,
-                        (version & 0xffff) == 0 ? "the file seems to be big endian" : ""});
+      return fail(Code::unsupported, "GGUF version {}, supported are 2 and 3", version)
+          .at("{}", path_)
+          .hint((version & 0xffff) == 0 ? "the file seems to be big endian" : "");
     QUOIN_TRY(const auto tensors, count("tensors"));
     QUOIN_TRY(const auto keys, count("metadata keys"));
     GgufHeader out;
@@ -69,15 +70,15 @@ class Parser {
 
  private:
   template <class... Args>
-  [[nodiscard]] tl::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) const {
-    return fail(Error{Code::model, fmt::format(format, std::forward<Args>(args)...), path_, {}});
+  [[nodiscard]] Failure bad(fmt::format_string<Args...> format, Args&&... args) const {
+    return fail(Code::model, format, std::forward<Args>(args)...).at("{}", path_);
   }
 
   Result<Bytes> take(uint64_t size, std::string_view what) {
     if (size > file_.size() - at_)
       return bad("truncated: {} needs {} bytes at byte {} of {}", what, size, at_, file_.size());
     if (at_ + size > kMaxHeader)
-      return fail(Error{Code::limit, fmt::format("{} is beyond {} bytes of header", what, kMaxHeader), path_, {}});
+      return fail(Code::limit, "{} is beyond {} bytes of header", what, kMaxHeader).at("{}", path_);
     const Bytes out = file_.subspan(at_, size);
     at_ += size;
     return out;
@@ -94,7 +95,7 @@ class Parser {
   Result<uint64_t> count(std::string_view what) {
     QUOIN_TRY(const auto value, number<uint64_t>(what));
     if (value > kMaxEntries)
-      return fail(Error{Code::limit, fmt::format("{} {}, the limit is {}", value, what, kMaxEntries), path_, {}});
+      return fail(Code::limit, "{} {}, the limit is {}", value, what, kMaxEntries).at("{}", path_);
     return value;
   }
 
@@ -129,8 +130,7 @@ class Parser {
         break;
     }
     QUOIN_TRY(const auto value, number<int64_t>(what));
-    if (kind == u64 && value < 0)
-      return fail(Error{Code::unsupported, fmt::format("{} is over 2^63 - 1", what), path_, {}});
+    if (kind == u64 && value < 0) return fail(Code::unsupported, "{} is over 2^63 - 1", what).at("{}", path_);
     return value;
   }
 
@@ -153,14 +153,13 @@ class Parser {
   Result<Setting> read_list(const std::string& what) {
     QUOIN_TRY(const auto kind, number<uint32_t>(what));
     QUOIN_TRY(const auto length, number<uint64_t>(what));
-    if (kind == list) return fail(Error{Code::unsupported, what + " is a list of lists", path_, {}});
+    if (kind == list) return fail(Code::unsupported, "{}", what + " is a list of lists").at("{}", path_);
     if (least_bytes(kind) == 0) return bad("{} is a list of kind {}, which does not exist", what, kind);
     if (length > (file_.size() - at_) / least_bytes(kind))
       return bad("truncated: {} claims {} elements, {} bytes are left", what, length, file_.size() - at_);
     elements_ += length;  // bounded by the size of the file
     if (elements_ > kMaxElements)
-      return fail(Error{
-          Code::limit, fmt::format("{}: lists of over {} elements in the metadata", what, kMaxElements), path_, {}});
+      return fail(Code::limit, "{}: lists of over {} elements in the metadata", what, kMaxElements).at("{}", path_);
     if (kind == text) return read_list(length, [&] { return read_text(what); });
     if (is_float(kind)) return read_list(length, [&] { return read_real(kind, what); });
     return read_list(length, [&] { return read_integer(kind, what); });
@@ -203,10 +202,10 @@ class Parser {
     QUOIN_TRY(const auto type, number<uint32_t>(what));
     tensor.encoding = gguf_encoding(type);
     if (tensor.encoding == nullptr)
-      return fail(
-          Error{Code::unsupported,
-                fmt::format("{} has element type {} ({}), which is not supported", what, type, gguf_type_name(type)),
-                path_, "supported are F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K and Q6_K"});
+      return fail(Code::unsupported, "{} has element type {} ({}), which is not supported", what, type,
+                  gguf_type_name(type))
+          .at("{}", path_)
+          .hint("supported are F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K and Q6_K");
     QUOIN_TRY(const auto offset, number<uint64_t>(what));
     offsets.push_back(offset);
     out.push_back(std::move(tensor));

@@ -64,9 +64,8 @@ class Parser {
   };
 
   template <class... Args>
-  [[nodiscard]] tl::unexpected<Error> bad(const std::string& where, fmt::format_string<Args...> format,
-                                          Args&&... args) const {
-    return fail(Error{code_, fmt::format(format, std::forward<Args>(args)...), where, {}});
+  [[nodiscard]] Failure bad(const std::string& where, fmt::format_string<Args...> format, Args&&... args) const {
+    return fail(code_, format, std::forward<Args>(args)...).at("{}", where);
   }
 
   Result<std::vector<int64_t>> unsigned_list(const Json& object, const char* key, const std::string& where) const {

@@ -67,8 +67,7 @@ double percentile(std::vector<double> values, double share) {
 
 Status time_once(Contender& contender, bool keep) {
   const auto begin = std::chrono::steady_clock::now();
-  if (auto out = contender.executable.run(contender.method, contender.inputs); !out)
-    return fail(in(contender.name, std::move(out).error()));
+  QUOIN_CHECK_AT(contender.executable.run(contender.method, contender.inputs), "{}", contender.name);
   const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begin;
   if (keep) contender.ms.push_back(spent.count());
   return {};
@@ -140,7 +139,7 @@ Status measure(Invocation& call, std::vector<Contender>& contenders) {
   }
   for (Contender& contender : contenders) {
     auto profile = profile_run(contender.executable, contender.method, contender.inputs);
-    if (!profile) return fail(in(contender.name, std::move(profile).error()));
+    if (!profile) return std::move(profile).failure().at("{}", contender.name);
     contender.profile = *std::move(profile);
   }
   return {};
@@ -216,7 +215,7 @@ Status trace(const Invocation& call, const std::vector<Contender>& contenders, c
 
 Status run(Invocation& call) {
   const std::vector<std::string> models = call.list("models");
-  if (models.empty()) return fail(Error{Code::usage, "nothing to time", {}, "name one or more programs or models"});
+  if (models.empty()) return fail(Code::usage, "nothing to time").hint("name one or more programs or models");
   QUOIN_CHECK(check_count(call, "runs", 1));
   QUOIN_CHECK(check_count(call, "warmup", 0));
   for (const std::string& model : models) QUOIN_CHECK(check_outputs(call, model));

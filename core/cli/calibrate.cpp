@@ -28,12 +28,13 @@ Result<quantize::SampleRange> sample_range(const std::string& text) {
   if (colon != std::string::npos && read(std::string_view(text).substr(0, colon), out.begin) &&
       read(std::string_view(text).substr(colon + 1), out.end) && out.begin < out.end)
     return out;
-  return fail(Error{Code::usage, fmt::format("\"{}\" is no range of samples", text), "--samples",
-                    "write A:B for samples A to B-1, for example 0:64"});
+  return fail(Code::usage, "\"{}\" is no range of samples", text)
+      .at("--samples")
+      .hint("write A:B for samples A to B-1, for example 0:64");
 }
 
 Status run(Invocation& call) {
-  if (!call.has("output")) return fail(Error{Code::usage, "no output named", {}, "add -o calibration.safetensors"});
+  if (!call.has("output")) return fail(Code::usage, "no output named").hint("add -o calibration.safetensors");
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
   QUOIN_TRY(const std::string model, model_of(call, recipe));
   QUOIN_CHECK(check_outputs(call, model));
@@ -62,8 +63,9 @@ Status run(Invocation& call) {
                              calibration.samples.empty() ? "none" : to_string(calibration.samples), result.ran);
   }
   if (!result.stopped) return {};
-  return fail(Error{Code::cancelled, fmt::format("stopped after {} samples", result.ran), path,
-                    "what was found is saved; go on with --resume " + path});
+  return fail(Code::cancelled, "stopped after {} samples", result.ran)
+      .at("{}", path)
+      .hint("what was found is saved; go on with --resume " + path);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ Result<std::vector<recipe::Override>> overrides(const Invocation& call) {
   for (const std::string& text : call.list("set")) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
-      return fail(Error{Code::usage, fmt::format("--set {} has no value", text), {}, "write --set key.path=value"});
+      return fail(Code::usage, "--set {} has no value", text).hint("write --set key.path=value");
     out.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
   if (call.has("threads")) out.push_back({"run.threads", std::to_string(call.options["threads"].as<int64_t>())});
@@ -58,8 +58,9 @@ Result<size_t> method_of(const Invocation& call, const runtime::Executable& prog
   if (const auto found = program.method(call.text("method"))) return *found;
   std::vector<std::string> names;
   for (const program::Method& method : program.model().methods) names.push_back(method.name);
-  return fail(Error{Code::usage, fmt::format("the program has no method \"{}\"", call.text("method")),
-                    program.model().name, "its methods are " + join(names, ", ")});
+  return fail(Code::usage, "the program has no method \"{}\"", call.text("method"))
+      .at("{}", program.model().name)
+      .hint("its methods are " + join(names, ", "));
 }
 
 Result<recipe::Recipe> recipe_of(Invocation& call, const std::string& program) {
@@ -91,7 +92,7 @@ Result<std::unique_ptr<flow::Context>> context_of(Invocation& call, const recipe
 Result<std::string> model_of(const Invocation& call, const recipe::Recipe& recipe) {
   if (call.has("model")) return call.text("model");
   if (!recipe.model.path.empty()) return recipe.model.path;
-  return fail(Error{Code::usage, "no model given", {}, "name a .pt2 or .onnx file, or set model.path in the recipe"});
+  return fail(Code::usage, "no model given").hint("name a .pt2 or .onnx file, or set model.path in the recipe");
 }
 
 Status check_strict(const Invocation& call) { return call.has("strict") ? call.diagnostics.strict() : Status{}; }
@@ -99,14 +100,13 @@ Status check_strict(const Invocation& call) { return call.has("strict") ? call.d
 Result<std::string> data_of(const Invocation& call, const recipe::Recipe& recipe) {
   if (call.has("data")) return call.text("data");
   const std::filesystem::path path = recipe.eval.data;
-  if (path.empty())
-    return fail(Error{Code::usage, "no data to score", {}, "add --data, or set eval.data in the recipe"});
+  if (path.empty()) return fail(Code::usage, "no data to score").hint("add --data, or set eval.data in the recipe");
   std::error_code ignored;
   if (recipe.stored && !std::filesystem::exists(path, ignored))
-    return fail(Error{Code::usage,
-                      fmt::format("the program knows its data by the name \"{}\" only, and {} does not exist",
-                                  path.filename().string(), path.string()),
-                      call.text("model"), "add --data"});
+    return fail(Code::usage, "the program knows its data by the name \"{}\" only, and {} does not exist",
+                path.filename().string(), path.string())
+        .at("{}", call.text("model"))
+        .hint("add --data");
   return path.string();
 }
 
@@ -127,8 +127,7 @@ Status check_outputs(const Invocation& call, const std::string& model) {
       const auto& [name, path] = files[i];
       const auto& [other_name, other] = files[j];
       if (!path.empty() && !other.empty() && normal(path) == normal(other))
-        return fail(
-            Error{Code::usage, fmt::format("{} and {} are one file", name, other_name), path, "name another file"});
+        return fail(Code::usage, "{} and {} are one file", name, other_name).at("{}", path).hint("name another file");
     }
   return {};
 }

@@ -28,7 +28,7 @@ std::string actions(const Verb& verb) {
 
 Status run(Invocation& call) {
   if (call.text("shell") != "bash")
-    return fail(Error{Code::usage, "no completion for " + call.text("shell"), {}, "bash is known"});
+    return fail(Code::usage, "{}", "no completion for " + call.text("shell")).hint("bash is known");
   std::string verbs_line, cases;
   for (const Verb& verb : verbs()) {
     verbs_line += verb.name + " ";

@@ -35,8 +35,9 @@ Result<std::string> data_folder(const std::string& name, const std::string& sour
   std::error_code ignore;
   for (const std::string& folder : tried)
     if (fs::is_directory(folder, ignore)) return folder;
-  return fail(Error{Code::not_found, "looked for the folder " + join(tried, ", "), name,
-                    "install the SDK, too: meson install --tags devel"});
+  return fail(Code::not_found, "{}", "looked for the folder " + join(tried, ", "))
+      .at("{}", name)
+      .hint("install the SDK, too: meson install --tags devel");
 }
 
 }  // namespace quoin::cli

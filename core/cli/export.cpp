@@ -32,7 +32,7 @@ std::map<std::string, std::string> provenance(const recipe::Recipe& recipe, cons
 
 Status check_activations(const Invocation& call) {
   if (const std::string type = call.text("activations"); type != "same" && type != "u8")
-    return fail(Error{Code::usage, fmt::format("--activations {} is not known", type), {}, "same and u8 are"});
+    return fail(Code::usage, "--activations {} is not known", type).hint("same and u8 are");
   return {};
 }
 
@@ -55,7 +55,7 @@ Json summary_json(const Invocation& call, const std::string& model, const flow::
 }
 
 Status run(Invocation& call) {
-  if (!call.has("output")) return fail(Error{Code::usage, "no output named", {}, "add -o model.onnx"});
+  if (!call.has("output")) return fail(Code::usage, "no output named").hint("add -o model.onnx");
   QUOIN_CHECK(check_activations(call));
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, {}));
   QUOIN_TRY(const std::string model, model_of(call, recipe));

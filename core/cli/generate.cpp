@@ -63,9 +63,9 @@ Status check_usage(const Invocation& call) {
   const int sources = (call.has("prompt") ? 1 : 0) + (call.has("prompt-file") ? 1 : 0);
   if (sources > 1) return fail(Code::usage, "--prompt and --prompt-file are given, one is enough");
   if (sources == 0 && !call.has("interactive"))
-    return fail(Error{Code::usage, "no prompt", {}, "add --prompt TEXT, --prompt-file FILE or --interactive"});
+    return fail(Code::usage, "no prompt").hint("add --prompt TEXT, --prompt-file FILE or --interactive");
   if (call.has("interactive") && call.json)
-    return fail(Error{Code::usage, "--json prints one text, --interactive makes many", {}, "leave one out"});
+    return fail(Code::usage, "--json prints one text, --interactive makes many").hint("leave one out");
   return generate::check(sampling_of(call));
 }
 

@@ -79,8 +79,9 @@ Result<int> wait_for(pid_t child, std::chrono::seconds patience) {
   }
   kill(child, SIGKILL);
   waitpid(child, &status, 0);
-  return fail(Error{Code::limit, fmt::format("Graphviz took longer than {} s to draw the graph", patience.count()),
-                    "dot", "write --dot FILE and draw it apart, for example with sfdp"});
+  return fail(Code::limit, "Graphviz took longer than {} s to draw the graph", patience.count())
+      .at("dot")
+      .hint("write --dot FILE and draw it apart, for example with sfdp");
 }
 
 }  // namespace
@@ -92,16 +93,17 @@ Result<std::string> to_svg(const std::string& dot, std::chrono::seconds patience
   QUOIN_CHECK(in.fill(dot));
   pid_t child = 0;
   if (const int failed = spawn(child, in, out, error); failed == ENOENT)
-    return fail(Error{Code::not_found, "the program dot of Graphviz is not installed", "--svg",
-                      "install the Debian package graphviz, or write --dot FILE and draw it elsewhere"});
+    return fail(Code::not_found, "the program dot of Graphviz is not installed")
+        .at("--svg")
+        .hint("install the Debian package graphviz, or write --dot FILE and draw it elsewhere");
   else if (failed != 0)
-    return fail(Error{Code::io, fmt::format("cannot start dot: {}", std::strerror(failed)), "--svg", {}});
+    return fail(Code::io, "cannot start dot: {}", std::strerror(failed)).at("--svg");
   QUOIN_TRY(const int status, wait_for(child, patience));
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return out.content();
   const std::string words = error.content();
   const std::string how = WIFEXITED(status) ? fmt::format("exit status {}", WEXITSTATUS(status))
                                             : fmt::format("signal {}", WTERMSIG(status));
-  return fail(Error{Code::io, fmt::format("dot failed ({}): {}", how, words.substr(0, words.find('\n'))), "--svg", {}});
+  return fail(Code::io, "dot failed ({}): {}", how, words.substr(0, words.find('\n'))).at("--svg");
 }
 
 }  // namespace quoin::cli

@@ -131,7 +131,7 @@ void print_program(const Json& json, bool memory) {
 }
 
 Status run(Invocation& call) {
-  if (!call.has("model")) return fail(Error{Code::usage, "nothing to inspect", {}, "name a program or a model"});
+  if (!call.has("model")) return fail(Code::usage, "nothing to inspect").hint("name a program or a model");
   QUOIN_TRY(const ir::Detail detail, detail_of(call));
   const std::string path = call.text("model");
   bool is_program = false;

@@ -69,7 +69,9 @@ Status parse(const Verb& verb, const po::options_description& options, const std
     po::store(po::command_line_parser(arguments).options(options).positional(positional).run(), call.options);
     po::notify(call.options);
   } catch (const po::error& error) {
-    return fail(Error{Code::usage, error.what(), "quoin " + verb.name, fmt::format("see quoin {} --help", verb.name)});
+    return fail(Code::usage, "{}", error.what())
+        .at("quoin {}", verb.name)
+        .hint(fmt::format("see quoin {} --help", verb.name));
   }
   call.json = call.has("json");
   call.quiet = call.has("quiet") || call.json;

@@ -46,8 +46,9 @@ Status check_options(const Invocation& call, const PluginAction& action) {
     for (const auto& option : others.options()) {
       const std::string& name = option->long_name();
       if (call.has(name) && !call.options[name].defaulted() && own.find_nothrow(name, false) == nullptr)
-        return fail(Error{Code::usage, fmt::format("--{} is an option of `quoin plugin {}`", name, other.name),
-                          "quoin plugin " + action.name, "quoin plugin " + usage_of(action)});
+        return fail(Code::usage, "--{} is an option of `quoin plugin {}`", name, other.name)
+            .at("quoin plugin {}", action.name)
+            .hint("quoin plugin " + usage_of(action));
     }
   }
   return {};
@@ -57,14 +58,15 @@ Status check_operand(const Invocation& call, const PluginAction& action) {
   if (call.has("operand") == !action.operand.empty()) return {};
   const std::string what = action.operand.empty() ? fmt::format("\"{}\" is one argument too many", call.text("operand"))
                                                   : fmt::format("no {} given", action.operand);
-  return fail(Error{Code::usage, what, "quoin plugin " + action.name, "quoin plugin " + usage_of(action)});
+  return fail(Code::usage, "{}", what).at("quoin plugin {}", action.name).hint("quoin plugin " + usage_of(action));
 }
 
 Status check_digests(const Invocation& call) {
   for (const std::string& given : call.list("sha256"))
     if (!sha256_digits(given))
-      return fail(Error{Code::usage, fmt::format("\"{}\" is no SHA-256 digest of 64 hex digits", given), "--sha256",
-                        "`quoin plugin list --json` prints that of every plugin"});
+      return fail(Code::usage, "\"{}\" is no SHA-256 digest of 64 hex digits", given)
+          .at("--sha256")
+          .hint("`quoin plugin list --json` prints that of every plugin");
   return {};
 }
 
@@ -72,8 +74,9 @@ Status run(Invocation& call) {
   const std::string name = call.has("action") ? call.text("action") : plugin_actions().front().name;
   const auto action = std::ranges::find(plugin_actions(), name, &PluginAction::name);
   if (action == plugin_actions().end())
-    return fail(Error{Code::usage, fmt::format("\"{}\" is not an action", name), "quoin plugin",
-                      did_you_mean(name, action_names())});
+    return fail(Code::usage, "\"{}\" is not an action", name)
+        .at("quoin plugin")
+        .hint(did_you_mean(name, action_names()));
   QUOIN_CHECK(check_operand(call, *action));
   QUOIN_CHECK(check_options(call, *action));
   QUOIN_CHECK(check_digests(call));

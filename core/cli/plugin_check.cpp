@@ -40,10 +40,8 @@ Result<std::string> plugin_file(const Invocation& call) {
   const auto found = std::ranges::find_if(
       candidates, [&](const host::Candidate& c) { return c.ignored.empty() && c.manifest.name == operand; });
   if (found != candidates.end()) return found->path;
-  return fail(Error{Code::not_found,
-                    fmt::format("\"{}\" is no file and no usable plugin", operand),
-                    {},
-                    did_you_mean(operand, search.registry.names())});
+  return fail(Code::not_found, "\"{}\" is no file and no usable plugin", operand)
+      .hint(did_you_mean(operand, search.registry.names()));
 }
 
 Result<conform::Options> options_of(const Invocation& call) {
@@ -51,8 +49,9 @@ Result<conform::Options> options_of(const Invocation& call) {
   const std::string profile = call.text("profile");
   const std::vector<std::string> profiles = {"quick", "full"};
   if (std::ranges::find(profiles, profile) == profiles.end())
-    return fail(Error{Code::usage, fmt::format("\"{}\" is not a profile; expected {}", profile, join(profiles, " or ")),
-                      "--profile", did_you_mean(profile, profiles)});
+    return fail(Code::usage, "\"{}\" is not a profile; expected {}", profile, join(profiles, " or "))
+        .at("--profile")
+        .hint(did_you_mean(profile, profiles));
   options.profile = profile == "full" ? conform::Profile::full : conform::Profile::quick;
   const bool full = options.profile == conform::Profile::full;
   options.case_timeout = full ? kFullCase : kQuickCase;
@@ -151,10 +150,10 @@ Status run(Invocation& call) {
     print_report(report);
   call.answered = true;
   if (report.conforms()) return {};
-  return fail(Error{Code::nonconforming,
-                    fmt::format("{} of {} cases failed", report.count(Outcome::fail) + report.count(Outcome::xpass),
-                                report.cases.size()),
-                    "plugin " + report.name, "docs/conformance.md says what each group checks"});
+  return fail(Code::nonconforming, "{} of {} cases failed", report.count(Outcome::fail) + report.count(Outcome::xpass),
+              report.cases.size())
+      .at("plugin {}", report.name)
+      .hint("docs/conformance.md says what each group checks");
 }
 
 }  // namespace

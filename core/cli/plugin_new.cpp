@@ -36,8 +36,9 @@ std::string legal_name(const std::string& name) {
 Status check_name(const std::string& name) {
   if (host::is_plugin_name(name)) return {};
   const std::string legal = legal_name(name);
-  return fail(Error{Code::usage, fmt::format("\"{}\" is not a name for a plugin: {}", name, host::kPluginNameRule),
-                    "quoin plugin new", legal.empty() ? "" : fmt::format("\"{}\" is one", legal)});
+  return fail(Code::usage, "\"{}\" is not a name for a plugin: {}", name, host::kPluginNameRule)
+      .at("quoin plugin new")
+      .hint(legal.empty() ? "" : fmt::format("\"{}\" is one", legal));
 }
 
 // "my-npu" gives "MyNpu": the template's classes are called after the plugin.
@@ -123,19 +124,21 @@ Status check_target(const fs::path& target) {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(target, error);
   if (fs::exists(status) && !fs::is_directory(status))
-    return fail(Error{Code::usage, "it exists and is not a folder", target.string(), "--into names another one"});
+    return fail(Code::usage, "it exists and is not a folder")
+        .at("{}", target.string())
+        .hint("--into names another one");
   if (fs::exists(status) && !fs::is_empty(target, error))
-    return fail(Error{Code::usage, "the folder is not empty", target.string(), "--into names another one"});
+    return fail(Code::usage, "the folder is not empty").at("{}", target.string()).hint("--into names another one");
   const fs::path parent = target.parent_path();
   if (!fs::is_directory(parent, error))
-    return fail(Error{Code::not_found, "there is no such folder", parent.string(), "create it first"});
+    return fail(Code::not_found, "there is no such folder").at("{}", parent.string()).hint("create it first");
   return {};
 }
 
 Status run(Invocation& call) {
   const std::string name = call.text("operand"), into = call.has("into") ? call.text("into") : name;
   QUOIN_CHECK(check_name(name));
-  if (into.empty()) return fail(Error{Code::usage, "--into names no folder", "quoin plugin new", {}});
+  if (into.empty()) return fail(Code::usage, "--into names no folder").at("quoin plugin new");
   fs::path target = fs::absolute(into).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();
   QUOIN_CHECK(check_target(target));

@@ -173,7 +173,7 @@ Result<OpenProgram> open_program(const std::string& path) {
   options.folder = std::filesystem::path(path).parent_path().string();
   QUOIN_TRY(program::Model model, program::read(file, file->bytes(), path, options));
   auto layout = program::parse_layout(file->bytes(), true);
-  if (!layout) return fail(in(path, std::move(layout).error()));
+  if (!layout) return std::move(layout).failure().at("{}", path);
   return OpenProgram{path, file, *std::move(layout), std::move(model)};
 }
 

@@ -111,7 +111,7 @@ void print_summary(const QuantizeSummary& summary, const flow::Quantized& result
 Status run(Invocation& call) {
   const auto begin = std::chrono::steady_clock::now();
   if (!call.has("output") && !call.has("dry-run"))
-    return fail(Error{Code::usage, "no output named", {}, "add -o program.quoin, or --dry-run"});
+    return fail(Code::usage, "no output named").hint("add -o program.quoin, or --dry-run");
   QUOIN_TRY(recipe::Recipe recipe, recipe_of(call, {}));
   if (call.has("calibration")) recipe.quantize.calibrate.state = call.text("calibration");
   QUOIN_TRY(const std::string model, model_of(call, recipe));

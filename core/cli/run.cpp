@@ -50,10 +50,11 @@ Result<std::vector<Tensor>> read_inputs(const std::vector<std::string>& files,
           std::find_if(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == file.name; });
       const size_t index = file.name.empty() ? next : static_cast<size_t>(named - specs.begin());
       if (index >= specs.size())
-        return fail(Error{Code::input,
-                          file.name.empty() ? "more files than the model has inputs"
-                                            : fmt::format("the model has no input \"{}\"", file.name),
-                          text, "its inputs are " + input_names(specs)});
+        return fail(Code::input, "{}",
+                    file.name.empty() ? "more files than the model has inputs"
+                                      : fmt::format("the model has no input \"{}\"", file.name))
+            .at("{}", text)
+            .hint("its inputs are " + input_names(specs));
       wanted = {specs[index]};
       next = index + 1;
     }
@@ -69,10 +70,8 @@ Result<std::vector<Tensor>> read_inputs(const std::vector<std::string>& files,
   std::vector<Tensor> inputs;
   for (size_t s = 0; s < specs.size(); ++s) {
     if (!found[s])
-      return fail(Error{Code::input,
-                        fmt::format("input \"{}\" is not given", specs[s].name),
-                        {},
-                        "add --input " + specs[s].name + "=FILE"});
+      return fail(Code::input, "input \"{}\" is not given", specs[s].name)
+          .hint("add --input " + specs[s].name + "=FILE");
     inputs.push_back(*found[s]);
   }
   return inputs;
@@ -103,7 +102,7 @@ Status write_outputs(const std::string& folder, const std::vector<runtime::Tenso
                      const std::vector<Tensor>& outputs) {
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
-  if (failed) return fail(Error{Code::io, "cannot create the folder: " + failed.message(), folder, {}});
+  if (failed) return fail(Code::io, "cannot create the folder: {}", failed.message()).at("{}", folder);
   for (size_t i = 0; i < outputs.size(); ++i)
     QUOIN_CHECK(data::write_npy((std::filesystem::path(folder) / file_name(specs[i].name)).string(), outputs[i]));
   return {};

@@ -34,15 +34,16 @@ Json verify_json(const OpenProgram& program) {
 // Every test, failed ones too.
 Result<Json> run_tests(Invocation& call, const OpenProgram& program, const std::vector<program::TestCase>& tests) {
   if (tests.empty())
-    return fail(
-        Error{Code::usage, "the program carries no tests", program.path, "make it with quoin quantize --bundle DATA"});
+    return fail(Code::usage, "the program carries no tests")
+        .at("{}", program.path)
+        .hint("make it with quoin quantize --bundle DATA");
   QUOIN_TRY(const recipe::Recipe recipe, recipe_of(call, program.path));
   QUOIN_TRY(const auto context, context_of(call, recipe));
   QUOIN_TRY(runtime::Executable executable, flow::open_program(program.model, recipe, *context, call.diagnostics));
   Json rows = Json::array();
   for (const program::TestCase& test : tests) {
     auto result = flow::run_test(executable, test);
-    if (!result) return fail(in(program.path + ": " + test.name, std::move(result).error()));
+    if (!result) return std::move(result).failure().at("{}", program.path + ": " + test.name);
     rows.push_back({{"name", test.name},
                     {"method", test.method},
                     {"passed", result->passed},
@@ -61,13 +62,13 @@ Status check_tests(const std::string& path, const Json& rows) {
     if (failed++ == 0) first = &row;
   }
   if (failed == 0) return {};
-  return fail(
-      Error{Code::nonconforming,
-            fmt::format("{} of {} tests give other outputs than those stored; the first is {}: output {}, "
-                        "error {:.3g} of {}",
-                        failed, rows.size(), (*first)["name"].get<std::string>(), (*first)["output"].get<std::string>(),
-                        (*first)["error"].get<double>(), flow::kTestTolerance),
-            path, "a plugin or kernel of this machine computes something else; try it without the plugin"});
+  return fail(Code::nonconforming,
+              "{} of {} tests give other outputs than those stored; the first is {}: output {}, "
+              "error {:.3g} of {}",
+              failed, rows.size(), (*first)["name"].get<std::string>(), (*first)["output"].get<std::string>(),
+              (*first)["error"].get<double>(), flow::kTestTolerance)
+      .at("{}", path)
+      .hint("a plugin or kernel of this machine computes something else; try it without the plugin");
 }
 
 void print_text(const Json& json) {
@@ -85,10 +86,10 @@ void print_text(const Json& json) {
 }
 
 Status run(Invocation& call) {
-  if (!call.has("program")) return fail(Error{Code::usage, "nothing to verify", {}, "name a program file"});
+  if (!call.has("program")) return fail(Code::usage, "nothing to verify").hint("name a program file");
   QUOIN_TRY(const OpenProgram program, open_program(call.text("program")));
   auto tests = program::read_tests(program.file->bytes(), program.model);
-  if (!tests) return fail(in(program.path, std::move(tests).error()));
+  if (!tests) return std::move(tests).failure().at("{}", program.path);
   Json json = verify_json(program);
   if (call.has("run")) {
     QUOIN_TRY(json["tests"], run_tests(call, program, *tests));

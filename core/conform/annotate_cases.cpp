@@ -120,10 +120,10 @@ class Asker {
     const quoin_quant_request request{sizeof request, question.is_qat, copy.view(), configs.view(), node_config.data()};
     Recorder recorder(graph, snapshot.node_ids(), node_config, backend);
     const quoin_annotator annotator = recorder.table();
-    const auto called = host::call(backend->name(), [&](quoin_error* error) {
+    auto called = host::call(backend->name(), [&](quoin_error* error) {
       return quantizer.annotate(backend->handle(), &request, &annotator, error);
     });
-    if (!called.ok()) return fail(called.error);
+    if (!called.ok()) return std::move(called.done).failure();
     return recorder.take();
   }
 

@@ -174,10 +174,8 @@ Result<std::vector<const Group*>> chosen(const std::vector<std::string>& names) 
   for (const Group& group : groups()) known.emplace_back(group.name);
   for (const std::string& name : names)
     if (std::ranges::find(known, name) == known.end())
-      return fail(Error{Code::usage,
-                        fmt::format("there is no group \"{}\"; the groups are {}", name, join(known, ", ")),
-                        {},
-                        did_you_mean(name, known)});
+      return fail(Code::usage, "there is no group \"{}\"; the groups are {}", name, join(known, ", "))
+          .hint(did_you_mean(name, known));
   std::vector<const Group*> out;
   for (const Group& group : groups())
     if (names.empty() || std::ranges::find(names, group.name) != names.end()) out.push_back(&group);
@@ -207,7 +205,7 @@ Result<Report> check(const Options& options, Progress* progress, Diagnostics& di
   QUOIN_TRY(const std::vector<const Group*> selected, chosen(options.groups));
   QUOIN_TRY(const Tags tags, Tags::parse(options.expectations));
   auto described = describe(options);
-  if (!described) return fail(in(options.plugin, std::move(described).error()));
+  if (!described) return std::move(described).failure().at("{}", options.plugin);
   if (options.helper.empty()) return fail(Code::io, "quoin-conform, which runs the cases, is not installed");
   Report report = std::move(*described);
   const auto begin = Clock::now();

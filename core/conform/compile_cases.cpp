@@ -128,10 +128,10 @@ std::string keeps_no_pointer(Workbench& bench, const Job& job) {
   const quoin_lower_request* lent = arena.copy(&request, 1);
   Writer writer;
   const quoin_blob_writer table = writer.table();
-  const auto called = host::call((*backend)->name(), [&](quoin_error* error) {
+  auto called = host::call((*backend)->name(), [&](quoin_error* error) {
     return (*backend)->table().compiler->compile((*backend)->handle(), lent, arena.copy(&table, 1), error);
   });
-  if (!called.ok()) return called.error.text();
+  if (!called.ok()) return called.done.error().text();
   if (!writer.fault.empty()) return writer.fault;
   graph.forbid();
   arena.forbid();

@@ -72,7 +72,7 @@ Status run(const Order& order) {
   for (const Group& group : groups()) names.emplace_back(group.name);
   const auto group = std::ranges::find(groups(), order.group, [](const Group& g) { return std::string(g.name); });
   if (group == groups().end())
-    return fail(Error{Code::usage, fmt::format("no group \"{}\"", order.group), {}, did_you_mean(order.group, names)});
+    return fail(Code::usage, "no group \"{}\"", order.group).hint(did_you_mean(order.group, names));
   Subject subject(order.plugin, order.profile, order.seed);
   subject.allow(order.tolerance);
   const std::vector<Case> cases = group->cases(subject);

@@ -23,8 +23,8 @@ template <class F>
 Answer ask(const host::Backend& backend, F&& function) {
   quoin_error error{};
   error.struct_size = sizeof error;
-  const auto called = host::call(backend.name(), [&](quoin_error* own) { return function(own); });
-  return {called.status, called.ok() ? std::string() : called.error.text()};
+  auto called = host::call(backend.name(), [&](quoin_error* own) { return function(own); });
+  return {called.status, called.ok() ? std::string() : called.done.error().text()};
 }
 
 }  // namespace

@@ -15,15 +15,16 @@ using recipe::Node;
 constexpr uint64_t kMaxFile = 1u << 20;
 constexpr int kMaxTolerance = 255;
 
-tl::unexpected<Error> wrong(const Node& node, std::string what, std::string hint = {}) {
-  return fail(Error{Code::recipe, std::move(what), node.place.text, std::move(hint)});
+Failure wrong(const Node& node, std::string what, std::string hint = {}) {
+  return fail(Code::recipe, "{}", what).at("{}", node.place.text).hint(std::move(hint));
 }
 
 Status check_keys(const Node& map, const std::vector<std::string>& known) {
   for (const Node& child : map.children)
     if (std::ranges::find(known, child.key) == known.end())
-      return fail(Error{Code::recipe, fmt::format("unknown key \"{}\"; the keys are {}", child.key, join(known, ", ")),
-                        child.key_place.text, did_you_mean(child.key, known)});
+      return fail(Code::recipe, "unknown key \"{}\"; the keys are {}", child.key, join(known, ", "))
+          .at("{}", child.key_place.text)
+          .hint(did_you_mean(child.key, known));
   return {};
 }
 

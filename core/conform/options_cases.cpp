@@ -58,13 +58,13 @@ std::string opens_with_default(const Subject& subject, const quoin_param_spec& s
   quoin_param wanted = spec.fallback;
   wanted.name = spec.name;
   if (const std::string found = plain->difference(wanted); !found.empty()) return "opened without options, " + found;
-  const auto opened = Opened::open(subject, {wanted});
+  auto opened = Opened::open(subject, {wanted});
   if (!opened) return fmt::format("open() with the default {} fails: {}", describe(wanted), opened.error().text());
   return opened->difference(wanted);
 }
 
 std::string takes_legal(const Subject& subject, const quoin_param_spec& spec) {
-  const auto opened = Opened::open(subject);
+  auto opened = Opened::open(subject);
   if (!opened) return opened.error().text();
   for (const Param::Value& value : legal_values(spec)) {
     const Param param(text(spec.name), value);
@@ -97,7 +97,7 @@ std::string refuses(const Subject& subject, const Opened& opened, const quoin_pa
 }
 
 std::string refuses_illegal(const Subject& subject, const quoin_param_spec& spec) {
-  const auto opened = Opened::open(subject);
+  auto opened = Opened::open(subject);
   if (!opened) return opened.error().text();
   quoin_param before = spec.fallback;
   before.name = spec.name;
@@ -110,7 +110,7 @@ std::string refuses_illegal(const Subject& subject, const quoin_param_spec& spec
 
 // Every other kind, no value, and a list where one value is expected. An integer for a FLOAT option may be taken.
 std::string refuses_kinds(const Subject& subject, const quoin_param_spec& spec) {
-  const auto opened = Opened::open(subject);
+  auto opened = Opened::open(subject);
   if (!opened) return opened.error().text();
   quoin_param before = spec.fallback;
   before.name = spec.name;
@@ -132,7 +132,7 @@ std::string refuses_kinds(const Subject& subject, const quoin_param_spec& spec) 
 
 // Texts that any value is legal for: taken as they are or refused, but not cut.
 std::string bears_long_text(const Subject& subject, const quoin_param_spec& spec) {
-  const auto opened = Opened::open(subject);
+  auto opened = Opened::open(subject);
   if (!opened) return opened.error().text();
   const Param param(text(spec.name), std::string(kLongText, 'x'));
   return opened->set(param.get()) == QUOIN_OK && !opened->difference(param.get()).empty()
@@ -141,7 +141,7 @@ std::string bears_long_text(const Subject& subject, const quoin_param_spec& spec
 }
 
 std::string knows_its_keys(const Subject& subject) {
-  const auto opened = Opened::open(subject);
+  auto opened = Opened::open(subject);
   if (!opened) return opened.error().text();
   for (const std::string& name : {std::string(kUnknown), std::string(), std::string(kLongText, 'x')}) {
     const std::string which = name.size() > 64 ? "a key of 64 KiB" : "the key \"" + name + "\"";

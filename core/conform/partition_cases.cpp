@@ -60,10 +60,10 @@ Result<Split> split(Workbench& bench, const ir::Graph& graph, std::span<const ui
   const quoin_lower_request request{sizeof request, 0, copy.view(), {}, bench.host().isa};
   Recorder recorder{graph, snapshot.node_ids(), {}, {}};
   const quoin_claims claims = recorder.table();
-  const auto called = host::call(backend->name(), [&](quoin_error* error) {
+  auto called = host::call(backend->name(), [&](quoin_error* error) {
     return backend->table().compiler->partition(backend->handle(), &request, &claims, error);
   });
-  if (!called.ok()) return fail(called.error);
+  if (!called.ok()) return std::move(called.done).failure();
   if (!recorder.fault.empty()) return fail(Code::plugin, "{}", recorder.fault);
   return std::move(recorder.split);
 }

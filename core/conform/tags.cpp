@@ -26,7 +26,7 @@ Result<Tags> Tags::parse(const Expectations& expectations) {
   for (const auto* list : {&expectations.unsupported, &expectations.xfail})
     for (const Tag& tag : *list) {
       auto pattern = recipe::Pattern::parse(tag.cases);
-      if (!pattern) return fail(in(tag.place, std::move(pattern).error()));
+      if (!pattern) return std::move(pattern).failure().at("{}", tag.place);
       tags.rows_.push_back({tag, std::move(*pattern), list == &expectations.xfail});
     }
   return tags;

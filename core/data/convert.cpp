@@ -52,8 +52,9 @@ Result<Tensor> convert(const Tensor& tensor, DType to, const std::string& where)
     }
     return out;
   }
-  return fail(Error{Code::input, fmt::format("is {}, the model's input is {}", name(from), name(to)), where,
-                    fmt::format("store it as {}", name(to))});
+  return fail(Code::input, "is {}, the model's input is {}", name(from), name(to))
+      .at("{}", where)
+      .hint(fmt::format("store it as {}", name(to)));
 }
 
 Status check_finite(const Tensor& tensor, const std::string& where) {

@@ -45,10 +45,9 @@ Result<Listing> list(const std::string& folder) {
       continue;
     }
     out.names.push_back(it->path().filename().string());
-    if (out.names.size() > kMaxFiles)
-      return fail(Error{Code::limit, fmt::format("more than {} files", kMaxFiles), folder, {}});
+    if (out.names.size() > kMaxFiles) return fail(Code::limit, "more than {} files", kMaxFiles).at("{}", folder);
   }
-  if (error) return fail(Error{Code::io, "cannot list the folder: " + error.message(), folder, {}});
+  if (error) return fail(Code::io, "cannot list the folder: {}", error.message()).at("{}", folder);
   std::sort(out.names.begin(), out.names.end());
   return out;
 }
@@ -64,8 +63,7 @@ class Folder final : public Dataset {
   size_t size() const override { return listing_.names.size(); }
 
   Result<Sample> sample(size_t index) const override {
-    if (index >= size())
-      return fail(Error{Code::input, fmt::format("sample {} of {}", index, size()), source_.path, {}});
+    if (index >= size()) return fail(Code::input, "sample {} of {}", index, size()).at("{}", source_.path);
     Sample out;
     const std::string& name = listing_.names[index];
     out.name = name;
@@ -107,13 +105,11 @@ class Folder final : public Dataset {
 
   Result<Tensor> read_pixels(const std::string& path) const {
     if (input_.dtype != DType::f32)
-      return fail(Error{Code::input,
-                        fmt::format("input {} is {}, images become f32", input_.name, quoin::name(input_.dtype)),
-                        path,
-                        {}});
+      return fail(Code::input, "input {} is {}, images become f32", input_.name, quoin::name(input_.dtype))
+          .at("{}", path);
     QUOIN_TRY(const Tensor image, read_image(path));
     auto tensor = preprocess(image, source_.preprocess, input_.shape);
-    if (!tensor) return fail(in(path, std::move(tensor).error()));
+    if (!tensor) return std::move(tensor).failure().at("{}", path);
     return tensor;
   }
 
@@ -125,11 +121,9 @@ class Folder final : public Dataset {
         !input_.shape.empty() && input_.shape[0] == 1 &&
         std::equal(input_.shape.begin() + 1, input_.shape.end(), stored.shape().begin(), stored.shape().end());
     if (stored.shape() != input_.shape && !inner)
-      return fail(Error{Code::input,
-                        fmt::format("shape {}, the model's input {} is {}", to_string(stored.shape()), input_.name,
-                                    to_string(input_.shape)),
-                        path,
-                        {}});
+      return fail(Code::input, "shape {}, the model's input {} is {}", to_string(stored.shape()), input_.name,
+                  to_string(input_.shape))
+          .at("{}", path);
     QUOIN_CHECK(check_finite(tensor, path + ": tensor " + input_.name));
     return tensor.reshaped(input_.shape);
   }
@@ -164,9 +158,9 @@ bool is_image(const std::string& path) { return kind_of(path) == Kind::image && 
 
 Result<std::unique_ptr<Dataset>> open_folder(Source source, const std::vector<InputSpec>& inputs) {
   if (inputs.size() != 1)
-    return fail(Error{Code::input,
-                      fmt::format("the model has {} inputs, a folder of files feeds only one", inputs.size()),
-                      source.path, "use one .safetensors or .npz file with a tensor per input"});
+    return fail(Code::input, "the model has {} inputs, a folder of files feeds only one", inputs.size())
+        .at("{}", source.path)
+        .hint("use one .safetensors or .npz file with a tensor per input");
   QUOIN_TRY(Listing listing, list_source(source));
   if (listing.names.empty()) return bad_data(source.path, "no JPEG, PNG or .npy file in the folder");
   std::map<std::string, int64_t> labels;

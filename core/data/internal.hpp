@@ -18,9 +18,8 @@ inline constexpr uint64_t kMaxPixels = uint64_t{64} << 20;    // 64 Mpixel: 192 
 inline constexpr uint64_t kMaxImageFile = uint64_t{1} << 30;  // bytes of one image file
 
 template <class... Args>
-[[nodiscard]] tl::unexpected<Error> bad_data(const std::string& where, fmt::format_string<Args...> format,
-                                             Args&&... args) {
-  return fail(Error{Code::data, fmt::format(format, std::forward<Args>(args)...), where, {}});
+[[nodiscard]] Failure bad_data(const std::string& where, fmt::format_string<Args...> format, Args&&... args) {
+  return fail(Code::data, format, std::forward<Args>(args)...).at("{}", where);
 }
 
 // A tensor over `bytes` (exactly byte_size(dtype, shape) of them, kept alive by `owner`). Borrows when the address

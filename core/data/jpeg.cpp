@@ -83,7 +83,7 @@ Result<Tensor> decode_jpeg(Bytes bytes, const std::string& where) {
   QUOIN_CHECK(check_pixels(decoder.info.image_width, decoder.info.image_height, where));
   const J_COLOR_SPACE space = decoder.info.jpeg_color_space;
   if (space != JCS_GRAYSCALE && space != JCS_RGB && space != JCS_YCbCr)
-    return fail(Error{Code::data, "JPEG: not greyscale, RGB or YCbCr (CMYK?)", where, "convert it to RGB"});
+    return fail(Code::data, "JPEG: not greyscale, RGB or YCbCr (CMYK?)").at("{}", where).hint("convert it to RGB");
   Tensor out(DType::u8, {decoder.info.image_height, decoder.info.image_width, 3});
   if (!read_pixels(decoder, out.as<unsigned char>().data())) return bad_data(where, "JPEG: {}", decoder.message);
   return out;

@@ -105,8 +105,9 @@ Result<DType> parse_descr(const std::string& text, const std::string& where) {
   for (const Descr& row : kDescrs)
     if (row.text == text) return row.dtype;
   if (text.starts_with('>'))
-    return fail(Error{Code::data, "big-endian elements (\"" + text + "\")", where,
-                      "save it with arr.astype(arr.dtype.newbyteorder('<'))"});
+    return fail(Code::data, "big-endian elements (\"{}\")", text)
+        .at("{}", where)
+        .hint("save it with arr.astype(arr.dtype.newbyteorder('<'))");
   return bad_data(where, "element type \"{}\" is not supported", text);
 }
 
@@ -216,8 +217,7 @@ Status write_npy(const std::string& path, const Tensor& tensor) {
   std::string_view descr;
   for (const Descr& row : kDescrs)
     if (row.dtype == tensor.dtype()) descr = row.text;
-  if (descr.empty())
-    return fail(Error{Code::input, fmt::format("npy has no element type for {}", name(tensor.dtype())), path, {}});
+  if (descr.empty()) return fail(Code::input, "npy has no element type for {}", name(tensor.dtype())).at("{}", path);
   std::string shape;
   for (const int64_t dim : tensor.shape()) shape += fmt::format("{}, ", dim);
   if (tensor.shape().size() > 1) shape.resize(shape.size() - 2);

@@ -144,20 +144,16 @@ Result<Target> target_of(const Preprocess& options, const Shape& shape) {
                 to_string(shape));
   const Target target = last ? Target{true, shape[3], shape[1], shape[2]} : Target{false, shape[1], shape[2], shape[3]};
   if (target.channels != 3 && target.channels != 1)
-    return fail(Error{
-        Code::input,
-        fmt::format("{} channels in {} read as {}, expected 1 or 3", target.channels, to_string(shape), options.layout),
-        {},
-        "set model.input.layout"});
+    return fail(Code::input, "{} channels in {} read as {}, expected 1 or 3", target.channels, to_string(shape),
+                options.layout)
+        .hint("set model.input.layout");
   QUOIN_CHECK(check_pixels(static_cast<uint64_t>(std::max<int64_t>(target.width, 0)),
                            static_cast<uint64_t>(std::max<int64_t>(target.height, 0)), "model input"));
   const auto [height, width] = options.resize;
   if ((height != 0 && height != target.height) || (width != 0 && width != target.width))
-    return fail(Error{Code::input,
-                      fmt::format("preprocess.resize is {} x {}, but the model's input is {} x {}", height, width,
-                                  target.height, target.width),
-                      {},
-                      "leave resize out to take it from the model"});
+    return fail(Code::input, "preprocess.resize is {} x {}, but the model's input is {} x {}", height, width,
+                target.height, target.width)
+        .hint("leave resize out to take it from the model");
   const size_t needed = static_cast<size_t>(target.channels);
   if (options.mean.size() < needed || options.std.size() < needed)
     return fail(Code::recipe, "preprocess has {} means and {} stds for {} channels", options.mean.size(),

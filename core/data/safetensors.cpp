@@ -34,10 +34,8 @@ Status write_safetensors(const std::string& path, const TensorMap& tensors,
   std::vector<const TensorMap::value_type*> order;
   for (const auto& item : tensors) {
     if (checkpoint::safetensors_type(item.second.dtype()).empty())
-      return fail(Error{Code::input,
-                        fmt::format("safetensors has no element type for {}", name(item.second.dtype())),
-                        path + ": tensor " + item.first,
-                        {}});
+      return fail(Code::input, "safetensors has no element type for {}", name(item.second.dtype()))
+          .at("{}", path + ": tensor " + item.first);
     order.push_back(&item);
   }
   // Widest elements first: with an 8-byte aligned start every tensor is aligned for its type.

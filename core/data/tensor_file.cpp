@@ -64,10 +64,9 @@ Result<std::string> find_input(const TensorMap& tensors, const InputSpec& input,
   for (const auto& [name, tensor] : tensors)
     if (!is_extra(name) && is_floating(tensor.dtype()) == is_floating(input.dtype)) candidates.push_back(name);
   if (single && candidates.size() == 1) return candidates[0];
-  return fail(
-      Error{Code::input,
-            fmt::format("no tensor for the model's input \"{}\"; the file has {}", input.name, list_names(tensors)),
-            path, did_you_mean(input.name, candidates)});
+  return fail(Code::input, "no tensor for the model's input \"{}\"; the file has {}", input.name, list_names(tensors))
+      .at("{}", path)
+      .hint(did_you_mean(input.name, candidates));
 }
 
 // The input as tensors of `shape` give it, one or many: dynamic dims take their size if they may.
@@ -89,10 +88,10 @@ Result<size_t> count_samples(const Shape& shape, const InputSpec& input, const s
   const bool batched = !one.empty() && shape.size() == one.size() && one[0] > 0 && shape[0] % one[0] == 0 &&
                        std::equal(one.begin() + 1, one.end(), shape.begin() + 1);
   if (batched) return static_cast<size_t>(shape[0] / one[0]);
-  return fail(Error{
-      Code::input,
-      fmt::format("shape {} holds no samples of the model's input {} {}", to_string(shape), input.name, to_string(one)),
-      where, "add a leading sample dimension"});
+  return fail(Code::input, "shape {} holds no samples of the model's input {} {}", to_string(shape), input.name,
+              to_string(one))
+      .at("{}", where)
+      .hint("add a leading sample dimension");
 }
 
 // Sample `index` of `count` equal parts; borrows.
@@ -124,8 +123,7 @@ class TensorFile final : public Dataset {
   size_t size() const override { return content_.used; }
 
   Result<Sample> sample(size_t index) const override {
-    if (index >= size())
-      return fail(Error{Code::input, fmt::format("sample {} of {}", index, size()), source_.path, {}});
+    if (index >= size()) return fail(Code::input, "sample {} of {}", index, size()).at("{}", source_.path);
     Sample out;
     out.name = fmt::format("{}[{}]", std::filesystem::path(source_.path).filename().string(), index);
     for (const Column& column : content_.columns) {
@@ -205,8 +203,8 @@ Status read_extras(const TensorMap& tensors, const Source& source, Content& out)
   };
   if (!source.labels.empty()) {
     if (!source.labels.ends_with(".npy"))
-      return fail(
-          Error{Code::data, "labels of a tensor file are an .npy file or its own tensor \"label\"", source.labels, {}});
+      return fail(Code::data, "labels of a tensor file are an .npy file or its own tensor \"label\"")
+          .at("{}", source.labels);
     QUOIN_TRY(const Tensor labels, read_npy(source.labels));
     QUOIN_TRY(out.labels, label_values(labels, out.stored, source.labels));
   } else if (const auto found = find_first(tensors, kLabels); found != tensors.end() && !is_input(found->first)) {

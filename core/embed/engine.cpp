@@ -8,8 +8,9 @@ Status check_host(const quoin_host& host) {
     return fail(Code::plugin_abi, "the host is of ABI {}, this library of {}", host.abi_major, QUOIN_ABI_MAJOR);
   if (host.alloc == nullptr || host.free == nullptr || host.log == nullptr || host.workers == nullptr ||
       host.parallel_for == nullptr || host.now_ns == nullptr || host.find_ext == nullptr)
-    return fail(Error{Code::input, "the host lacks a function", "engine options",
-                      "start from quoin_host_of_system() and change single entries"});
+    return fail(Code::input, "the host lacks a function")
+        .at("engine options")
+        .hint("start from quoin_host_of_system() and change single entries");
   return {};
 }
 
@@ -20,9 +21,9 @@ Result<const quoin_plugin*> table_of(quoin_plugin_entry_fn entry, const quoin_ho
   why.struct_size = sizeof why;
   const quoin_plugin* table = entry(&host, &why);
   if (table == nullptr && why.code != QUOIN_OK) {
-    Error refused = host::plugin_error({}, why.code, why);
-    refused.where = "its entry function";
-    return fail(std::move(refused));
+    Failure refused = host::plugin_error({}, why.code, why);
+    refused->where = "its entry function";
+    return refused;
   }
   QUOIN_CHECK(host::check_table(table, host));
   return table;
@@ -62,13 +63,11 @@ quoin_status quoin_engine_create(const quoin_engine_options* given, quoin_engine
     engine->files = options.files == nullptr ? system_files() : widened(options.files);
     QUOIN_CHECK(check_host(engine->host));
     if (engine->files.open == nullptr || engine->files.close == nullptr)
-      return fail(Error{Code::input, "the files lack a function", "engine options", {}});
+      return fail(Code::input, "the files lack a function").at("engine options");
     if (options.num_plugins != 0 && options.plugins == nullptr)
-      return fail(
-          Error{Code::input, fmt::format("{} plugins at no address", options.num_plugins), "engine options", {}});
+      return fail(Code::input, "{} plugins at no address", options.num_plugins).at("engine options");
     for (uint32_t i = 0; i < options.num_plugins; ++i)
-      if (auto added = add_plugin(*engine, options.plugins[i]); !added)
-        return fail(in(fmt::format("plugin {} of the engine options", i), std::move(added).error()));
+      QUOIN_CHECK_AT(add_plugin(*engine, options.plugins[i]), "plugin {} of the engine options", i);
     *out = new quoin_engine{std::move(engine)};
     return {};
   });

@@ -12,7 +12,7 @@ static_assert(QUOIN_STOP_REQUESTED == runtime::kStopRequested && QUOIN_STOP_DEAD
 Result<runtime::Options> load_options(const Program& program, const quoin_instance_options& given) {
   constexpr std::array<const char*, 3> kFallbacks = {"warn", "allow", "error"};
   if (given.fallback >= kFallbacks.size())
-    return fail(Error{Code::input, fmt::format("fallback {} is not known", given.fallback), "instance options", {}});
+    return fail(Code::input, "fallback {} is not known", given.fallback).at("instance options");
   runtime::Options out;
   out.fallback = kFallbacks[given.fallback];
   out.kernels = &program.engine->kernels;
@@ -42,7 +42,7 @@ class Reporter final : public runtime::Observer {
 Status check_profiler(const quoin_profiler& given) {
   if (given.struct_size >= sizeof given && given.begin != nullptr && given.end != nullptr && given.past != nullptr)
     return {};
-  return fail(Error{Code::input, "the profiler lacks a function, or its struct_size", "run options", {}});
+  return fail(Code::input, "the profiler lacks a function, or its struct_size").at("run options");
 }
 
 runtime::Region region(const quoin_region& given) { return {given.data, given.size}; }
@@ -63,7 +63,7 @@ quoin_status quoin_instance_create(quoin_program* given, const quoin_instance_op
     auto prepared = runtime::Executable::prepare(program->model, load, program->engine->host, diagnostics);
     for (const Note& note : diagnostics.notes())
       program->engine->log(note.level == Level::warning ? QUOIN_LOG_WARN : QUOIN_LOG_INFO, note.text());
-    if (!prepared) return fail(std::move(prepared).error());
+    if (!prepared) return std::move(prepared).failure();
     *out = new quoin_instance{program, *std::move(prepared)};
     return {};
   });

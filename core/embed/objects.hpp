@@ -3,7 +3,7 @@
 
 #include <quoin/runtime.h>
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -32,7 +32,7 @@ struct Program {
   std::shared_ptr<const Engine> engine;
   std::shared_ptr<const program::Model> model;  // keeps the file
   std::vector<Method> methods;
-  std::deque<quoin_qparams> qparams;  // a deque: slots point into it
+  std::list<quoin_qparams> qparams;  // a list: slots point into it
 };
 
 // Files of the system, mapped.

@@ -79,7 +79,7 @@ void open_weights_beside(const std::string& path, const std::shared_ptr<const En
     quoin_error why{};
     why.struct_size = sizeof why;
     const quoin_status opened = engine->files.open(engine->files.self, (folder + name).c_str(), &bytes, &handle, &why);
-    if (opened != QUOIN_OK) return fail(in("weights file " + name, host::plugin_error({}, opened, why)));
+    if (opened != QUOIN_OK) return host::plugin_error({}, opened, why).at("weights file {}", name);
     const auto file = std::make_shared<OpenFile>(engine, handle, bytes);
     return program::Content{file, bytes_of(bytes)};
   };
@@ -131,10 +131,8 @@ quoin_status quoin_program_view(quoin_engine* engine, quoin_bytes file, const qu
     QUOIN_TRY(auto how, read_options(options));
     if (!how.open_weights)
       how.open_weights = [](const std::string& name) -> Result<program::Content> {
-        return fail(Error{Code::not_found,
-                          "its weights are in the file " + name,
-                          {},
-                          "give the bytes of that file: weights of quoin_program_options"});
+        return fail(Code::not_found, "its weights are in the file {}", name)
+            .hint("give the bytes of that file: weights of quoin_program_options");
       };
     QUOIN_TRY(program::Model model, program::read(nullptr, bytes_of(file), "program", how));
     *out = new quoin_program{describe(engine->engine, std::move(model))};
@@ -166,8 +164,9 @@ quoin_status quoin_program_find_method(const quoin_program* program, const char*
       }
       known += (i == 0 ? "" : ", ") + methods[i].name;
     }
-    return fail(Error{Code::not_found, fmt::format("there is no method {}", name), program->program->model->name,
-                      "its methods are " + known});
+    return fail(Code::not_found, "there is no method {}", name)
+        .at("{}", program->program->model->name)
+        .hint("its methods are " + known);
   });
 }
 

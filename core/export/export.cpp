@@ -37,11 +37,9 @@ Status check_known(const ir::Graph& graph) {
     lines.resize(kMaxListed);
     lines.push_back(fmt::format("and {} more", count - kMaxListed));
   }
-  return fail(Error{Code::unsupported,
-                    "no ONNX form for " + join(lines, ", "),
-                    {},
-                    first.starts_with("quoin.") ? "export the graph before it is typed"
-                                                : "leave these parts out of the model, or rewrite them"});
+  return fail(Code::unsupported, "{}", "no ONNX form for " + join(lines, ", "))
+      .hint(first.starts_with("quoin.") ? "export the graph before it is typed"
+                                        : "leave these parts out of the model, or rewrite them");
 }
 
 Result<OnnxGraph> convert(const ir::Graph& graph, const OnnxOptions& options, int64_t opset) {
@@ -129,7 +127,7 @@ Result<OnnxModel> write(OnnxGraph& graph, const std::string& path, const OnnxOpt
   QUOIN_CHECK(add_initializers(graph, external ? &*external : nullptr));
   const onnx::ModelProto model = model_of(graph, options, opset);
   if (const uint64_t size = model.ByteSizeLong(); size > kMaxProtobuf)
-    return fail(Error{Code::limit, fmt::format("the model has {} bytes, ONNX files end at 2 GB", size), {}, {}});
+    return fail(Code::limit, "the model has {} bytes, ONNX files end at 2 GB", size);
   const std::string bytes = model.SerializeAsString();
   if (external) QUOIN_CHECK(external->commit());
   QUOIN_CHECK(write_file(path, as_bytes(bytes)));
@@ -139,15 +137,13 @@ Result<OnnxModel> write(OnnxGraph& graph, const std::string& path, const OnnxOpt
 
 Result<OnnxModel> write_checked(const ir::Graph& graph, const std::string& path, const OnnxOptions& options) {
   if (options.opset && *options.opset != kOldOpset && *options.opset != kNewOpset)
-    return fail(Error{Code::usage,
-                      fmt::format("opset {} is not written", *options.opset),
-                      {},
-                      fmt::format("{} and {} are", kOldOpset, kNewOpset)});
+    return fail(Code::usage, "opset {} is not written", *options.opset)
+        .hint(fmt::format("{} and {} are", kOldOpset, kNewOpset));
   QUOIN_CHECK(check_known(graph));
   const int64_t opset = options.opset.value_or(kOldOpset);
   auto lowest = convert(graph, options, opset);
   if (lowest) return write(*lowest, path, options, opset);
-  if (options.opset) return fail(std::move(lowest).error());
+  if (options.opset) return std::move(lowest).failure();
   QUOIN_TRY(OnnxGraph converted, convert(graph, options, kNewOpset));
   return write(converted, path, options, kNewOpset);
 }

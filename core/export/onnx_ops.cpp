@@ -254,10 +254,8 @@ std::string Call::number(std::string_view suffix, DType dtype, double value) con
 
 Status Call::need(int64_t opset, std::string_view what) const {
   if (target_.opset >= opset) return {};
-  return fail(Error{Code::unsupported,
-                    fmt::format("{} needs opset {}, the model is written for {}", what, kNewOpset, target_.opset),
-                    {},
-                    fmt::format("export with --opset {}", kNewOpset)});
+  return fail(Code::unsupported, "{} needs opset {}, the model is written for {}", what, kNewOpset, target_.opset)
+      .hint(fmt::format("export with --opset {}", kNewOpset));
 }
 
 }  // namespace quoin::exporter

@@ -116,10 +116,8 @@ Status read_blocks(const Call& call, Grid& grid) {
     grid.attrs["axis"] = long_axis;
     grid.attrs["block_size"] = block[static_cast<size_t>(long_axis)];
   } else {
-    return fail(Error{Code::unsupported,
-                      fmt::format("blocks of {} in {} have no ONNX form", to_string(block), to_string(x)),
-                      {},
-                      "ONNX has blocks along one axis, with one element along the others"});
+    return fail(Code::unsupported, "blocks of {} in {} have no ONNX form", to_string(block), to_string(x))
+        .hint("ONNX has blocks along one axis, with one element along the others");
   }
   return {};
 }
@@ -269,10 +267,8 @@ Status quantize(const Call& call) {
   if (is_dynamic(call)) return quantize_dynamic(call);
   QUOIN_TRY(const Grid grid, read_grid(call));
   if (grid.dtype == DType::s32)
-    return fail(Error{Code::unsupported,
-                      "quantizing to s32 at run time has no ONNX form",
-                      {},
-                      "s32 constants (biases) have one: make the operand a constant"});
+    return fail(Code::unsupported, "quantizing to s32 at run time has no ONNX form")
+        .hint("s32 constants (biases) have one: make the operand a constant");
   QUOIN_TRY(const std::string x, call.in_as(0, DType::f32));
   QUOIN_TRY(const std::string within, limited(call, grid, x));
   return call.result("QuantizeLinear", operands(call, grid, within), grid.attrs);

@@ -36,7 +36,7 @@ Result<std::vector<program::TestCase>> record_tests(runtime::Executable& program
     QUOIN_TRY(data::Sample sample, dataset.sample(i));
     program.reset_states();
     auto outputs = program.run(0, sample.inputs);
-    if (!outputs) return fail(in(sample.name, std::move(outputs).error()));
+    if (!outputs) return std::move(outputs).failure().at("{}", sample.name);
     tests.push_back({fmt::format("sample {}", i), method, std::move(sample.inputs), *std::move(outputs)});
   }
   program.reset_states();

@@ -58,8 +58,7 @@ class Counter final : public Progress {
 // Takes a fitting calibration over; what only constants need is measured.
 Status take_over(const ir::Graph& graph, quantize::Prepared& prepared, const Calibration& saved,
                  const std::string& path, Context& context, Diagnostics& diagnostics) {
-  if (auto status = quantize::restore(graph, prepared, saved); !status)
-    return fail(in(path, std::move(status).error()));
+  QUOIN_CHECK_AT(quantize::restore(graph, prepared, saved), "{}", path);
   QUOIN_CHECK(quantize::calibrate_constants(graph, prepared, context.services->table()));
   return quantize::check_calibrated(graph, prepared, diagnostics);
 }
@@ -85,11 +84,10 @@ Result<Calibration> load_all(const ir::Graph& graph, quantize::Prepared& prepare
   for (const std::string& path : paths) {
     QUOIN_TRY(const Calibration saved, quantize::load_calibration(path));
     if (const std::string differs = quantize::difference(saved, all); !differs.empty())
-      return fail(Error{Code::data, "the calibration is for " + differs, path, "calibrate again"});
+      return fail(Code::data, "the calibration is for {}", differs).at("{}", path).hint("calibrate again");
     auto samples = quantize::join(all.samples, saved.samples);
-    if (!samples) return fail(in(path, std::move(samples).error()));
-    if (auto status = quantize::restore(graph, prepared, saved); !status)
-      return fail(in(path, std::move(status).error()));
+    if (!samples) return std::move(samples).failure().at("{}", path);
+    QUOIN_CHECK_AT(quantize::restore(graph, prepared, saved), "{}", path);
     all.samples = *std::move(samples);
     all.data = saved.data;
   }
@@ -104,10 +102,8 @@ Result<SampleRange> samples_to_run(const CalibrateOptions& options, const Calibr
   const SampleRange range =
       options.samples.value_or(SampleRange{before.samples.empty() ? 0 : before.samples.back().end, size});
   if (range.begin > range.end || range.end > size)
-    return fail(Error{Code::usage,
-                      fmt::format("samples {}:{} of {}", range.begin, range.end, size),
-                      dataset == nullptr ? "quantize.calibrate.data" : dataset->describe(),
-                      {}});
+    return fail(Code::usage, "samples {}:{} of {}", range.begin, range.end, size)
+        .at("{}", dataset == nullptr ? "quantize.calibrate.data" : dataset->describe());
   return range;
 }
 
@@ -147,7 +143,9 @@ Result<CalibrationStage> calibrate_by_recipe(const ir::Graph& graph, quantize::P
       return CalibrationStage{dataset->size(), cache, wanted.data};
     }
     if (context.strict)
-      return fail(Error{Code::strict, "the calibration cache " + refused, cache, "remove it, or run without --strict"});
+      return fail(Code::strict, "the calibration cache {}", refused)
+          .at("{}", cache)
+          .hint("remove it, or run without --strict");
     diagnostics.warn(cache, "the calibration cache " + refused, "calibrated again, and the cache was replaced");
   }
   QUOIN_CHECK(quantize::calibrate(graph, prepared, dataset.get(), context.kernels, context.services->table(), progress,

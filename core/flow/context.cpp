@@ -21,7 +21,10 @@ Result<uint64_t> allowed_isa(const recipe::Recipe& recipe) {
   QUOIN_TRY(const uint64_t machine, host::detect_isa());
   if (recipe.lower.isa.empty() || recipe.lower.isa == "native") return machine;
   auto wanted = host::parse_isa(recipe.lower.isa);
-  if (!wanted) return fail(Error{Code::recipe, wanted.error().what, recipe.path + ": lower.isa", wanted.error().hint});
+  if (!wanted)
+    return fail(Code::recipe, "{}", wanted.error().what)
+        .at("{}", recipe.path + ": lower.isa")
+        .hint(wanted.error().hint);
   return machine & *wanted;
 }
 
@@ -64,15 +67,17 @@ Result<std::unique_ptr<Context>> make_context(const recipe::Recipe& recipe,
   for (const std::string& name : names) {
     auto backend = context->registry.open(name);
     if (!backend && recipe.stored) continue;  // a delegate that needs it falls back, with this reason
-    if (!backend) return fail(std::move(backend).error());
+    if (!backend) return std::move(backend).failure();
     if (const quoin_array kernels = (*backend)->table().kernels; kernels.count != 0)
       context->kernels.add(name, kernels, diagnostics, std::make_shared<host::Use>(*backend, host::Use::kernels));
     context->backends.push_back(std::move(*backend));
   }
   // Options of a plugin that nothing names are checked, too.
   for (const auto& [name, given] : recipe.plugins.options)
-    if (auto backend = context->registry.open(name); !backend && !recipe.stored)
-      return fail(backend.error().code == Code::recipe ? backend.error() : in(given.place.text, backend.error()));
+    if (auto backend = context->registry.open(name); !backend && !recipe.stored) {
+      Failure failure = std::move(backend).failure();
+      return failure->code == Code::recipe ? failure : std::move(failure).at("{}", given.place.text);
+    }
   return context;
 }
 

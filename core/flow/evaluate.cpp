@@ -61,9 +61,9 @@ class Scorer {
     if (metric_ == "top1") return add_label(sample, out);
     if (!sample.reference || sample.reference->dtype() != DType::f32 ||
         sample.reference->as<float>().size() != out.size())
-      return fail(Error{Code::data,
-                        fmt::format("no float reference output of {} elements for metric {}", out.size(), metric_),
-                        sample.name, "choose another eval.metric, or give data with labels or reference outputs"});
+      return fail(Code::data, "no float reference output of {} elements for metric {}", out.size(), metric_)
+          .at("{}", sample.name)
+          .hint("choose another eval.metric, or give data with labels or reference outputs");
     const auto reference = sample.reference->as<float>();
     sum_ += metric_ == "cosine" ? cosine(out, reference) : relative_error(out, reference);
     ++n_;
@@ -81,13 +81,12 @@ class Scorer {
  private:
   Status add_label(const data::Sample& sample, std::span<const float> out) {
     if (!sample.label)
-      return fail(
-          Error{Code::data, "no label for metric top1", sample.name, "give --labels, or choose another eval.metric"});
+      return fail(Code::data, "no label for metric top1")
+          .at("{}", sample.name)
+          .hint("give --labels, or choose another eval.metric");
     if (*sample.label < 0 || static_cast<size_t>(*sample.label) >= out.size())
-      return fail(Error{Code::data,
-                        fmt::format("label {} is outside the model's {} classes", *sample.label, out.size()),
-                        sample.name,
-                        {}});
+      return fail(Code::data, "label {} is outside the model's {} classes", *sample.label, out.size())
+          .at("{}", sample.name);
     classes_ = out.size();
     sum_ += argmax(out) == static_cast<size_t>(*sample.label) ? 1 : 0;
     top5_ += in_top(out, *sample.label, 5) ? 1 : 0;
@@ -103,11 +102,10 @@ Result<std::vector<float>> first_output(runtime::Executable& model, const data::
   const auto begin = std::chrono::steady_clock::now();
   auto outputs = model.run(sample.inputs);
   seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  if (!outputs) return fail(in(sample.name, std::move(outputs).error()));
+  if (!outputs) return std::move(outputs).failure().at("{}", sample.name);
   const Tensor& out = outputs->at(0);
   if (out.dtype() != DType::f32)
-    return fail(Error{
-        Code::input, fmt::format("the first output is {}, scoring needs f32", name(out.dtype())), sample.name, {}});
+    return fail(Code::input, "the first output is {}, scoring needs f32", name(out.dtype())).at("{}", sample.name);
   const auto values = out.as<float>();
   return std::vector<float>(values.begin(), values.end());
 }

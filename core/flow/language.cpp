@@ -16,7 +16,7 @@ namespace {
 // Keys that mean something for imported graphs only.
 Status check_recipe(const recipe::Recipe& recipe) {
   const auto refuse = [&](const std::string& key, const std::string& hint) {
-    return fail(Error{Code::recipe, "language models do not take " + key, recipe.path, hint});
+    return fail(Code::recipe, "language models do not take {}", key).at("{}", recipe.path).hint(hint);
   };
   if (!recipe.quantize.quantizers.empty())
     return refuse("quantize.quantizers", "say what is quantized in quantize.source.rules");

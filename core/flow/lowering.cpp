@@ -35,13 +35,14 @@ Result<Attrs> compile_params(const recipe::Params& given, const std::vector<std:
       const auto found = given.find(known.back());
       if (found == given.end()) continue;
       auto value = recipe::check_param(spec, found->second);
-      if (!value) return fail(in("lower.params, plugin " + backend->name(), std::move(value).error()));
+      if (!value) return std::move(value).failure().at("lower.params, plugin {}", backend->name());
       checked.emplace(found->first, std::move(*value));
     }
   for (const auto& [key, value] : given)
     if (!checked.contains(key))
-      return fail(Error{Code::recipe, fmt::format("no plugin takes the compile parameter \"{}\"", key), "lower.params",
-                        known.empty() ? "the plugins have none" : did_you_mean(key, known)});
+      return fail(Code::recipe, "no plugin takes the compile parameter \"{}\"", key)
+          .at("lower.params")
+          .hint(known.empty() ? "the plugins have none" : did_you_mean(key, known));
   return recipe::to_attrs(checked);
 }
 

@@ -45,7 +45,7 @@ Result<quoin_array> PluginOptions::list(const quoin_plugin& table, uint32_t scop
     });
     if (spec == specs.end()) return fail(in(place, unknown(table.name, key, specs)));
     auto checked = recipe::check_param(*spec, value);
-    if (!checked) return fail(in(fmt::format("{}: plugin {}", place, table.name), std::move(checked).error()));
+    if (!checked) return std::move(checked).failure().at("{}: plugin {}", place, table.name);
     if ((spec->scope & scope) != 0) attrs.merge(recipe::to_attrs({{key, *std::move(checked)}}));
   }
   const std::lock_guard lock(mutex_);

@@ -16,8 +16,7 @@ namespace {
 Result<ir::Graph> import_clean(const std::string& model, const recipe::Recipe& recipe, Context& context,
                                Diagnostics& diagnostics) {
   QUOIN_TRY(ir::Graph graph, import::import_model(model, {recipe.model.dims}, diagnostics));
-  if (auto status = passes::standard(graph, context.kernels, context.services->table()); !status)
-    return fail(in(model, std::move(status).error()));
+  QUOIN_CHECK_AT(passes::standard(graph, context.kernels, context.services->table()), "{}", model);
   return graph;
 }
 

@@ -15,10 +15,10 @@ Result<std::vector<source::Rule>> rules_of(const recipe::Recipe& recipe) {
     source::Rule rule{given, std::nullopt};
     if (given.quantizer) {
       auto config = source::config_from(*given.quantizer, given.params);
-      if (!config) return fail(in(given.place.text, std::move(config).error()));
+      if (!config) return std::move(config).failure().at("{}", given.place.text);
       rule.config = *config;
     } else if (!given.params.empty()) {
-      return fail(Error{Code::recipe, "params without a quantizer: the layer stays in float", given.place.text, {}});
+      return fail(Code::recipe, "params without a quantizer: the layer stays in float").at("{}", given.place.text);
     }
     rules.push_back(std::move(rule));
   }
@@ -43,7 +43,7 @@ source::Resources resources(Context& context, Progress* progress, Diagnostics& d
 Status check_calibration(const recipe::Recipe& recipe, const std::vector<source::Rule>& rules) {
   const auto& wanted = recipe.quantize.source.calibrate;
   const auto refuse = [&](std::string what, std::string hint) {
-    return fail(Error{Code::recipe, std::move(what), recipe.path, std::move(hint)});
+    return fail(Code::recipe, "{}", what).at("{}", recipe.path).hint(std::move(hint));
   };
   const bool looks =
       std::ranges::any_of(rules, [](const source::Rule& rule) { return rule.config && uses_moments(*rule.config); });
@@ -61,11 +61,9 @@ Result<size_t> end_of_samples(const recipe::Recipe& recipe, size_t there) {
   const auto& wanted = recipe.quantize.source.calibrate;
   const auto first = static_cast<size_t>(wanted.first), count = static_cast<size_t>(wanted.samples);
   if (first < there && count <= there - first) return count == 0 ? there : first + count;
-  return fail(Error{
-      Code::data,
-      fmt::format("samples {} to {} are asked for, there are {}", first, first + std::max<size_t>(count, 1), there),
-      wanted.data,
-      {}});
+  return fail(Code::data, "samples {} to {} are asked for, there are {}", first, first + std::max<size_t>(count, 1),
+              there)
+      .at("{}", wanted.data);
 }
 
 Result<std::vector<source::Sample>> graph_samples(const ir::Graph& graph, const recipe::Recipe& recipe) {
@@ -73,8 +71,9 @@ Result<std::vector<source::Sample>> graph_samples(const ir::Graph& graph, const 
   std::vector<source::Sample> samples;
   if (wanted.data.empty()) return samples;
   if (!wanted.tensor.empty())
-    return fail(Error{Code::recipe, "quantize.source.calibrate.tensor is about token ids of language models",
-                      recipe.path, "samples of other models have a tensor for every input"});
+    return fail(Code::recipe, "quantize.source.calibrate.tensor is about token ids of language models")
+        .at("{}", recipe.path)
+        .hint("samples of other models have a tensor for every input");
   std::vector<data::InputSpec> inputs;
   for (const ir::ValueId id : graph.inputs())
     inputs.push_back({graph.value(id).name, graph.value(id).type.dtype, graph.value(id).type.shape});

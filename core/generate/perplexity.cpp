@@ -19,10 +19,8 @@ Result<Distribution> distribution(std::span<const float> logits) {
   Distribution out{logits, 0, 0};
   for (size_t i = 0; i < logits.size(); ++i) {
     if (!std::isfinite(logits[i]))
-      return fail(Error{Code::internal,
-                        fmt::format("the logit of token {} is {}", i, logits[i]),
-                        {},
-                        "the model's weights or scales are broken"});
+      return fail(Code::internal, "the logit of token {} is {}", i, logits[i])
+          .hint("the model's weights or scales are broken");
     if (logits[i] > logits[out.best]) out.best = i;
   }
   double sum = 0;
@@ -105,10 +103,8 @@ Result<Plan> plan(const StepModel& model, const StepModel* against, const ScoreO
   int64_t context = model.context(), chunk = model.score_chunk();
   if (against != nullptr) {
     if (against->vocabulary() != model.vocabulary())
-      return fail(Error{Code::usage,
-                        fmt::format("the models have {} and {} tokens", model.vocabulary(), against->vocabulary()),
-                        {},
-                        "compare a model with its own float form"});
+      return fail(Code::usage, "the models have {} and {} tokens", model.vocabulary(), against->vocabulary())
+          .hint("compare a model with its own float form");
     context = std::min(context, against->context());
     chunk = std::min(chunk, against->score_chunk());
   }

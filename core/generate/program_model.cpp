@@ -13,9 +13,10 @@ struct Method {
   int64_t longest = 0, vocabulary = 0;
 };
 
-tl::unexpected<Error> no_language_model(const runtime::Executable& executable, std::string what) {
-  return fail(Error{Code::input, std::move(what), executable.model().name,
-                    "a language model's program comes from quoin quantize with a checkpoint folder as its model"});
+Failure no_language_model(const runtime::Executable& executable, std::string what) {
+  return fail(Code::input, "{}", what)
+      .at("{}", executable.model().name)
+      .hint("a language model's program comes from quoin quantize with a checkpoint folder as its model");
 }
 
 Result<Method> find_method(const runtime::Executable& executable, const std::string& name, bool single) {

@@ -72,10 +72,8 @@ double Sampler::uniform() {
 Result<int64_t> Sampler::next(std::span<const float> logits) {
   for (size_t i = 0; i < logits.size(); ++i)
     if (std::isnan(logits[i]) || logits[i] == INFINITY)
-      return fail(Error{Code::internal,
-                        fmt::format("the logit of token {} is {}", i, logits[i]),
-                        {},
-                        "the model's weights or scales are broken: compare it with the float model by quoin eval"});
+      return fail(Code::internal, "the logit of token {} is {}", i, logits[i])
+          .hint("the model's weights or scales are broken: compare it with the float model by quoin eval");
   std::vector<Candidate> all = candidates(logits);
   const auto better = [](const Candidate& a, const Candidate& b) {
     return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);

@@ -49,11 +49,8 @@ std::string describe(Finish finish) {
 Result<Session> Session::open(StepModel& model, const tokenize::Tokenizer& tokenizer, const Sampling& sampling) {
   QUOIN_CHECK(check(sampling));
   if (tokenizer.size() > model.vocabulary())
-    return fail(
-        Error{Code::input,
-              fmt::format("the tokenizer has {} tokens, the model knows {}", tokenizer.size(), model.vocabulary()),
-              {},
-              "give the tokenizer that the model was trained with"});
+    return fail(Code::input, "the tokenizer has {} tokens, the model knows {}", tokenizer.size(), model.vocabulary())
+        .hint("give the tokenizer that the model was trained with");
   return Session(model, tokenizer, sampling);
 }
 
@@ -62,14 +59,12 @@ Result<std::vector<int64_t>> Session::prompt(std::string_view text) const {
   const bool first = position_ == 0 && !last_;
   QUOIN_TRY(std::vector<int64_t> out, tokenizer_->encode(text, first));
   if (last_) out.insert(out.begin(), *last_);
-  if (out.empty()) return fail(Error{Code::input, "the prompt has no tokens", {}, "give a text to go on from"});
+  if (out.empty()) return fail(Code::input, "the prompt has no tokens").hint("give a text to go on from");
   const int64_t left = model_->context() - position_;
   if (static_cast<int64_t>(out.size()) > left)
-    return fail(Error{
-        Code::input,
-        fmt::format("the prompt has {} tokens, the context of {} has room for {}", out.size(), model_->context(), left),
-        {},
-        "shorten it, or make the program with a larger model.language.context"});
+    return fail(Code::input, "the prompt has {} tokens, the context of {} has room for {}", out.size(),
+                model_->context(), left)
+        .hint("shorten it, or make the program with a larger model.language.context");
   return out;
 }
 

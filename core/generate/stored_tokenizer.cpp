@@ -25,8 +25,9 @@ Result<tokenize::Tokenizer> find_tokenizer(const std::string& path, const Metada
     files.model += found->second;
   }
   if (files.model.empty())
-    return fail(Error{Code::usage, "the program holds no tokenizer", program,
-                      "add --tokenizer with a tokenizer.json, a tokenizer.model or their folder"});
+    return fail(Code::usage, "the program holds no tokenizer")
+        .at("{}", program)
+        .hint("add --tokenizer with a tokenizer.json, a tokenizer.model or their folder");
   if (const auto settings = metadata.find(key("settings")); settings != metadata.end())
     files.settings = settings->second;
   return tokenize::Tokenizer::make(files, program + ": its tokenizer");

@@ -124,10 +124,9 @@ Result<std::shared_ptr<Backend>> Backend::open(const quoin_plugin* plugin, std::
   QUOIN_CHECK(check_table(plugin, host));
   const std::string name = plugin->name;
   quoin_backend* handle = nullptr;
-  const CallResult opened = call(name, [&](quoin_error* e) { return plugin->open(&host, params, &handle, e); });
-  if (!opened.ok()) return fail(in("open", opened.error));
-  if (handle == nullptr)
-    return fail(Error{Code::plugin, "open() reported success without a backend", "plugin " + name, {}});
+  CallResult opened = call(name, [&](quoin_error* e) { return plugin->open(&host, params, &handle, e); });
+  if (!opened.ok()) return std::move(opened.done).failure().at("open");
+  if (handle == nullptr) return fail(Code::plugin, "open() reported success without a backend").at("plugin {}", name);
   return std::shared_ptr<Backend>(new Backend(plugin, std::move(library), host, handle));
 }
 
@@ -157,11 +156,17 @@ Use::~Use() {
   if (backend_) --backend_->uses_[kind_];
 }
 
-Error plugin_error(const std::string& plugin, quoin_status status, const quoin_error& error) {
+CallResult breach_of(const std::string& plugin, const std::string& exception) {
+  return {QUOIN_INTERNAL, fail(Code::plugin, "let an exception escape: {}", exception)
+                              .at("plugin {}", plugin)
+                              .hint("the plugin breaks the ABI contract; report it to its author")};
+}
+
+Failure plugin_error(const std::string& plugin, quoin_status status, const quoin_error& error) {
   const size_t size = std::min<size_t>(error.message_size, sizeof error.message);
   std::string text = printable({error.message, size});
   if (text.empty()) text = fmt::format("failed with status {} and no message", status);
-  return Error{status_code(status), fmt::format("{} ({})", text, status_name(status)), "plugin " + plugin, {}};
+  return fail(status_code(status), "{} ({})", text, status_name(status)).at("plugin {}", plugin);
 }
 
 }  // namespace quoin::host

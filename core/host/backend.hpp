@@ -66,6 +66,6 @@ class Use {
 
 // Turns a plugin's status and error into ours: "plugin cpu: <its message>". The text is bounded, and bytes that are not
 // printable UTF-8 are replaced. Codes: INCOMPATIBLE plugin_abi, OUT_OF_MEMORY limit, CANCELLED cancelled, else plugin.
-Error plugin_error(const std::string& plugin, quoin_status status, const quoin_error& error);
+Failure plugin_error(const std::string& plugin, quoin_status status, const quoin_error& error);
 
 }  // namespace quoin::host

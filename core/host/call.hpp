@@ -10,9 +10,11 @@ namespace quoin::host {
 
 struct CallResult {
   quoin_status status = QUOIN_OK;
-  Error error;  // meaningful when status is not QUOIN_OK
+  Status done;  // an error if status is not QUOIN_OK
   bool ok() const { return status == QUOIN_OK; }
 };
+// Of a plugin that let an exception escape.
+CallResult breach_of(const std::string& plugin, const std::string& exception);
 
 // `function(quoin_error*)` is a call of one function of the plugin's tables. A plugin that breaks the contract and
 // throws costs an error (plugin), not the process. No allocation when the call succeeds.
@@ -22,9 +24,7 @@ CallResult call(const std::string& plugin, F&& function) {
   error.struct_size = sizeof error;
   quoin_status status = QUOIN_OK;
   const auto breach = escaped([&] { status = function(&error); });
-  if (breach)
-    return {QUOIN_INTERNAL, Error{Code::plugin, "let an exception escape: " + *breach, "plugin " + plugin,
-                                  "the plugin breaks the ABI contract; report it to its author"}};
+  if (breach) return breach_of(plugin, *breach);
   if (status == QUOIN_OK) return {};
   return {status, plugin_error(plugin, status, error)};
 }

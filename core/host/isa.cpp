@@ -114,7 +114,7 @@ Result<uint64_t> detect_isa() {
   const char* limit = std::getenv("QUOIN_ISA_MAX");
   if (limit == nullptr || *limit == '\0') return available;
   auto allowed = parse_isa(limit);
-  if (!allowed) return fail(in("environment variable QUOIN_ISA_MAX", std::move(allowed).error()));
+  if (!allowed) return std::move(allowed).failure().at("environment variable QUOIN_ISA_MAX");
   return available & *allowed;
 }
 
@@ -136,10 +136,7 @@ Result<uint64_t> parse_isa(std::string_view name) {
   for (const Tier& tier : kTiers) {
     if (name == tier.name) return tier.bits;
   }
-  return fail(Error{Code::usage,
-                    fmt::format("\"{}\" is not an instruction set tier", name),
-                    {},
-                    "use one of " + join(isa_tiers(), ", ")});
+  return fail(Code::usage, "\"{}\" is not an instruction set tier", name).hint("use one of " + join(isa_tiers(), ", "));
 }
 
 }  // namespace quoin::host

@@ -107,7 +107,7 @@ Result<const quoin_plugin*> call_entry(quoin_plugin_entry_fn entry, const std::s
   if (why.code == QUOIN_OK) {
     return fail(Code::plugin, "its entry function {} returned no plugin table and no reason", QUOIN_ENTRY_SYMBOL);
   }
-  return fail(plugin_error(std::filesystem::path(path).filename().string(), why.code, why));
+  return plugin_error(std::filesystem::path(path).filename().string(), why.code, why);
 }
 
 }  // namespace

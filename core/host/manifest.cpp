@@ -86,11 +86,9 @@ std::vector<std::string> table_roles(const quoin_plugin& table) {
 template <class T>
 Status same(const char* field, const T& manifest, const T& table) {
   if (manifest == table) return {};
-  return fail(Error{
-      Code::plugin,
-      fmt::format("manifest and table differ: {} is {} in the manifest and {} in the table", field, manifest, table),
-      {},
-      "rebuild the plugin"});
+  return fail(Code::plugin, "manifest and table differ: {} is {} in the manifest and {} in the table", field, manifest,
+              table)
+      .hint("rebuild the plugin");
 }
 
 }  // namespace
@@ -108,18 +106,14 @@ Result<Manifest> read_manifest(const std::string& path) {
 
 Status check_manifest(const Manifest& m, const quoin_host& host) {
   if (m.abi_major != host.abi_major) {
-    return fail(Error{
-        Code::plugin_abi,
-        fmt::format("built for plugin ABI {}.{}; this host speaks ABI {}", m.abi_major, m.abi_minor, host.abi_major),
-        {},
-        "rebuild the plugin against this host's SDK"});
+    return fail(Code::plugin_abi, "built for plugin ABI {}.{}; this host speaks ABI {}", m.abi_major, m.abi_minor,
+                host.abi_major)
+        .hint("rebuild the plugin against this host's SDK");
   }
   if (m.abi_minor_required > host.abi_minor) {
-    return fail(Error{Code::plugin_abi,
-                      fmt::format("needs plugin ABI {}.{} or newer; this host speaks {}.{}", m.abi_major,
-                                  m.abi_minor_required, host.abi_major, host.abi_minor),
-                      {},
-                      "update Quoin, or use an older version of the plugin"});
+    return fail(Code::plugin_abi, "needs plugin ABI {}.{} or newer; this host speaks {}.{}", m.abi_major,
+                m.abi_minor_required, host.abi_major, host.abi_minor)
+        .hint("update Quoin, or use an older version of the plugin");
   }
   for (const std::string& name : m.isa_required) {
     auto bits = parse_isa(name);

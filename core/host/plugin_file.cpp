@@ -23,13 +23,10 @@ constexpr size_t kBlock = 256u << 10;
 Status check_trust(const struct stat& info) {
   if (!S_ISREG(info.st_mode)) return fail(Code::plugin, "not a regular file");
   if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    return fail(Error{Code::plugin,
-                      fmt::format("it belongs to user {}, not to you or root", info.st_uid),
-                      {},
-                      "copy it, or change its owner"});
+    return fail(Code::plugin, "it belongs to user {}, not to you or root", info.st_uid)
+        .hint("copy it, or change its owner");
   }
-  if ((info.st_mode & S_IWOTH) != 0)
-    return fail(Error{Code::plugin, "everybody may write to it", {}, "run chmod o-w on it"});
+  if ((info.st_mode & S_IWOTH) != 0) return fail(Code::plugin, "everybody may write to it").hint("run chmod o-w on it");
   return {};
 }
 
@@ -132,7 +129,7 @@ Status PluginFile::unchanged(const struct stat& now) const {
   const bool same = now.st_dev == info_.st_dev && now.st_ino == info_.st_ino && now.st_size == info_.st_size &&
                     now.st_mtim.tv_sec == info_.st_mtim.tv_sec && now.st_mtim.tv_nsec == info_.st_mtim.tv_nsec;
   if (same) return {};
-  return fail(Error{Code::io, "it was replaced or changed since it was checked", {}, "run it again"});
+  return fail(Code::io, "it was replaced or changed since it was checked").hint("run it again");
 }
 
 Result<std::string> PluginFile::load_name() const {

@@ -27,7 +27,8 @@ inline std::optional<Status> read_answer(const std::string& text) {
   if (fields.size() != 4) return std::nullopt;
   const int code = std::atoi(fields[0].c_str());
   const bool known = code == static_cast<int>(Code::plugin_abi) || code == static_cast<int>(Code::limit);
-  return Status(fail(Error{known ? static_cast<Code>(code) : Code::plugin, fields[1], fields[2], fields[3]}));
+  return Status(
+      fail(known ? static_cast<Code>(code) : Code::plugin, "{}", fields[1]).at("{}", fields[2]).hint(fields[3]));
 }
 
 }  // namespace quoin::host

@@ -23,16 +23,13 @@ Status check_listed(const PluginFile& file, const std::optional<Digests>& listed
   if (!listed) return {};
   QUOIN_TRY(const std::string digest, sha256(file));
   if (listed->count(digest) == 0)
-    return fail(Error{Code::plugin,
-                      fmt::format("it is not listed; its SHA-256 is {}", digest),
-                      {},
-                      "if you trust it, add the digest to plugins.sha256"});
+    return fail(Code::plugin, "it is not listed; its SHA-256 is {}", digest)
+        .hint("if you trust it, add the digest to plugins.sha256");
   QUOIN_TRY(const bool own_folder, file.uses_own_folder());
   if (!own_folder) return {};
-  return fail(Error{Code::plugin,
-                    "it looks for libraries in its own folder ($ORIGIN), whose content no list of digests covers",
-                    {},
-                    "link them into the plugin, or use policy: any"});
+  return fail(Code::plugin,
+              "it looks for libraries in its own folder ($ORIGIN), whose content no list of digests covers")
+      .hint("link them into the plugin, or use policy: any");
 }
 
 }  // namespace
@@ -97,13 +94,13 @@ Result<std::shared_ptr<Backend>> Registry::open(const std::string& name) {
                                       [&](const Candidate& c) { return c.ignored.empty() && c.manifest.name == name; });
   if (candidate == candidates_.end()) return fail(not_usable(name));
   auto library = load(*candidate);
-  if (!library) return fail(in(candidate->path, std::move(library).error()));
+  if (!library) return std::move(library).failure().at("{}", candidate->path);
   quoin_array params{};
   if (params_) {  // its errors are about what the caller gave, not about the file
     QUOIN_TRY(params, params_(*library->table));
   }
   auto backend = Backend::open(library->table, library->keep, *host_, params);
-  if (!backend) return fail(in(candidate->path, std::move(backend).error()));
+  if (!backend) return std::move(backend).failure().at("{}", candidate->path);
   return opened_.emplace(name, Opened{*std::move(library), *std::move(backend)}).first->second.backend;
 }
 
@@ -115,17 +112,14 @@ Status Registry::unload(const std::string& name) {
   // Whoever holds the backend could copy it at any time; when we are the last, nobody can.
   if (const long others = backend.use_count() - 1; others != 0) {
     const std::string census = backend->census();
-    return fail(Error{Code::plugin,
-                      fmt::format("plugin \"{}\" is in use by {} object(s){}", name, others,
-                                  census.empty() ? "" : ", among them " + census),
-                      {},
-                      "destroy them first"});
+    return fail(Code::plugin, "plugin \"{}\" is in use by {} object(s){}", name, others,
+                census.empty() ? "" : ", among them " + census)
+        .hint("destroy them first");
   }
   Library library = std::move(found->second.library);
   backend.reset();
   opened_.erase(found);
-  if (auto gone = unload_library(std::move(library)); !gone)
-    return fail(in(fmt::format("plugin \"{}\"", name), std::move(gone).error()));
+  QUOIN_CHECK_AT(unload_library(std::move(library)), "plugin \"{}\"", name);
   return {};
 }
 

@@ -83,7 +83,7 @@ Result<Archive> Archive::open(Bytes bytes, std::string file) {
   state->file = std::move(file);
   state->zip.reset(zip);
   state->budget = kFreeExpansion + kMaxRatio * bytes.size();
-  if (auto listed = state->list(); !listed) return fail(in(state->file, std::move(listed).error()));
+  QUOIN_CHECK_AT(state->list(), "{}", state->file);
   return Archive(std::move(state));
 }
 
@@ -92,7 +92,7 @@ bool Archive::contains(std::string_view name) const { return state_->index.conta
 
 Result<Blob> Archive::read(std::string_view name, uint64_t limit) {
   const std::string where = state_->file + "/" + std::string(name);
-  const auto error = [&](Code code, std::string what) { return fail(Error{code, std::move(what), where, {}}); };
+  const auto error = [&](Code code, std::string what) { return fail(code, "{}", what).at("{}", where); };
   const auto found = state_->index.find(std::string(name));
   if (found == state_->index.end()) return error(Code::model, "the archive has no such member");
   zip_stat_t stat;

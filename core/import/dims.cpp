@@ -40,7 +40,7 @@ class Parser {
     at_ += token.size();
     return true;
   }
-  tl::unexpected<Error> syntax() const {
+  Failure syntax() const {
     return fail(Code::model, "size expression \"{}\" cannot be read at character {}", text_, at_);
   }
   Result<int64_t> checked(std::optional<int64_t> value) const {
@@ -154,7 +154,7 @@ class Parser {
     return unknown(function);
   }
 
-  tl::unexpected<Error> unknown(std::string_view function) const {
+  Failure unknown(std::string_view function) const {
     return fail(Code::unsupported, "size expression \"{}\" uses function \"{}\", which is not known", text_, function);
   }
 
@@ -176,9 +176,9 @@ Result<int64_t> Dims::bind(const std::string& symbol, Range range, const std::st
   const int64_t size = given ? chosen->second : (range.min <= 2 ? 1 : range.min);
   const int64_t least = range.min == 2 ? 1 : std::max<int64_t>(range.min, 0);
   if (size < least || (range.max && size > *range.max))
-    return fail(Error{Code::input,
-                      fmt::format("dimension \"{}\" cannot be {}: the model allows {}", symbol, size, describe(range)),
-                      where, "choose another size"});
+    return fail(Code::input, "dimension \"{}\" cannot be {}: the model allows {}", symbol, size, describe(range))
+        .at("{}", where)
+        .hint("choose another size");
   if (!given)
     diagnostics_.info(where, fmt::format("dimension \"{}\" is free ({}); it becomes {}", symbol, describe(range), size),
                       fmt::format("choose another size with dims: {{{}: SIZE}}", symbol));

@@ -55,17 +55,19 @@ Result<ir::Graph> import_model(const std::string& path, const Options& options, 
   const Source source{path, file.bytes(), options, diagnostics};
   auto graph = import_source(source);
   // Errors of the inner readers name the file already.
-  const auto located = [&](Error error) { return error.where.starts_with(path) ? error : in(path, std::move(error)); };
-  if (!graph) return fail(located(std::move(graph).error()));
+  const auto located = [&](Failure failure) {
+    return failure->where.starts_with(path) ? failure : std::move(failure).at("{}", path);
+  };
+  if (!graph) return located(std::move(graph).failure());
   graph->name = std::filesystem::path(path).stem().string();
   graph->erase_dead();
   ir::Graph compact = graph->compact();
-  if (auto valid = ir::verify(compact); !valid) return fail(located(std::move(valid).error()));
+  if (auto valid = ir::verify(compact); !valid) return located(std::move(valid).failure());
   return compact;
 } catch (const std::bad_alloc&) {
-  return fail(Error{Code::limit, "no memory left while reading the model", path, {}});
+  return fail(Code::limit, "no memory left while reading the model").at("{}", path);
 } catch (const std::exception& error) {
-  return fail(Error{Code::model, fmt::format("cannot be read: {}", error.what()), path, {}});
+  return fail(Code::model, "cannot be read: {}", error.what()).at("{}", path);
 }
 
 }  // namespace quoin::import

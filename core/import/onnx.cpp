@@ -23,7 +23,7 @@ constexpr int kMaxDepth = 100;  // of nested messages
 
 Result<std::unique_ptr<onnx::ModelProto>> parse(const Source& source) {
   if (source.bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()))
-    return fail(Error{Code::limit, "protobuf files end at 2 GB", {}, "store the weights as external data"});
+    return fail(Code::limit, "protobuf files end at 2 GB").hint("store the weights as external data");
   google::protobuf::io::ArrayInputStream stream(source.bytes.data(), static_cast<int>(source.bytes.size()));
   google::protobuf::io::CodedInputStream input(&stream);
   input.SetTotalBytesLimit(std::numeric_limits<int>::max());
@@ -31,12 +31,9 @@ Result<std::unique_ptr<onnx::ModelProto>> parse(const Source& source) {
   auto model = std::make_unique<onnx::ModelProto>();
   const google::protobuf::LogSilencer quiet;
   if (!model->ParseFromCodedStream(&input) || !input.ConsumedEntireMessage())
-    return fail(Error{Code::model,
-                      "neither a .pt2 archive nor a readable ONNX model (protobuf)",
-                      {},
-                      "the file may be truncated; copy or export it again"});
-  if (!model->has_graph())
-    return fail(Error{Code::model, "neither a .pt2 archive nor an ONNX model: there is no graph", {}, {}});
+    return fail(Code::model, "neither a .pt2 archive nor a readable ONNX model (protobuf)")
+        .hint("the file may be truncated; copy or export it again");
+  if (!model->has_graph()) return fail(Code::model, "neither a .pt2 archive nor an ONNX model: there is no graph");
   return model;
 }
 
@@ -45,10 +42,8 @@ Status check_opset(const onnx::ModelProto& model, const Source& source) {
   for (const auto& import : model.opset_import())
     if (import.domain().empty() || import.domain() == "ai.onnx") version = import.version();
   if (version < kOldestOpset)
-    return fail(Error{Code::unsupported,
-                      fmt::format("opset {}, supported are {} to {}", version, kOldestOpset, kNewestOpset),
-                      {},
-                      "convert the model with onnx.version_converter or export it again"});
+    return fail(Code::unsupported, "opset {}, supported are {} to {}", version, kOldestOpset, kNewestOpset)
+        .hint("convert the model with onnx.version_converter or export it again");
   if (version > kNewestOpset)
     source.diagnostics.info(source.path, fmt::format("opset {} is newer than {}; operators are read by the rules of {}",
                                                      version, kNewestOpset, kNewestOpset));
@@ -128,8 +123,8 @@ Result<Shape> Importer::input_shape(const onnx::ValueInfoProto& input) {
   Shape out;
   const auto& tensor = input.type().tensor_type();
   if (!tensor.has_shape())
-    return fail(
-        Error{Code::unsupported, "the input has no rank", {}, "export the model with shapes, or run shape inference"});
+    return fail(Code::unsupported, "the input has no rank")
+        .hint("export the model with shapes, or run shape inference");
   for (int axis = 0; axis < tensor.shape().dim_size(); ++axis) {
     const auto& dim = tensor.shape().dim(axis);
     if (dim.has_dim_value() && dim.dim_value() >= 0) {
@@ -155,7 +150,7 @@ Status Importer::add_inputs() {
       QUOIN_TRY(Shape shape, input_shape(input));
       return define(input.name(), builder_.graph.add_input(input.name(), {dtype, std::move(shape), nullptr}));
     };
-    if (auto added = add(); !added) return fail(in("input " + input.name(), std::move(added).error()));
+    QUOIN_CHECK_AT(add(), "input {}", input.name());
   }
   dims_.report_unused(source_.path);
   return {};
@@ -165,12 +160,10 @@ Result<ValueId> Importer::resolve(const std::string& value) {
   if (const auto found = values_.find(value); found != values_.end()) return found->second;
   const auto initializer = initializers_.find(value);
   if (initializer == initializers_.end())
-    return fail(Error{Code::model,
-                      fmt::format("value \"{}\" is read before it is computed", value),
-                      {},
-                      "the nodes are not in order, or the operator that makes it has no such result here"});
+    return fail(Code::model, "value \"{}\" is read before it is computed", value)
+        .hint("the nodes are not in order, or the operator that makes it has no such result here");
   auto tensor = reader_.read(*initializer->second);
-  if (!tensor) return fail(in("tensor " + value, std::move(tensor).error()));
+  if (!tensor) return std::move(tensor).failure().at("tensor {}", value);
   const ValueId id = builder_.graph.add_constant(value, *std::move(tensor));
   QUOIN_CHECK(define(value, id));
   return id;
@@ -220,13 +213,12 @@ Result<ir::Graph> Importer::run() {
   for (int i = 0; i < graph_.node_size(); ++i) {
     if (!live_[static_cast<size_t>(i)]) continue;
     const onnx::NodeProto& node = graph_.node(i);
-    if (auto done = convert(i); !done)
-      return fail(in(place(node_label(node), qualified(node), read_modules(node)), std::move(done).error()));
+    QUOIN_CHECK_AT(convert(i), "{}", place(node_label(node), qualified(node), read_modules(node)));
   }
   Values outputs;
   for (const auto& output : graph_.output()) {
     auto id = resolve(output.name());
-    if (!id) return fail(in("output " + output.name(), std::move(id).error()));
+    if (!id) return std::move(id).failure().at("output {}", output.name());
     // A later result of a node, or one that only passes through Identity, has another name so far.
     const bool seen = std::ranges::find(outputs, *id) != outputs.end();
     if (!seen && builder_.graph.value(*id).producer != ir::kNone) builder_.graph.rename(*id, output.name());

@@ -197,8 +197,8 @@ Result<Values> dropout(const Call& call) {
   if (call.optional(2) != kNone) {
     QUOIN_TRY(const auto training, call.known_ints(2));
     if (!training.empty() && training[0] != 0)
-      return fail(Error{
-          Code::unsupported, "Dropout in training mode gives random results", {}, "export the model for inference"});
+      return fail(Code::unsupported, "Dropout in training mode gives random results")
+          .hint("export the model for inference");
   }
   return Values{x};
 }

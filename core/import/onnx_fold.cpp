@@ -21,7 +21,7 @@ struct Ints {
 using Operands = std::vector<std::optional<Ints>>;
 using Folder = Result<Ints> (*)(const Call&, const Operands&);
 
-tl::unexpected<Error> misfit(const Call& call) {
+Failure misfit(const Call& call) {
   return fail(Code::model, "operands of {} do not fit each other", call.op());
 }
 

@@ -65,10 +65,8 @@ Result<Values> conv_transpose(const Call& call) {
                 to_string(b.shape(weight)));
   QUOIN_TRY(const std::string mode, call.text("auto_pad", "NOTSET"));
   if (call.has_attr("output_shape") || (mode != "NOTSET" && mode != "VALID"))
-    return fail(Error{Code::unsupported,
-                      "transposed convolution with output_shape or automatic padding is not supported",
-                      {},
-                      "export it with explicit pads and output_padding"});
+    return fail(Code::unsupported, "transposed convolution with output_shape or automatic padding is not supported")
+        .hint("export it with explicit pads and output_padding");
   QUOIN_TRY(const Window window, read_window(call, x, Shape(b.shape(weight).begin() + 2, b.shape(weight).end())));
   QUOIN_TRY(Shape extra, call.ints("output_padding", Shape(2, 0)));
   if (extra.size() != 2) return fail(Code::model, "output_padding {} must have 2 elements", to_string(extra));
@@ -140,10 +138,8 @@ Result<Values> batch_normalization(const Call& call) {
   }
   QUOIN_TRY(const int64_t training, call.integer("training_mode", 0));
   if (training)
-    return fail(Error{Code::unsupported,
-                      "batch normalization in training mode is not supported",
-                      {},
-                      "export the model for inference"});
+    return fail(Code::unsupported, "batch normalization in training mode is not supported")
+        .hint("export the model for inference");
   QUOIN_TRY(const double eps, call.number("epsilon", 9.999999747378752e-06));
   QUOIN_TRY(const double momentum, call.number("momentum", 0.9));
   return call.builder.result("aten.batch_norm.default", std::move(inputs), {{"eps", eps}, {"momentum", 1 - momentum}});

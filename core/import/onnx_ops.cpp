@@ -10,10 +10,8 @@ using onnx::AttributeProto;
 
 // Only shape arithmetic has a meaning here; fold() has tried and the operands are not known.
 Result<Values> must_fold(const Call& call) {
-  return fail(Error{Code::unsupported,
-                    fmt::format("{} of values that are known only when the model runs", call.op()),
-                    {},
-                    "export the model with fixed sizes"});
+  return fail(Code::unsupported, "{} of values that are known only when the model runs", call.op())
+      .hint("export the model with fixed sizes");
 }
 
 // The single place to teach the importer an operator.

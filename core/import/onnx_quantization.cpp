@@ -59,10 +59,8 @@ Status check_blocks(const Call& call, ValueId x, int64_t block) {
   QUOIN_TRY(axis, b.wrap(axis, b.rank(x)));
   const Shape& shape = b.shape(x);
   if (shape.size() != 2 || axis != 1 || block < 1 || shape[1] % block != 0)
-    return fail(Error{Code::unsupported,
-                      fmt::format("blocks of {} along axis {} of {} are not supported", block, axis, to_string(shape)),
-                      {},
-                      "blocks that divide the last axis of a matrix are"});
+    return fail(Code::unsupported, "blocks of {} along axis {} of {} are not supported", block, axis, to_string(shape))
+        .hint("blocks that divide the last axis of a matrix are");
   if (const Shape& scales = b.shape(call.optional(1)); scales != Shape{shape[0], shape[1] / block})
     return fail(Code::model, "scales {} for blocks of {} in {}", to_string(scales), block, to_string(shape));
   return {};

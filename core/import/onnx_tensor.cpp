@@ -105,10 +105,8 @@ Result<std::shared_ptr<const MappedFile>> TensorReader::open(const std::string& 
   if (const auto found = files_.find(location); found != files_.end()) return found->second;
   namespace fs = std::filesystem;
   const auto refuse = [&](std::string_view why) {
-    return fail(Error{Code::model,
-                      fmt::format("external data \"{}\" {}", location, why),
-                      {},
-                      "external data must lie beside the model file"});
+    return fail(Code::model, "external data \"{}\" {}", location, why)
+        .hint("external data must lie beside the model file");
   };
   if (location.empty() || location.find('\0') != std::string::npos) return refuse("has no name");
   const fs::path relative(location);

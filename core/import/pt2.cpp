@@ -25,24 +25,26 @@ Result<Layout> find_layout(const Archive& archive, const std::string& file) {
   std::vector<Layout> found;
   for (const std::string& name : archive.names()) {
     if (name.ends_with("serialized_exported_program.json"))
-      return fail(Error{Code::unsupported, "the archive has the layout of torch before 2.9", file,
-                        "load it with torch.export.load and save it again with torch 2.9 or newer"});
+      return fail(Code::unsupported, "the archive has the layout of torch before 2.9")
+          .at("{}", file)
+          .hint("load it with torch.export.load and save it again with torch 2.9 or newer");
     const size_t at = name.starts_with(kFolder) ? 0 : name.find("/models/");
     if (at == std::string::npos || !name.ends_with(".json")) continue;
     const std::string root = at == 0 ? "" : name.substr(0, at + 1);
     if (name.find('/', root.size() + kFolder.size()) == std::string::npos) found.push_back({root, name});
   }
   if (found.empty())
-    return fail(Error{Code::model, "the archive has no models/model.json", file,
-                      "expected a file that torch.export.save wrote"});
+    return fail(Code::model, "the archive has no models/model.json")
+        .at("{}", file)
+        .hint("expected a file that torch.export.save wrote");
   const auto main = std::ranges::find_if(found, [](const Layout& each) {
     return each.program.ends_with("/model.json") || each.program == "models/model.json";
   });
   if (main != found.end()) return *main;
   if (found.size() > 1)
-    return fail(Error{Code::unsupported,
-                      fmt::format("the archive holds {} programs and none is named model", found.size()), file,
-                      "save one program per file"});
+    return fail(Code::unsupported, "the archive holds {} programs and none is named model", found.size())
+        .at("{}", file)
+        .hint("save one program per file");
   return found[0];
 }
 
@@ -140,7 +142,7 @@ Status Importer::add_inputs() {
       continue;
     }
     auto meta = program_.meta(spec.value);
-    if (!meta) return fail(in("input " + spec.value, std::move(meta).error()));
+    if (!meta) return std::move(meta).failure().at("input {}", spec.value);
     if (lifted_.contains(spec.value)) return fail(Code::model, "input \"{}\" is defined twice", spec.value);
     QUOIN_CHECK(define(spec.value, builder_.graph.add_input(spec.value, {meta->dtype, meta->shape, nullptr})));
   }
@@ -151,10 +153,8 @@ Result<ValueId> Importer::resolve(const std::string& value) {
   if (const auto found = values_.find(value); found != values_.end()) return found->second;
   const auto lifted = lifted_.find(value);
   if (lifted == lifted_.end())
-    return fail(Error{Code::model,
-                      fmt::format("value \"{}\" is read before it is computed", value),
-                      {},
-                      "the nodes are not in order, or the operator that makes it has no such result here"});
+    return fail(Code::model, "value \"{}\" is read before it is computed", value)
+        .hint("the nodes are not in order, or the operator that makes it has no such result here");
   const InputSpec& spec = *lifted->second;
   QUOIN_TRY(Tensor tensor, weights_.read(spec.target));
   QUOIN_TRY(const TensorMeta meta, program_.meta(value));
@@ -194,11 +194,9 @@ Status Importer::check_in_place(size_t index, const Call& call) {
     const ValueId value = values_.at(other);
     const auto last = last_use_.find(other);
     if (value == id || storage(value) != bytes || last == last_use_.end() || last->second <= index) continue;
-    return fail(Error{
-        Code::unsupported,
-        fmt::format("\"{}\" is changed in place while \"{}\", which shares its bytes, is read later", changed, other),
-        {},
-        "export again with run_decompositions(), which removes such changes"});
+    return fail(Code::unsupported, "\"{}\" is changed in place while \"{}\", which shares its bytes, is read later",
+                changed, other)
+        .hint("export again with run_decompositions(), which removes such changes");
   }
   return {};
 }
@@ -254,13 +252,12 @@ Result<ir::Graph> Importer::run() {
   for (size_t i = 0; i < live_.size(); ++i) {
     if (!live_[i]) continue;
     const NodeRecord& node = program_.nodes()[i];
-    if (auto done = convert(i); !done)
-      return fail(in(place(node.name, node.target, node.modules), std::move(done).error()));
+    QUOIN_CHECK_AT(convert(i), "{}", place(node.name, node.target, node.modules));
   }
   Values outputs;
   for (const std::string& output : program_.outputs()) {
     auto id = resolve(output);
-    if (!id) return fail(in("output " + output, std::move(id).error()));
+    if (!id) return std::move(id).failure().at("output {}", output);
     outputs.push_back(*id);
   }
   if (outputs.empty()) return fail(Code::model, "the program has no tensor as output");
@@ -277,7 +274,7 @@ Result<ir::Graph> import_pt2(const Source& source) {
   if (const std::string order = layout.root + "byteorder"; archive.contains(order)) {
     QUOIN_TRY(const Blob text, archive.read(order, 64));
     if (text.text() != "little")
-      return fail(Error{Code::unsupported, "big-endian weights are not supported", source.path, {}});
+      return fail(Code::unsupported, "big-endian weights are not supported").at("{}", source.path);
   }
   QUOIN_TRY(const Blob text, archive.read(layout.program, pt2::kMaxProgram));
   QUOIN_TRY(pt2::Weights weights, pt2::Weights::open(archive, layout.root, source.path));

@@ -7,7 +7,7 @@ namespace quoin::import::pt2 {
 namespace {
 
 Result<Values> single(Result<ValueId> value) {
-  if (!value) return fail(std::move(value).error());
+  if (!value) return std::move(value).failure();
   return Values{*value};
 }
 
@@ -190,8 +190,8 @@ Result<Values> identity(const Call& call) { return single(call.tensor("self")); 
 Result<Values> dropout(const Call& call) {
   QUOIN_TRY(const bool train, call.flag("train", false));
   if (train)
-    return fail(Error{
-        Code::unsupported, "dropout in training mode gives random results", {}, "call model.eval() before exporting"});
+    return fail(Code::unsupported, "dropout in training mode gives random results")
+        .hint("call model.eval() before exporting");
   QUOIN_TRY(const ValueId input, call.tensor("input"));
   if (out_of_place(call.node.target) != "aten.dropout.default") return Values{input};
   return same_operator(call, "aten.dropout.default");

@@ -30,11 +30,9 @@ Values operands(const Conv& conv) {
 }
 
 // Batch statistics would make the result depend on the other samples.
-tl::unexpected<Error> training() {
-  return fail(Error{Code::unsupported,
-                    "batch normalization in training mode is not supported",
-                    {},
-                    "call model.eval() before exporting"});
+Failure training() {
+  return fail(Code::unsupported, "batch normalization in training mode is not supported")
+      .hint("call model.eval() before exporting");
 }
 
 // [B, H, S, D] -> [B, H * times, S, D], each head `times` in a row.
@@ -177,8 +175,8 @@ Result<Values> attention(const Call& call) {
   QUOIN_TRY(const bool causal, call.flag("is_causal", false));
   QUOIN_TRY(const bool grouped, call.flag("enable_gqa", false));
   if (drop != 0)
-    return fail(Error{
-        Code::unsupported, "attention with dropout gives random results", {}, "call model.eval() before exporting"});
+    return fail(Code::unsupported, "attention with dropout gives random results")
+        .hint("call model.eval() before exporting");
   const Shape q = b.shape(query), k = b.shape(key);
   if (q.size() < 2 || k.size() < 2 || q.back() < 1)
     return fail(Code::model, "query {} or key {} is no matrix", to_string(q), to_string(k));

@@ -20,10 +20,8 @@ constexpr char kView[] = "aten.view.default", kClamp[] = "aten.clamp.default", k
 
 // Weights that are objects of torchao's own tensor classes travel pickled, which is code, not data.
 Result<Values> tensor_subclass(const Call&) {
-  return fail(Error{Code::unsupported,
-                    "a weight is a tensor subclass",
-                    {},
-                    "call torchao.utils.unwrap_tensor_subclass(model) before torch.export.export"});
+  return fail(Code::unsupported, "a weight is a tensor subclass")
+      .hint("call torchao.utils.unwrap_tensor_subclass(model) before torch.export.export");
 }
 
 // The single place to teach the importer a target. Targets that core/ops knows by the same name and arguments pass
@@ -233,7 +231,7 @@ bool Call::is_tensor(std::string_view name) const {
   return argument && std::holds_alternative<TensorRef>(*argument);
 }
 
-tl::unexpected<Error> Call::wrong(std::string_view name, std::string_view expected) const {
+Failure Call::wrong(std::string_view name, std::string_view expected) const {
   const Argument* argument = find(name);
   if (!argument) return fail(Code::model, "argument \"{}\" is missing, expected {}", name, expected);
   if (const auto* opaque = std::get_if<Opaque>(argument))

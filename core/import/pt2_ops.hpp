@@ -37,7 +37,7 @@ class Call {
   Result<std::string> text(std::string_view name, std::optional<std::string> fallback = {}) const;
 
  private:
-  tl::unexpected<Error> wrong(std::string_view name, std::string_view expected) const;
+  Failure wrong(std::string_view name, std::string_view expected) const;
   const Resolve& resolve_;
 };
 

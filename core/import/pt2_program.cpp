@@ -75,8 +75,9 @@ Result<DType> scalar_type(const Place& code) {
     case 28:
       return DType::u16;
     default:
-      return fail(Error{Code::unsupported, fmt::format("element type {} of torch's ScalarType is not supported", value),
-                        code.where(), "complex, quantized and 8-bit float tensors cannot be imported"});
+      return fail(Code::unsupported, "element type {} of torch's ScalarType is not supported", value)
+          .at("{}", code.where())
+          .hint("complex, quantized and 8-bit float tensors cannot be imported");
   }
 }
 
@@ -97,9 +98,8 @@ Result<TensorMeta> read_meta(const Place& meta, const std::function<Result<int64
   QUOIN_TRY(const Place offset, meta.at("storage_offset"));
   QUOIN_TRY(out.offset, size(offset));
   if (out.strides.size() != out.shape.size())
-    return fail(Error{
-        Code::model, fmt::format("{} sizes but {} strides", out.shape.size(), out.strides.size()), meta.where(), {}});
-  if (auto count = checked_numel(out.shape); !count) return fail(in(meta.where(), std::move(count).error()));
+    return fail(Code::model, "{} sizes but {} strides", out.shape.size(), out.strides.size()).at("{}", meta.where());
+  QUOIN_CHECK_AT(checked_numel(out.shape), "{}", meta.where());
   return out;
 }
 
@@ -132,9 +132,9 @@ Status Program::read_version(const Place& root) const {
   QUOIN_TRY(const Place major_json, version.at("major"));
   QUOIN_TRY(const int64_t number, major_json.integer());
   if (number == kSchemaMajor) return {};
-  return fail(Error{Code::unsupported,
-                    fmt::format("schema version {} of torch.export, version {} is read", number, kSchemaMajor),
-                    root.where(), "save the program again with torch 2.9 or newer"});
+  return fail(Code::unsupported, "schema version {} of torch.export, version {} is read", number, kSchemaMajor)
+      .at("{}", root.where())
+      .hint("save the program again with torch 2.9 or newer");
 }
 
 Status Program::read_ranges(const Place& root) {
@@ -162,8 +162,7 @@ Status Program::read_inputs(const Place& graph, const Place& signature) {
   QUOIN_TRY(const Place inputs_json, graph.at("inputs"));
   QUOIN_TRY(const auto inputs, inputs_json.items());
   if (inputs.size() != specs.size())
-    return fail(Error{
-        Code::model, fmt::format("{} inputs but {} input specs", inputs.size(), specs.size()), signature.where(), {}});
+    return fail(Code::model, "{} inputs but {} input specs", inputs.size(), specs.size()).at("{}", signature.where());
   for (const Place& spec : specs) {
     QUOIN_TRY(const auto tag, spec.only_member());
     QUOIN_TRY(inputs_.emplace_back(), read_input(tag.first, tag.second));
@@ -191,7 +190,7 @@ Result<InputSpec> Program::read_input(const std::string& kind, const Place& body
   }
   if (kind == "user_input") return read_user_input(body);
   if (kind != "constant_input")
-    return fail(Error{Code::unsupported, fmt::format("inputs of kind {} are not supported", kind), body.where(), {}});
+    return fail(Code::unsupported, "inputs of kind {} are not supported", kind).at("{}", body.where());
   input.kind = InputSpec::Kind::ignored;
   return input;
 }
@@ -207,8 +206,9 @@ Result<InputSpec> Program::read_user_input(const Place& body) {
     return input;
   }
   if (value.first == "as_sym_int" || value.first == "as_custom_obj")
-    return fail(Error{Code::unsupported, fmt::format("inputs of kind {} are not supported", value.first), arg.where(),
-                      "export the model with tensors as its only inputs"});
+    return fail(Code::unsupported, "inputs of kind {} are not supported", value.first)
+        .at("{}", arg.where())
+        .hint("export the model with tensors as its only inputs");
   input.kind = InputSpec::Kind::ignored;  // numbers and None were fixed when the model was exported
   return input;
 }
@@ -300,14 +300,13 @@ Result<int64_t> Program::size(const Place& tagged) const {
     QUOIN_TRY(const Place json, value.at("expr_str"));
     QUOIN_TRY(const std::string expression, json.text());
     auto result = dims_->evaluate(expression);
-    if (!result) return fail(in(value.where(), std::move(result).error()));
+    if (!result) return std::move(result).failure().at("{}", value.where());
     return result;
   }
   if (kind == "as_name") {
     QUOIN_TRY(const std::string name, value.text());
     const auto found = symbolic_.find(name);
-    if (found == symbolic_.end())
-      return fail(Error{Code::model, fmt::format("size \"{}\" is not defined", name), value.where(), {}});
+    if (found == symbolic_.end()) return fail(Code::model, "size \"{}\" is not defined", name).at("{}", value.where());
     if (found->second.find("as_name")) return found->second.expected("a number or an expression");
     return size(found->second);
   }

@@ -98,27 +98,25 @@ Result<Blob> Weights::payload(const std::string& member) {
 Result<Tensor> Weights::read(const std::string& name) {
   const auto found = entries_.find(name);
   if (found == entries_.end())
-    return fail(Error{Code::model, fmt::format("tensor \"{}\" is in no weight table", name), file_,
-                      "save the program with its state: torch.export.save keeps it"});
+    return fail(Code::model, "tensor \"{}\" is in no weight table", name)
+        .at("{}", file_)
+        .hint("save the program with its state: torch.export.save keeps it");
   const Entry& entry = found->second;
   const std::string where = file_ + "/" + entry.member;
   if (entry.pickled)
-    return fail(Error{Code::unsupported,
-                      fmt::format("tensor \"{}\" is stored as a Python pickle, which is never executed", name), where,
-                      "save plain tensors; tensor subclasses must be unwrapped first"});
+    return fail(Code::unsupported, "tensor \"{}\" is stored as a Python pickle, which is never executed", name)
+        .at("{}", where)
+        .hint("save plain tensors; tensor subclasses must be unwrapped first");
   auto count = extent(entry.meta);
-  if (!count) return fail(in(where, std::move(count).error()));
+  if (!count) return std::move(count).failure().at("{}", where);
   QUOIN_TRY(const Blob blob, payload(entry.member));
   const uint64_t needed = static_cast<uint64_t>(*count) * (bits(entry.meta.dtype) / 8);
   // An expanded tensor (stride 0) is larger than its storage, but not by what no model needs.
   const auto dense = static_cast<uint64_t>(byte_size(entry.meta.dtype, entry.meta.shape));
   if (blob.size < needed || dense > 64 * (blob.size + 4096))
-    return fail(
-        Error{Code::model,
-              fmt::format("tensor \"{}\" {}{} needs {} bytes, the member has {}", name, quoin::name(entry.meta.dtype),
-                          to_string(entry.meta.shape), std::max(needed, dense), blob.size),
-              where,
-              {}});
+    return fail(Code::model, "tensor \"{}\" {}{} needs {} bytes, the member has {}", name,
+                quoin::name(entry.meta.dtype), to_string(entry.meta.shape), std::max(needed, dense), blob.size)
+        .at("{}", where);
   return gather(entry.meta, blob);
 }
 

@@ -135,12 +135,11 @@ Status Interpreter::State::prepare_step(const kernels::KernelSet& kernels, uint3
     return {};
   }
   auto choice = kernels.select(snapshot.view(), index, host->isa);
-  if (!choice) return fail(in(graph->describe(id), std::move(choice).error()));
+  if (!choice) return std::move(choice).failure().at("{}", graph->describe(id));
   Prepared prepared(*std::move(choice), host);
   quoin_memory_need need{};
   need.struct_size = sizeof need;
-  if (auto status = prepared.prepare(snapshot.view(), index, need); !status)
-    return fail(in(graph->describe(id), std::move(status).error()));
+  QUOIN_CHECK_AT(prepared.prepare(snapshot.view(), index, need), "{}", graph->describe(id));
   scratch_size = std::max(scratch_size, need.scratch);
   scratch_alignment = std::max<uint64_t>(scratch_alignment, need.alignment);
   steps.push_back({id, std::move(prepared), {}});
@@ -213,8 +212,7 @@ Status Interpreter::State::run_step(const Step& step, std::byte* scratch) {
   call.outputs = {outputs.data(), static_cast<uint32_t>(outputs.size()), sizeof(quoin_tensor)};
   call.scratch = scratch;
   call.scratch_size = scratch_size;
-  if (auto status = step.prepared.run(call); !status)
-    return fail(in(graph->describe(step.node), std::move(status).error()));
+  QUOIN_CHECK_AT(step.prepared.run(call), "{}", graph->describe(step.node));
   return {};
 }
 

@@ -13,11 +13,9 @@ Result<int64_t> common_length(const Graph& graph) {
       if (!follows(value, i)) continue;
       const int64_t dim = value.type.shape[i];
       if (dim < 2 || (length != 0 && dim != length))
-        return fail(Error{Code::model,
-                          fmt::format("dim {} follows the length of the run, of at most {}{}", i, dim,
-                                      length == 0 ? "" : fmt::format("; another input says {}", length)),
-                          "input " + value.name,
-                          {}});
+        return fail(Code::model, "dim {} follows the length of the run, of at most {}{}", i, dim,
+                    length == 0 ? "" : fmt::format("; another input says {}", length))
+            .at("input {}", value.name);
       length = dim;
     }
   }
@@ -37,13 +35,11 @@ Status mark(const Graph& shorter, int64_t length, NodeId node, Value& value, con
   for (size_t i = 0; i < value.type.shape.size(); ++i) {
     if (value.type.shape[i] == changed.type.shape[i]) continue;
     if (value.type.shape[i] != length || changed.type.shape[i] != length - 1)
-      return fail(
-          Error{Code::model,
-                fmt::format("dim {} is {} for a length of {} and {} for {}: only dims that equal the length are "
-                            "supported",
-                            i, value.type.shape[i], length, changed.type.shape[i], length - 1),
-                shorter.describe(node),
-                {}});
+      return fail(Code::model,
+                  "dim {} is {} for a length of {} and {} for {}: only dims that equal the length are "
+                  "supported",
+                  i, value.type.shape[i], length, changed.type.shape[i], length - 1)
+          .at("{}", shorter.describe(node));
     value.dynamic |= 1u << i;
   }
   return {};
@@ -58,8 +54,7 @@ Status mark_dynamic(Graph& graph) {
   if (length == 0) return {};
   Graph shorter = graph;  // shares the constants' bytes
   shorten_inputs(shorter);
-  if (auto inferred = shorter.infer(); !inferred)
-    return fail(in(fmt::format("for a length of {} instead of {}", length - 1, length), std::move(inferred).error()));
+  QUOIN_CHECK_AT(shorter.infer(), "for a length of {} instead of {}", length - 1, length);
   for (const NodeId id : graph.order())
     for (const ValueId out : graph.node(id).outputs)
       QUOIN_CHECK(mark(shorter, length, id, graph.value(out), shorter.value(out)));

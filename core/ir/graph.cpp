@@ -66,8 +66,9 @@ Result<NodeId> Graph::add_node(std::string_view op, std::vector<ValueId> inputs,
                                Provenance provenance, NodeId before) {
   const OpSchema* schema = find_op(op);
   if (schema == nullptr)
-    return fail(
-        Error{Code::unsupported, fmt::format("operator \"{}\" is not known", op), base, did_you_mean(op, op_names())});
+    return fail(Code::unsupported, "operator \"{}\" is not known", op)
+        .at("{}", base)
+        .hint(did_you_mean(op, op_names()));
   const auto located = [&](Error error) { return in(fmt::format("{} ({})", base, op), std::move(error)); };
   auto complete = complete_attrs(*schema, std::move(attrs));
   if (!complete) return fail(located(std::move(complete).error()));
@@ -169,7 +170,7 @@ Status Graph::infer() {
     const Node& node = nodes_[id];
     const auto operands = operand_types(*this, node.inputs);
     auto types = infer_types(*node.schema, operands, node.attrs);
-    if (!types) return fail(in(describe(id), std::move(types).error()));
+    if (!types) return std::move(types).failure().at("{}", describe(id));
     for (size_t i = 0; i < types->size(); ++i) {
       TensorType& type = values_[node.outputs[i]].type;
       type.shape = std::move((*types)[i].shape);

@@ -40,7 +40,7 @@ class Parser {
     }
     QUOIN_CHECK(lexer_.expect('}'));
     if (lexer_.peek().kind != Token::Kind::end) return fail(lexer_.unexpected("the end of the text"));
-    if (auto status = verify(graph_); !status) return fail(in(options_.name, std::move(status).error()));
+    QUOIN_CHECK_AT(verify(graph_), "{}", options_.name);
     return std::move(graph_);
   }
 
@@ -129,7 +129,7 @@ class Parser {
       return fail(lexer_.error(at, fmt::format("the elements of %{} are not in the text", name_text(declared.name)),
                                "print the graph with its constants"));
     auto tensor = options_.constants(declared.name, declared.type);
-    if (!tensor) return fail(in(lexer_.place(at), std::move(tensor).error()));
+    if (!tensor) return std::move(tensor).failure().at("{}", lexer_.place(at));
     if (tensor->dtype() != declared.type.dtype || tensor->shape() != declared.type.shape)
       return fail(
           lexer_.error(at, fmt::format("%{} is {}, but its elements are {}{}", name_text(declared.name),
@@ -274,8 +274,7 @@ class Parser {
 
 Result<Graph> parse(std::string_view text, const ParseOptions& options) {
   if (text.size() > kMaxText)
-    return fail(
-        Error{Code::limit, fmt::format("{} bytes of text, the limit is {}", text.size(), kMaxText), options.name, {}});
+    return fail(Code::limit, "{} bytes of text, the limit is {}", text.size(), kMaxText).at("{}", options.name);
   return guarded([&]() -> Result<Graph> { return Parser(text, options).run(); });
 }
 

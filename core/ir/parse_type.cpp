@@ -19,7 +19,7 @@ Result<std::vector<T>> list(Lexer& lexer, Read read) {
   QUOIN_CHECK(lexer.expect('['));
   while (!lexer.accept(']')) {
     if (out.size() == kMaxItems)
-      return fail(Error{Code::limit, fmt::format("more than {} items", kMaxItems), lexer.place(lexer.peek()), {}});
+      return fail(Code::limit, "more than {} items", kMaxItems).at("{}", lexer.place(lexer.peek()));
     if (!out.empty()) QUOIN_CHECK(lexer.expect(','));
     QUOIN_TRY(T item, read());
     out.push_back(std::move(item));
@@ -207,7 +207,7 @@ Result<DeclaredType> parse_type(Lexer& lexer) {
   TensorType& type = out.type;
   std::vector<bool> dynamic;
   QUOIN_TRY(type.shape, list<int64_t>(lexer, [&] { return dim(lexer, dynamic); }));
-  if (auto count = checked_numel(type.shape); !count) return fail(in(lexer.place(at), std::move(count).error()));
+  QUOIN_CHECK_AT(checked_numel(type.shape), "{}", lexer.place(at));
   if (lexer.next_is('(')) {
     QUOIN_TRY(type.qparams, qparams(lexer, *dtype));
   }
@@ -251,7 +251,7 @@ Result<Tensor> parse_elements(Lexer& lexer, const TensorType& type) {
   };
   if (!lexer.next_is('[')) return fail(lexer.unexpected("a list of numbers, base64 or xxh3"));
   auto tensor = read();
-  if (!tensor && tensor.error().where.empty()) return fail(in(lexer.place(at), std::move(tensor).error()));
+  if (!tensor && tensor.error().where.empty()) return std::move(tensor).failure().at("{}", lexer.place(at));
   return tensor;
 }
 

@@ -21,11 +21,8 @@ Status check_qparams(const Value& value) {
 
 Status check_value(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
-  const auto bad = [&](std::string what) {
-    return fail(Error{Code::model, std::move(what), "value " + value.name, {}});
-  };
-  if (auto count = checked_numel(value.type.shape); !count)
-    return fail(in("value " + value.name, std::move(count).error()));
+  const auto bad = [&](std::string what) { return fail(Code::model, "{}", what).at("value {}", value.name); };
+  QUOIN_CHECK_AT(checked_numel(value.type.shape), "value {}", value.name);
   if (value.constant && (value.constant->dtype() != value.type.dtype || value.constant->shape() != value.type.shape))
     return bad(fmt::format("declared {}{} but holds {}{}", name(value.type.dtype), to_string(value.type.shape),
                            name(value.constant->dtype()), to_string(value.constant->shape())));
@@ -40,7 +37,7 @@ Status check_value(const Graph& graph, ValueId id) {
   if (std::adjacent_find(users.begin(), users.end()) != users.end())
     return bad("its list of users names an operand twice");
   if (!value.type.qparams) return {};
-  if (auto fits = check_qparams(value); !fits) return fail(in("value " + value.name, std::move(fits).error()));
+  QUOIN_CHECK_AT(check_qparams(value), "value {}", value.name);
   return {};
 }
 
@@ -84,8 +81,8 @@ Status check_users(const Graph& graph) {
       if (input != kNone) ++reads[input];
   for (ValueId id = 0; id < graph.value_capacity(); ++id)
     if (graph.value(id).alive && reads[id] != graph.value(id).users.size())
-      return fail(Error{
-          Code::model, "a node that reads it is missing from its list of users", "value " + graph.value(id).name, {}});
+      return fail(Code::model, "a node that reads it is missing from its list of users")
+          .at("value {}", graph.value(id).name);
   return {};
 }
 
@@ -101,11 +98,9 @@ Status check_dynamic(const Graph& graph) {
   QUOIN_CHECK(mark_dynamic(marked));
   for (ValueId id = 0; id < graph.value_capacity(); ++id)
     if (graph.value(id).alive && graph.value(id).dynamic != marked.value(id).dynamic)
-      return fail(Error{Code::model,
-                        fmt::format("dims {:#b} are said to follow the length of the run, {:#b} do",
-                                    graph.value(id).dynamic, marked.value(id).dynamic),
-                        "value " + graph.value(id).name,
-                        {}});
+      return fail(Code::model, "dims {:#b} are said to follow the length of the run, {:#b} do", graph.value(id).dynamic,
+                  marked.value(id).dynamic)
+          .at("value {}", graph.value(id).name);
   return {};
 }
 
@@ -113,9 +108,7 @@ Status check_states(const Graph& graph) {
   std::set<std::string_view> names;
   std::set<uint32_t> inputs, outputs;
   for (const State& state : graph.states) {
-    const auto bad = [&](std::string what) {
-      return fail(Error{Code::model, std::move(what), "state " + state.name, {}});
-    };
+    const auto bad = [&](std::string what) { return fail(Code::model, "{}", what).at("state {}", state.name); };
     if (!names.insert(state.name).second) return bad("two states have this name");
     if (!inputs.insert(state.input).second || !outputs.insert(state.output).second)
       return bad("another state has its input or output");
@@ -153,13 +146,12 @@ Status verify(const Graph& graph) {
     const Value& value = graph.value(id);
     if (!value.alive) continue;
     QUOIN_CHECK(check_value(graph, id));
-    if (!names.insert(value.name).second) return fail(Error{Code::model, "two values have this name", value.name, {}});
+    if (!names.insert(value.name).second) return fail(Code::model, "two values have this name").at("{}", value.name);
     if (value.constant) defined[id] = true;
   }
   for (const ValueId id : graph.inputs()) defined[id] = true;
   for (const NodeId id : graph.order()) {
-    if (auto status = check_node(graph, id, defined); !status)
-      return fail(in(graph.describe(id), std::move(status).error()));
+    QUOIN_CHECK_AT(check_node(graph, id, defined), "{}", graph.describe(id));
     for (const ValueId out : graph.node(id).outputs) defined[out] = true;
   }
   QUOIN_CHECK(check_users(graph));

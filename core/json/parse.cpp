@@ -61,14 +61,14 @@ class Check final : public nlohmann::json_sax<Document> {
 Result<Document> parse(std::string_view text, const std::string& where, Code code) {
   Check check(text);
   Document::sax_parse(text, &check);
-  if (!check.fault().empty()) return fail(Error{code, check.fault(), where, {}});
+  if (!check.fault().empty()) return fail(code, "{}", check.fault()).at("{}", where);
   return Document::parse(text, nullptr, false);
 }
 
 Result<Document> parse_object(std::string_view text, const std::string& where, Code code) {
   QUOIN_TRY(Document document, parse(text, where, code));
   if (!document.is_object())
-    return fail(Error{code, fmt::format("not a JSON object but of type {}", document.type_name()), where, {}});
+    return fail(code, "not a JSON object but of type {}", document.type_name()).at("{}", where);
   return document;
 }
 

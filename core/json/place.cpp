@@ -36,7 +36,7 @@ std::optional<Place> Place::find(std::string_view key) const {
 Result<Place> Place::at(std::string_view key) const {
   if (!value_->is_object()) return expected("an object");
   if (auto found = find(key)) return *std::move(found);
-  return fail(Error{Code::model, fmt::format("key \"{}\" is missing", key), where_, {}});
+  return fail(Code::model, "key \"{}\" is missing", key).at("{}", where_);
 }
 
 Result<std::vector<std::pair<std::string, Place>>> Place::members() const {
@@ -101,12 +101,12 @@ Result<bool> Place::flag() const {
 
 Result<bool> Place::flag(bool absent) const { return is_null() ? Result<bool>(absent) : flag(); }
 
-tl::unexpected<Error> Place::expected(std::string_view what) const {
-  return fail(Error{Code::model, fmt::format("expected {}, found {}", what, value_->type_name()), where_, {}});
+Failure Place::expected(std::string_view what) const {
+  return fail(Code::model, "expected {}, found {}", what, value_->type_name()).at("{}", where_);
 }
 
-tl::unexpected<Error> Place::unsupported(std::string what, std::string hint) const {
-  return fail(Error{Code::unsupported, std::move(what), where_, std::move(hint)});
+Failure Place::unsupported(std::string what, std::string hint) const {
+  return fail(Code::unsupported, "{}", what).at("{}", where_).hint(std::move(hint));
 }
 
 }  // namespace quoin::json

@@ -45,9 +45,9 @@ class Place {
   // `absent`: what null means.
   Result<bool> flag(bool absent) const;
 
-  tl::unexpected<Error> expected(std::string_view what) const;
+  Failure expected(std::string_view what) const;
   // Error of code unsupported.
-  tl::unexpected<Error> unsupported(std::string what, std::string hint = {}) const;
+  Failure unsupported(std::string what, std::string hint = {}) const;
 
  private:
   Place member(std::string_view key, const Document& value) const;

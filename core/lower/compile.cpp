@@ -125,10 +125,10 @@ Result<Spill::Kept> NamedData::keep(const std::string& plugin, const std::string
     const Bytes before = known->second.bytes;
     if (before.size() == bytes.size() && (bytes.empty() || std::memcmp(before.data(), bytes.data(), bytes.size()) == 0))
       return known->second;
-    return fail(Error{Code::plugin, fmt::format("data {} was written twice with different bytes", key), {}, {}});
+    return fail(Code::plugin, "data {} was written twice with different bytes", key);
   }
   auto kept = store(bytes);
-  if (!kept) return fail(in("data " + key, std::move(kept).error()));
+  if (!kept) return std::move(kept).failure().at("data {}", key);
   return of_plugin[key] = *std::move(kept);
 }
 
@@ -149,7 +149,7 @@ Result<Compiled> compile(const ir::Graph& graph, const Claim& claim, const Optio
   const std::string where =
       fmt::format("compile {} ({} nodes from {})", claim.tag, claim.nodes.size(), graph.describe(claim.nodes[0]));
   if (writer.fault()) return fail(in(where + ": plugin " + backend.name(), *writer.fault()));
-  if (!called.ok()) return fail(in(where, std::move(called.error)));
+  if (!called.ok()) return std::move(called.done).failure().at("{}", where);
 
   Compiled out;
   out.inputs = graph_values(snapshot, snapshot.view()->inputs, snapshot.view()->num_inputs);

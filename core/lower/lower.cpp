@@ -52,7 +52,7 @@ class Lowering {
 
 Result<std::string> Lowering::kernel_of(ir::NodeId node) const {
   auto choice = kernels_.select(whole_.view(), position_[node], options_.isa);
-  if (!choice) return fail(in(graph_.describe(node), std::move(choice).error()));
+  if (!choice) return std::move(choice).failure().at("{}", graph_.describe(node));
   return std::string(choice->kernel->name);
 }
 
@@ -140,18 +140,18 @@ Result<ir::Graph> prepared(ir::Graph graph, Diagnostics& diagnostics) {
 Result<Lowered> lower(std::span<const Method> methods, const Options& options, const kernels::KernelSet& kernels,
                       const quoin_host&, Diagnostics& diagnostics) {
   if (methods.empty()) return fail(Code::internal, "no methods to lower");
-  const auto located = [&](const Method& method, Error error) {
-    return fail(methods.size() == 1 ? std::move(error) : in("method " + method.name, std::move(error)));
+  const auto located = [&](const Method& method, Failure failure) {
+    return methods.size() == 1 ? failure : std::move(failure).at("method {}", method.name);
   };
   Lowered out;
   out.model.name = methods[0].graph.name;
   std::deque<Lowering> stages;
   for (const Method& method : methods) {
     auto live = prepared(method.graph, diagnostics);  // shares the constants' bytes; ids stay
-    if (!live) return located(method, std::move(live).error());
+    if (!live) return located(method, std::move(live).failure());
     stages.emplace_back(*std::move(live), options, kernels, diagnostics);
     auto placed = stages.back().place();
-    if (!placed) return located(method, std::move(placed).error());
+    if (!placed) return located(method, std::move(placed).failure());
     for (Placement& row : *placed) {
       row.method = method.name;
       out.placement.push_back(std::move(row));
@@ -161,7 +161,7 @@ Result<Lowered> lower(std::span<const Method> methods, const Options& options, c
   NamedData named(options.spill);
   for (size_t i = 0; i < methods.size(); ++i) {
     auto graph = stages[i].build(named, out.model);
-    if (!graph) return located(methods[i], std::move(graph).error());
+    if (!graph) return located(methods[i], std::move(graph).failure());
     out.model.methods.push_back({methods[i].name, *std::move(graph)});
   }
   return out;

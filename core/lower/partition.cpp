@@ -49,7 +49,7 @@ class Asking {
   // The first claim that the plugin should not have made.
   Status fault() const {
     if (fault_.empty()) return {};
-    return fail(Error{Code::plugin, fault_, "plugin " + backend_->name(), "report it to the plugin's author"});
+    return fail(Code::plugin, "{}", fault_).at("plugin {}", backend_->name()).hint("report it to the plugin's author");
   }
 
  private:
@@ -150,7 +150,7 @@ Result<bool> ask_about(const ir::Graph& graph, const std::vector<ir::NodeId>& no
     return backend->table().compiler->partition(backend->handle(), &request, &claims, error);
   });
   QUOIN_CHECK(asking.fault());
-  if (!called.ok()) return fail(in("partition", std::move(called.error)));
+  if (!called.ok()) return std::move(called.done).failure().at("partition");
   return !asking.surrounds();
 }
 

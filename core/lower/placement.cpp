@@ -131,8 +131,8 @@ Status report_fallback(const std::vector<Placement>& placement, const Options& o
                                  count_ops(all)),
                      "--verbose and explain give the reason for each; fallback: allow accepts it");
   if (options.fallback != "error") return {};
-  return fail(Error{
-      Code::strict, "no plugin takes these nodes: " + join(lines, "; "), {}, "fallback: warn lets kernels run them"});
+  return fail(Code::strict, "{}", "no plugin takes these nodes: " + join(lines, "; "))
+      .hint("fallback: warn lets kernels run them");
 }
 
 }  // namespace quoin::lower

@@ -93,8 +93,7 @@ Status judge_unused(const Keys& keys, const std::string& architecture, Diagnosti
     const std::string_view tail = gguf ? std::string_view(key).substr(architecture.size() + 1) : key;
     const bool refused = gguf ? tail.starts_with("rope.") || tail.starts_with("attention.") : listed(kRefused, key);
     if (refused)
-      return fail(Error{
-          Code::unsupported, fmt::format("{} changes the computation and is not supported", key), keys.file(), {}});
+      return fail(Code::unsupported, "{} changes the computation and is not supported", key).at("{}", keys.file());
     if (!gguf && listed(kIgnored, key)) continue;
     diagnostics.warn(keys.file(), fmt::format("key {} is not known and is ignored", key));
   }
@@ -250,14 +249,12 @@ class Reader {
     QUOIN_TRY(const Tensor divisors, checkpoint_.load_f32(kDivisors));
     const auto values = divisors.as<float>();
     if (values.size() != out_.rope_frequencies.size())
-      return fail(Error{Code::model,
-                        fmt::format("{} has {} elements, {} {} needs {}", kDivisors, values.size(),
-                                    keys_.spelled("head_dim"), out_.head_dim, out_.rope_frequencies.size()),
-                        out_.file,
-                        {}});
+      return fail(Code::model, "{} has {} elements, {} {} needs {}", kDivisors, values.size(),
+                  keys_.spelled("head_dim"), out_.head_dim, out_.rope_frequencies.size())
+          .at("{}", out_.file);
     for (size_t i = 0; i < values.size(); ++i) {
       if (!(values[i] > 0))
-        return fail(Error{Code::model, fmt::format("{}: element {} is {}", kDivisors, i, values[i]), out_.file, {}});
+        return fail(Code::model, "{}: element {} is {}", kDivisors, i, values[i]).at("{}", out_.file);
       out_.rope_frequencies[i] /= values[i];
     }
     return {};

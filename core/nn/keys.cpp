@@ -81,8 +81,8 @@ std::string Keys::spelled(std::string_view key) const {
   return prefix_ + "." + std::string(key);
 }
 
-tl::unexpected<Error> Keys::bad(std::string_view key, std::string what, Code code) const {
-  return fail(Error{code, fmt::format("{}: {}", spelled(key), what), file_, {}});
+Failure Keys::bad(std::string_view key, std::string what, Code code) const {
+  return fail(code, "{}: {}", spelled(key), what).at("{}", file_);
 }
 
 const Setting* Keys::find(std::string_view key) {

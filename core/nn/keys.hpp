@@ -37,7 +37,7 @@ class Keys {
   std::vector<std::string> unused() const;
 
   // "config.json: key hidden_size: ..."
-  tl::unexpected<Error> bad(std::string_view key, std::string what, Code code = Code::model) const;
+  Failure bad(std::string_view key, std::string what, Code code = Code::model) const;
 
  private:
   const checkpoint::Setting* find(std::string_view key);

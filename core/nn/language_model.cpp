@@ -14,9 +14,7 @@ using ir::ValueId;
 
 constexpr int64_t kMaxTokens = 1 << 20;  // of one exported graph
 
-tl::unexpected<Error> bad_option(std::string what) {
-  return fail(Error{Code::input, std::move(what), "language model", {}});
-}
+Failure bad_option(std::string what) { return fail(Code::input, "{}", what).at("language model"); }
 
 ValueId add_frequencies(Emitter& emitter, const Config& config) {
   const auto count = static_cast<int64_t>(config.rope_frequencies.size());

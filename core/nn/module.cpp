@@ -62,7 +62,7 @@ std::vector<Parameter*> Linear::parameters() {
 Result<ir::ValueId> Linear::emit(Emitter& emitter, ir::ValueId x) {
   const Emitter::Scope scope(emitter, *this);
   if (dynamic_activations && !weight.quantized)
-    return fail(Error{Code::input, "dynamic activations need a quantized weight", "module " + path(), {}});
+    return fail(Code::input, "dynamic activations need a quantized weight").at("module {}", path());
   if (const int64_t extra = padded_in() - in_features(); extra > 0) {
     QUOIN_TRY(x, emitter.add("aten.pad.default", {x}, {{"pad", std::vector<int64_t>{0, extra}}}));
   }

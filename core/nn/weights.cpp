@@ -126,15 +126,13 @@ Result<Parameter> Weights::take(const std::string& name, const std::vector<Dim>&
   }
   const Info* info = checkpoint_.find(stored);
   if (info == nullptr)
-    return fail(Error{Code::model, fmt::format("tensor {} is missing, {} asks for it", stored, config_.file),
-                      checkpoint_.path(),
-                      name == kHead ? "a model whose head is its embedding says tie_word_embeddings" : ""});
+    return fail(Code::model, "tensor {} is missing, {} asks for it", stored, config_.file)
+        .at("{}", checkpoint_.path())
+        .hint(name == kHead ? "a model whose head is its embedding says tie_word_embeddings" : "");
   if (info->shape != expected)
-    return fail(Error{Code::model,
-                      fmt::format("tensor {} has shape {}, expected {}: {} says {}", stored, to_string(info->shape),
-                                  to_string(expected), config_.file, join(says, ", ")),
-                      info->file,
-                      {}});
+    return fail(Code::model, "tensor {} has shape {}, expected {}: {} says {}", stored, to_string(info->shape),
+                to_string(expected), config_.file, join(says, ", "))
+        .at("{}", info->file);
   taken_.insert(stored);
   const int64_t paired = paired_rows_ ? heads : 0;
   return Parameter(name, expected, loader(checkpoint_, stored, paired), stored_loader(checkpoint_, stored, paired));
@@ -147,7 +145,7 @@ Status Weights::judge_rest(const std::string& name, Diagnostics& diagnostics) co
                                                      config_.keys.at("tie_word_embeddings")));
     return {};
   }
-  const auto bad = [&](std::string what) { return fail(Error{Code::model, std::move(what), checkpoint_.path(), {}}); };
+  const auto bad = [&](std::string what) { return fail(Code::model, "{}", what).at("{}", checkpoint_.path()); };
   const int64_t layer = layer_of(name, checkpoint_.format() == Format::gguf ? kBlocks : kLayers);
   if (layer >= config_.layers)
     return bad(fmt::format("tensor {} belongs to layer {}, {} says {} {}", name, layer, config_.file,

@@ -3,7 +3,7 @@
 
 #include <quoin/abi.h>
 
-#include <deque>
+#include <list>
 #include <string>
 #include <vector>
 
@@ -26,8 +26,8 @@ class AbiParams {
   quoin_array list(const Attrs& attrs);
 
  private:
-  std::deque<quoin_str> texts_;  // deques: pointers into them stay valid as they grow
-  std::deque<std::vector<quoin_param>> lists_;
+  std::list<quoin_str> texts_;  // lists: pointers into them stay valid as they grow
+  std::list<std::vector<quoin_param>> lists_;
 };
 
 }  // namespace quoin

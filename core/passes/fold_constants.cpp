@@ -62,7 +62,7 @@ Status fold_constants(ir::Graph& graph, const kernels::KernelSet& kernels, const
     if (bytes > budget) continue;
     budget -= bytes;
     auto folded = evaluate(graph, node, kernels, host);
-    if (!folded) return fail(in("fold constants: " + graph.describe(id), std::move(folded).error()));
+    if (!folded) return std::move(folded).failure().at("fold constants: {}", graph.describe(id));
     const ir::ValueId result = node.outputs[0];
     const ir::ValueId constant = graph.add_constant(node.name + "_folded", *std::move(folded));
     graph.replace_uses(result, constant);

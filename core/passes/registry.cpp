@@ -42,18 +42,18 @@ Status Registry::run(std::string_view name, ir::Graph& graph, const NodeFilter& 
     std::vector<std::string> known;
     for (const Pass& one : passes_) known.push_back(one.name);
     std::string hint = did_you_mean(name, known);
-    return fail(Error{unknown,
-                      fmt::format("the graph pass \"{}\" is not known", name),
-                      {},
-                      hint.empty() ? "known are " + join(known, ", ") : hint});
+    return fail(unknown, "the graph pass \"{}\" is not known", name)
+        .hint(hint.empty() ? "known are " + join(known, ", ") : hint);
   }
   const auto body = [&]() -> Status {
     QUOIN_CHECK(pass->run(graph, filter));
     if (auto sound = ir::verify(graph); !sound)
-      return fail(Error{Code::internal, sound.error().what, sound.error().where, "the pass broke the graph"});
+      return fail(Code::internal, "{}", sound.error().what)
+          .at("{}", sound.error().where)
+          .hint("the pass broke the graph");
     return {};
   };
-  if (auto status = guarded(body); !status) return fail(in("pass " + pass->name, std::move(status).error()));
+  QUOIN_CHECK_AT(guarded(body), "pass {}", pass->name);
   return {};
 }
 

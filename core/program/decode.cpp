@@ -70,8 +70,7 @@ class Decoder {
 Status Decoder::text(const flatbuffers::String* from, std::string& to, size_t limit) {
   to.clear();
   if (from == nullptr) return {};
-  if (from->size() > limit)
-    return fail(Error{Code::limit, fmt::format("a text of {} bytes, at most {}", from->size(), limit), {}, {}});
+  if (from->size() > limit) return fail(Code::limit, "a text of {} bytes, at most {}", from->size(), limit);
   QUOIN_CHECK(budget_.spend(from->size(), 1));
   to.assign(from->c_str(), from->size());
   return {};
@@ -96,7 +95,7 @@ Status Decoder::tables(const flatbuffers::Vector<flatbuffers::Offset<T>>* from, 
   for (const T* item : *from) {
     auto done = budget_.spend(1, kTableBytes);
     if (done) done = (this->*decode)(*item, to.emplace_back());
-    if (!done) return fail(in(fmt::format("{} {}", what, to.size() - 1), std::move(done).error()));
+    if (!done) return std::move(done).failure().at("{} {}", what, to.size() - 1);
   }
   return {};
 }
@@ -139,7 +138,7 @@ Status Decoder::type(const fb::Value& from, TensorType& to) {
 
 Status Decoder::value(const fb::Value& from, Value& to) {
   QUOIN_CHECK(text(from.name(), to.name));
-  if (auto done = content(from, to); !done) return fail(in("(" + to.name + ")", std::move(done).error()));
+  QUOIN_CHECK_AT(content(from, to), "({})", to.name);
   return {};
 }
 
@@ -182,21 +181,21 @@ Status Decoder::attr(const fb::Attr& from, Attr& to) {
 Status Decoder::attrs(const fb::Node& from, Attrs& to) {
   if (from.attrs() == nullptr) return {};
   if (from.attrs()->size() > kMaxAttrs)
-    return fail(Error{Code::limit, fmt::format("{} attributes, at most {}", from.attrs()->size(), kMaxAttrs), {}, {}});
+    return fail(Code::limit, "{} attributes, at most {}", from.attrs()->size(), kMaxAttrs);
   for (const fb::Attr* item : *from.attrs()) {
     QUOIN_CHECK(budget_.spend(1, kTableBytes));
     std::string name;
     QUOIN_CHECK(text(item->name(), name));
     if (!to.empty() && name <= to.rbegin()->first) return bad("attribute {} is not in sorted order", name);
     Attr& value = to.emplace_hint(to.end(), name, false)->second;
-    if (auto done = attr(*item, value); !done) return fail(in("attribute " + name, std::move(done).error()));
+    QUOIN_CHECK_AT(attr(*item, value), "attribute {}", name);
   }
   return {};
 }
 
 Status Decoder::node(const fb::Node& from, Node& to) {
   QUOIN_CHECK(text(from.name(), to.name));
-  if (auto done = content(from, to); !done) return fail(in("(" + to.name + ")", std::move(done).error()));
+  QUOIN_CHECK_AT(content(from, to), "({})", to.name);
   return {};
 }
 
@@ -204,11 +203,9 @@ Status Decoder::content(const fb::Node& from, Node& to) {
   QUOIN_CHECK(text(from.op(), to.op));
   const OpSchema* schema = to.op.empty() ? nullptr : find_op(to.op);
   if (schema != nullptr && from.op_version() != schema->version)
-    return fail(Error{
-        Code::program_version,
-        fmt::format("operator {} in version {}; this reader has version {}", to.op, from.op_version(), schema->version),
-        {},
-        "lower the model again with this version of Quoin"});
+    return fail(Code::program_version, "operator {} in version {}; this reader has version {}", to.op,
+                from.op_version(), schema->version)
+        .hint("lower the model again with this version of Quoin");
   to.delegate = from.delegate();
   to.debug_id = from.debug_id();
   QUOIN_CHECK(list(from.inputs(), to.inputs));
@@ -245,7 +242,7 @@ Status Decoder::graph(const fb::Graph& from, Graph& to) {
 
 Status Decoder::method(const fb::Method& from, Method& to) {
   QUOIN_CHECK(text(from.name(), to.name));
-  if (auto done = graph(*from.graph(), to.graph); !done) return fail(in("(" + to.name + ")", std::move(done).error()));
+  QUOIN_CHECK_AT(graph(*from.graph(), to.graph), "({})", to.name);
   return {};
 }
 
@@ -257,7 +254,7 @@ Status Decoder::named(const fb::Delegate& from, Delegate& to) {
     QUOIN_CHECK(text(item->key(), key));
     if (!to.named.empty() && key <= to.named.rbegin()->first) return bad("data {} is not in sorted order", key);
     auto bytes = span(*item->data());
-    if (!bytes) return fail(in("data " + key, std::move(bytes).error()));
+    if (!bytes) return std::move(bytes).failure().at("data {}", key);
     to.named.emplace_hint(to.named.end(), std::move(key), *bytes);
   }
   return {};
@@ -284,8 +281,7 @@ Status Decoder::delegate(const fb::Delegate& from, Delegate& to) {
   QUOIN_CHECK(list(from.debug_ids(), to.debug_ids));
   QUOIN_CHECK(list(from.macs(), to.macs));
   if (from.original() == nullptr || all_ops().empty()) return {};  // without operators it could not run
-  if (auto done = graph(*from.original(), to.original.emplace()); !done)
-    return fail(in("original", std::move(done).error()));
+  QUOIN_CHECK_AT(graph(*from.original(), to.original.emplace()), "original");
   return {};
 }
 
@@ -347,17 +343,15 @@ Result<Bytes> only_segment(const std::vector<Segment>& segments, uint32_t kind) 
 Result<Model> decode(const std::vector<Segment>& segments, Bytes weights, const std::shared_ptr<const void>& owner) {
   QUOIN_TRY(const Bytes graph, only_segment(segments, kGraphSegment));
   if (graph.size() > kMaxGraphBytes)
-    return fail(
-        Error{Code::limit, fmt::format("{} bytes, at most {}", graph.size(), kMaxGraphBytes), "segment GRPH", {}});
+    return fail(Code::limit, "{} bytes, at most {}", graph.size(), kMaxGraphBytes).at("segment GRPH");
   const PrivateCopy copy(graph);
   constexpr flatbuffers::uoffset_t kMaxDepth = 16;
   const auto max_tables = static_cast<flatbuffers::uoffset_t>(graph.size() / kTableBytes + 16);
   flatbuffers::Verifier verifier(copy.data(), graph.size(), kMaxDepth, max_tables);
   if (graph.size() < 8 || !fb::VerifyProgramBuffer(verifier))
-    return fail(Error{Code::program, "its FlatBuffer is damaged", "segment GRPH", {}});
+    return fail(Code::program, "its FlatBuffer is damaged").at("segment GRPH");
   Model model;
-  if (auto done = Decoder(segments, graph, weights, owner).model(*fb::GetProgram(copy.data()), model); !done)
-    return fail(in("segment GRPH", std::move(done).error()));
+  QUOIN_CHECK_AT(Decoder(segments, graph, weights, owner).model(*fb::GetProgram(copy.data()), model), "segment GRPH");
   return model;
 }
 

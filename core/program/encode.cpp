@@ -240,11 +240,9 @@ uint64_t estimate(const Model& model) {
 
 Result<Encoded> encode(const Model& model) {
   if (const uint64_t bytes = estimate(model); bytes > kMaxGraphBytes)
-    return fail(Error{Code::limit,
-                      fmt::format("the graph with its quantization parameters takes about {} bytes, at most {}", bytes,
-                                  kMaxGraphBytes),
-                      {},
-                      "larger groups need fewer scales"});
+    return fail(Code::limit, "the graph with its quantization parameters takes about {} bytes, at most {}", bytes,
+                kMaxGraphBytes)
+        .hint("larger groups need fewer scales");
   Encoder encoder;
   fb::FinishProgramBuffer(encoder.builder, encoder.program(model));
   Encoded out{encoder.builder.Release(), {}};

@@ -38,18 +38,19 @@ class Digest {
   std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
 };
 
-tl::unexpected<Error> bad(const ExternalWeights& weights, std::string what, std::string hint) {
-  return fail(Error{Code::program, std::move(what), "weights file " + weights.name, std::move(hint)});
+Failure bad(const ExternalWeights& weights, std::string what, std::string hint) {
+  return Failure(Error{Code::program, std::move(what), "weights file " + weights.name, std::move(hint)});
 }
 
 // Through a descriptor of the folder, so that a link in the place of the file is an error.
 Result<MappedFile> open_in(const std::string& folder, const std::string& name) {
   const auto failed = [&] {
     const int reason = errno;
-    return fail(Error{reason == ENOENT ? Code::not_found : Code::io,
-                      reason == ELOOP ? "it is a symbolic link, which is not followed"
-                                      : fmt::format("cannot be opened: {}", std::strerror(reason)),
-                      "weights file " + name, "keep it beside the program"});
+    return fail(reason == ENOENT ? Code::not_found : Code::io, "{}",
+                reason == ELOOP ? "it is a symbolic link, which is not followed"
+                                : fmt::format("cannot be opened: {}", std::strerror(reason)))
+        .at("weights file {}", name)
+        .hint("keep it beside the program");
   };
   const int at = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (at < 0) return failed();
@@ -93,7 +94,7 @@ std::vector<std::byte> encode_reference(const ExternalWeights& weights) {
 }
 
 Result<ExternalWeights> decode_reference(Bytes bytes) {
-  const auto broken = [](std::string what) { return fail(Error{Code::program, std::move(what), "segment XWGT", {}}); };
+  const auto broken = [](std::string what) { return fail(Code::program, "{}", what).at("segment XWGT"); };
   ExternalWeights weights;
   uint32_t length = 0, reserved = 0;
   if (bytes.size() < kFixedBytes) return broken(fmt::format("{} bytes, fewer than {}", bytes.size(), kFixedBytes));

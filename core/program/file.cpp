@@ -22,7 +22,7 @@ uint32_t graph_features(const Model& model) {
 }
 
 Result<Encoded> checked_encode(const Model& model) {
-  if (auto status = verify(model); !status) return fail(in("program to write", std::move(status).error()));
+  QUOIN_CHECK_AT(verify(model), "program to write");
   return encode(model);
 }
 
@@ -41,7 +41,7 @@ Aligned aligned(std::shared_ptr<const void> owner, Bytes bytes) {
 Result<Content> open_second_file(const std::string& name, const ReadOptions& options) {
   if (options.open_weights) return options.open_weights(name);
   if (options.folder) return open_weights(*options.folder, name);
-  return fail(Error{Code::not_found, "its weights are in the file " + name, {}, "say in which folder that lies"});
+  return fail(Code::not_found, "its weights are in the file {}", name).hint("say in which folder that lies");
 }
 
 // What constants and named data are spans of; its owner keeps `program`, too.
@@ -69,10 +69,10 @@ Result<Model> decode_file(const Layout& layout, const std::shared_ptr<const void
 Result<Model> read_aligned(const std::shared_ptr<const void>& owner, Bytes bytes, const ReadOptions& options) {
   QUOIN_TRY(const Layout layout, parse_layout(bytes, options.weights == ReadOptions::Weights::trust));
   QUOIN_TRY(Model model, decode_file(layout, owner, options));
-  if (auto status = verify(model); !status) return fail(in("segment GRPH", std::move(status).error()));
+  QUOIN_CHECK_AT(verify(model), "segment GRPH");
   // Without operators, originals of delegates are not read, and nothing else can write over an operand.
   if (!all_ops().empty() && (layout.features & kInPlace) != graph_features(model))
-    return fail(Error{Code::program, "the features named are not those of the graph", "header", {}});
+    return fail(Code::program, "the features named are not those of the graph").at("header");
   return model;
 }
 
@@ -154,7 +154,7 @@ Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::st
   return guarded([&]() -> Result<Model> {
     const Aligned file = aligned(std::move(owner), bytes);
     auto model = read_aligned(file.owner, file.bytes, options);
-    if (!model) return fail(in(name, std::move(model).error()));
+    if (!model) return std::move(model).failure().at("{}", name);
     return model;
   });
 }
@@ -170,7 +170,7 @@ Result<std::map<std::string, std::string>> read_metadata(const std::string& path
       return decode_file(layout, file, options);
     };
     auto model = decode_trusting();
-    if (!model) return fail(in(path, std::move(model).error()));
+    if (!model) return std::move(model).failure().at("{}", path);
     return std::move(model->metadata);
   });
 }
@@ -182,7 +182,7 @@ Result<std::vector<TestCase>> read_tests(Bytes file, const Model& model) {
       return std::vector<TestCase>();
     QUOIN_TRY(const Bytes segment, only_segment(layout.segments, kTestSegment));
     auto tests = decode_tests(segment, model);
-    if (!tests) return fail(in("segment TEST", std::move(tests).error()));
+    if (!tests) return std::move(tests).failure().at("segment TEST");
     return tests;
   });
 }

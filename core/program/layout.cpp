@@ -42,57 +42,56 @@ Status check_magic(const Header& header) {
   if (header.magic == kMagic) return {};
   const auto same = [&](size_t i) { return header.magic[i] == kMagic[i]; };
   if (same(1) && same(2) && same(3))
-    return fail(Error{Code::program, "the signature is damaged, as by a transfer in text mode", "header",
-                      "copy the file again in binary mode"});
-  return fail(Error{Code::program, "this is not a Quoin program: its signature is missing", "header", {}});
+    return fail(Code::program, "the signature is damaged, as by a transfer in text mode")
+        .at("header")
+        .hint("copy the file again in binary mode");
+  return fail(Code::program, "this is not a Quoin program: its signature is missing").at("header");
 }
 
 Status check_version(const Header& header, bool intact) {
   if (header.major != kFormatMajor && intact)
-    return fail(
-        Error{Code::program_version,
-              fmt::format("format {}.{}; this reader knows major version {}", header.major, header.minor, kFormatMajor),
-              "header", "lower the model again with this version of Quoin"});
-  if (!intact) return fail(Error{Code::program, "the checksum does not match", "header", "the file is damaged"});
+    return fail(Code::program_version, "format {}.{}; this reader knows major version {}", header.major, header.minor,
+                kFormatMajor)
+        .at("header")
+        .hint("lower the model again with this version of Quoin");
+  if (!intact) return fail(Code::program, "the checksum does not match").at("header").hint("the file is damaged");
   if (const uint32_t unknown = header.required_features & ~kKnownFeatures; unknown != 0)
-    return fail(Error{Code::program_version,
-                      fmt::format("needs features {:#x} that this reader does not know", unknown), "header",
-                      "use a newer version of Quoin"});
+    return fail(Code::program_version, "needs features {:#x} that this reader does not know", unknown)
+        .at("header")
+        .hint("use a newer version of Quoin");
   return {};
 }
 
 Result<Header> read_header(Bytes file) {
   if (file.size() < sizeof(Header))
-    return fail(Error{Code::program,
-                      fmt::format("{} bytes, fewer than the {} of a header", file.size(), sizeof(Header)), "header",
-                      "the file is truncated"});
+    return fail(Code::program, "{} bytes, fewer than the {} of a header", file.size(), sizeof(Header))
+        .at("header")
+        .hint("the file is truncated");
   Header header;
   std::memcpy(&header, file.data(), sizeof header);
   QUOIN_CHECK(check_magic(header));
   QUOIN_CHECK(check_version(header, header_hash(header) == header.header_hash));
-  const auto bad = [](std::string what) { return fail(Error{Code::program, std::move(what), "header", {}}); };
+  const auto bad = [](std::string what) { return fail(Code::program, "{}", what).at("header"); };
   if (header.file_size != file.size())
-    return fail(Error{Code::program,
-                      fmt::format("the header says {} bytes, the file has {}", header.file_size, file.size()), "header",
-                      header.file_size > file.size() ? "the file is truncated" : "bytes were appended"});
+    return fail(Code::program, "the header says {} bytes, the file has {}", header.file_size, file.size())
+        .at("header")
+        .hint(header.file_size > file.size() ? "the file is truncated" : "bytes were appended");
   if (header.header_size != sizeof(Header)) return bad(fmt::format("header of {} bytes", header.header_size));
   if (header.table_offset != sizeof(Header)) return bad(fmt::format("segment table at {}", header.table_offset));
   if (header.reserved != 0) return bad("reserved bytes are not zero");
   if (header.segment_count > kMaxSegments)
-    return fail(
-        Error{Code::limit, fmt::format("{} segments, at most {}", header.segment_count, kMaxSegments), "header", {}});
+    return fail(Code::limit, "{} segments, at most {}", header.segment_count, kMaxSegments).at("header");
   return header;
 }
 
 Result<std::vector<SegmentEntry>> read_table(const Header& header, Bytes file) {
   const uint64_t size = uint64_t{header.segment_count} * sizeof(SegmentEntry);
   if (size > file.size() - sizeof(Header))
-    return fail(Error{
-        Code::program, fmt::format("{} segments do not fit the file", header.segment_count), "segment table", {}});
+    return fail(Code::program, "{} segments do not fit the file", header.segment_count).at("segment table");
   std::vector<SegmentEntry> table(header.segment_count);
   if (size != 0) std::memcpy(table.data(), file.data() + sizeof(Header), size);
   if (XXH3_64bits(table.data(), size) != header.table_hash)
-    return fail(Error{Code::program, "the checksum does not match", "segment table", "the file is damaged"});
+    return fail(Code::program, "the checksum does not match").at("segment table").hint("the file is damaged");
   return table;
 }
 
@@ -119,11 +118,10 @@ Status check_segment(const SegmentEntry& entry, uint64_t end, Bytes file, bool t
   const bool known = entry.kind == kGraphSegment || entry.kind == kWeightsSegment || entry.kind == kBlobSegment ||
                      entry.kind == kExternalSegment || entry.kind == kTestSegment;
   if (!known && (entry.flags & kOptionalSegment) == 0)
-    return fail(
-        Error{Code::program_version, "this reader does not know such segments", {}, "use a newer version of Quoin"});
+    return fail(Code::program_version, "this reader does not know such segments").hint("use a newer version of Quoin");
   if (trust_weights && entry.kind == kWeightsSegment) return {};
   if (XXH3_64bits(file.data() + entry.offset, entry.size) != entry.hash)
-    return fail(Error{Code::program, "the checksum does not match", {}, "the file is damaged"});
+    return fail(Code::program, "the checksum does not match").hint("the file is damaged");
   return {};
 }
 
@@ -188,20 +186,18 @@ Result<Layout> parse_layout(Bytes file, bool trust_weights) {
   QUOIN_TRY(const Header header, read_header(file));
   QUOIN_TRY(const std::vector<SegmentEntry> table, read_table(header, file));
   if ((header.required_features & kExternalWeights) != features_of(table))
-    return fail(Error{Code::program, "the features named are not those of the segments", "header", {}});
+    return fail(Code::program, "the features named are not those of the segments").at("header");
   Layout layout{header.major, header.minor, header.required_features, {}};
   std::vector<Segment>& segments = layout.segments;
   uint64_t end = sizeof(Header) + table.size() * sizeof(SegmentEntry);
   for (const SegmentEntry& entry : table) {
-    if (auto status = check_segment(entry, end, file, trust_weights); !status)
-      return fail(
-          in(fmt::format("segment {} ({})", segments.size(), kind_name(entry.kind)), std::move(status).error()));
+    QUOIN_CHECK_AT(check_segment(entry, end, file, trust_weights), "segment {} ({})", segments.size(),
+                   kind_name(entry.kind));
     segments.push_back({entry, file.subspan(entry.offset, entry.size)});
     end = entry.offset + entry.size;
   }
   if (end != file.size())
-    return fail(
-        Error{Code::program, fmt::format("{} bytes after the last segment", file.size() - end), "segment table", {}});
+    return fail(Code::program, "{} bytes after the last segment", file.size() - end).at("segment table");
   return layout;
 }
 

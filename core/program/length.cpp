@@ -54,8 +54,7 @@ Status verify_length(const Graph& graph, int64_t length) {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     if (node.op.empty() || !follows_length(graph, node)) continue;
-    if (auto status = verify_results(graph, node, length); !status)
-      return fail(in(fmt::format("node {} ({})", i, node.name), std::move(status).error()));
+    QUOIN_CHECK_AT(verify_results(graph, node, length), "node {} ({})", i, node.name);
   }
   return {};
 }

@@ -80,14 +80,13 @@ Status verify_states(const Graph& graph) {
   std::set<uint32_t> inputs, outputs;
   for (size_t i = 0; i < graph.states.size(); ++i) {
     const State& state = graph.states[i];
-    const auto located = [&](Error error) {
-      return fail(in(fmt::format("state {} ({})", i, state.name), std::move(error)));
-    };
     QUOIN_CHECK(verify_name(state.name, "name of a state"));
-    if (!names.insert(state.name).second) return located({Code::program, "two states have this name", {}, {}});
-    if (!inputs.insert(state.input).second || !outputs.insert(state.output).second)
-      return located({Code::program, "another state has its input or output", {}, {}});
-    if (auto status = check_state(uses, state); !status) return located(std::move(status).error());
+    const bool named = names.insert(state.name).second;
+    const bool free = inputs.insert(state.input).second && outputs.insert(state.output).second;
+    QUOIN_CHECK_AT(!named  ? bad("two states have this name")
+                   : !free ? bad("another state has its input or output")
+                           : check_state(uses, state),
+                   "state {} ({})", i, state.name);
   }
   return {};
 }
@@ -108,11 +107,9 @@ Status verify_updates(const Graph& original, std::span<const Update> updates) {
   const Uses uses(original);
   for (const Update& update : updates) {
     const uint32_t before = original.inputs[update.input], after = original.outputs[update.output];
-    const auto located = [&](Error error) {
-      return fail(in(fmt::format("input value {} ({})", before, original.values[before].name), std::move(error)));
-    };
-    if (uses.listed[before] != 0) return located({Code::program, "a state that it updates is an output, too", {}, {}});
-    if (auto status = check_in_place(uses, before, after); !status) return located(std::move(status).error());
+    QUOIN_CHECK_AT(uses.listed[before] != 0 ? bad("a state that it updates is an output, too")
+                                            : check_in_place(uses, before, after),
+                   "input value {} ({})", before, original.values[before].name);
   }
   return {};
 }

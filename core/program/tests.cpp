@@ -111,7 +111,7 @@ class TestDecoder {
     for (const fb::TestTensor* item : from) {
       QUOIN_CHECK(spend(4));  // its place in the vector
       auto decoded = tensor(*item);
-      if (!decoded) return fail(in(fmt::format("{} {}", what, out.size()), std::move(decoded).error()));
+      if (!decoded) return std::move(decoded).failure().at("{} {}", what, out.size());
       out.push_back(*std::move(decoded));
     }
     return out;
@@ -125,8 +125,7 @@ class TestDecoder {
 Status verify_tests(std::span<const TestCase> tests, const Model& model) {
   if (tests.size() > kMaxTestCases) return fail(Code::limit, "{} tests, at most {}", tests.size(), kMaxTestCases);
   for (size_t i = 0; i < tests.size(); ++i)
-    if (auto status = verify_case(tests[i], model); !status)
-      return fail(in(fmt::format("test {} ({})", i, tests[i].name), std::move(status).error()));
+    QUOIN_CHECK_AT(verify_case(tests[i], model), "test {} ({})", i, tests[i].name);
   return {};
 }
 
@@ -156,7 +155,7 @@ Result<std::vector<TestCase>> decode_tests(Bytes segment, const Model& model) {
   std::vector<TestCase> tests;
   for (const fb::TestCase* item : *fb::GetTests(bytes)->cases()) {
     auto decoded = decoder.decode(*item);
-    if (!decoded) return fail(in(fmt::format("test {}", tests.size()), std::move(decoded).error()));
+    if (!decoded) return std::move(decoded).failure().at("test {}", tests.size());
     tests.push_back(*std::move(decoded));
   }
   QUOIN_CHECK(verify_tests(tests, model));

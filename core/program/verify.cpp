@@ -89,11 +89,10 @@ Status check_delegate(const Delegate& delegate, const Call& call) {
   }
   if (!delegate.original) return {};
   const Graph& original = *delegate.original;
-  if (auto status = check_original(original); !status) return fail(in("original", std::move(status).error()));
+  QUOIN_CHECK_AT(check_original(original), "original");
   QUOIN_CHECK(check_types(*call.graph, call.node->inputs, original, original.inputs, "input"));
   QUOIN_CHECK(check_types(*call.graph, call.node->outputs, original, original.outputs, "output"));
-  if (auto status = verify_updates(original, updates_of(*call.graph, *call.node)); !status)
-    return fail(in("original", std::move(status).error()));
+  QUOIN_CHECK_AT(verify_updates(original, updates_of(*call.graph, *call.node)), "original");
   return {};
 }
 
@@ -103,12 +102,6 @@ Status check_method(const Method& method, std::vector<uint32_t>& calls, std::set
   if (!names.insert(method.name).second) return bad("two methods have this name");
   QUOIN_CHECK(verify_graph(method.graph, calls));
   return verify_states(method.graph);
-}
-
-// Messages about a program with one method start with the node.
-Error in_method(const Model& model, size_t i, Error error) {
-  if (model.methods.size() == 1) return error;
-  return in(fmt::format("method {} ({})", i, model.methods[i].name), std::move(error));
 }
 
 }  // namespace
@@ -123,17 +116,19 @@ Status verify(const Model& model) {
   if (model.methods.empty()) return bad("it has no methods");
   std::vector<uint32_t> calls(model.delegates.size(), 0);
   std::set<std::string_view> names;
-  for (size_t i = 0; i < model.methods.size(); ++i)
-    if (auto status = check_method(model.methods[i], calls, names); !status)
-      return fail(in_method(model, i, std::move(status).error()));
+  for (size_t i = 0; i < model.methods.size(); ++i) {
+    auto status = check_method(model.methods[i], calls, names);
+    if (status) continue;
+    if (model.methods.size() == 1) return status;  // messages start with the node
+    return std::move(status).failure().at("method {} ({})", i, model.methods[i].name);
+  }
   QUOIN_CHECK(verify_shared_states(model));
   std::vector<Call> call_of(model.delegates.size());
   for (const Method& method : model.methods)
     for (const Node& node : method.graph.nodes)
       if (node.op.empty()) call_of[node.delegate] = {&method.graph, &node};
   for (size_t i = 0; i < model.delegates.size(); ++i)
-    if (auto status = check_delegate(model.delegates[i], call_of[i]); !status)
-      return fail(in(fmt::format("delegate {} ({})", i, model.delegates[i].plugin), std::move(status).error()));
+    QUOIN_CHECK_AT(check_delegate(model.delegates[i], call_of[i]), "delegate {} ({})", i, model.delegates[i].plugin);
   return {};
 }
 

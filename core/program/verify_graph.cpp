@@ -34,7 +34,7 @@ class GraphVerifier {
     if (id >= graph_.values.size()) return bad("value {} of {}", id, graph_.values.size());
     return {};
   }
-  std::string value_name(uint32_t id) const { return fmt::format("value {} ({})", id, graph_.values[id].name); }
+  const std::string& value_name(uint32_t id) const { return graph_.values[id].name; }
 
   const Graph& graph_;
   std::vector<uint32_t>& calls_;
@@ -70,12 +70,10 @@ Status GraphVerifier::check_dynamic(const Value& value) const {
 Status GraphVerifier::check_inputs() {
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
     const uint32_t id = graph_.inputs[i];
-    const auto located = [&](Error error) { return fail(in(fmt::format("graph input {}", i), std::move(error))); };
     if (source_[id] != Source::none)
-      return located({Code::program,
-                      value_name(id) + (source_[id] == Source::input ? " is an input twice" : " is a constant"),
-                      {},
-                      {}});
+      return bad("value {} ({}) is {}", id, value_name(id),
+                 source_[id] == Source::input ? "an input twice" : "a constant")
+          .at("graph input {}", i);
     source_[id] = Source::input;
   }
   return {};
@@ -85,8 +83,9 @@ Status GraphVerifier::check_operands(const Node& node) {
   for (size_t slot = 0; slot < node.inputs.size(); ++slot) {
     const uint32_t id = node.inputs[slot];
     if (id == kNone) continue;
-    if (auto status = known(id); !status) return fail(in(fmt::format("input {}", slot), std::move(status).error()));
-    if (source_[id] == Source::none) return bad("input {}: {} is not computed before this node", slot, value_name(id));
+    QUOIN_CHECK_AT(known(id), "input {}", slot);
+    if (source_[id] == Source::none)
+      return bad("input {}: value {} ({}) is not computed before this node", slot, id, value_name(id));
   }
   return {};
 }
@@ -94,8 +93,9 @@ Status GraphVerifier::check_operands(const Node& node) {
 Status GraphVerifier::define_results(const Node& node) {
   for (size_t slot = 0; slot < node.outputs.size(); ++slot) {
     const uint32_t id = node.outputs[slot];
-    if (auto status = known(id); !status) return fail(in(fmt::format("output {}", slot), std::move(status).error()));
-    if (source_[id] != Source::none) return bad("output {}: {} has another source already", slot, value_name(id));
+    QUOIN_CHECK_AT(known(id), "output {}", slot);
+    if (source_[id] != Source::none)
+      return bad("output {}: value {} ({}) has another source already", slot, id, value_name(id));
     source_[id] = Source::result;
   }
   return {};
@@ -114,19 +114,15 @@ Status GraphVerifier::check_call(const Node& node) {
 Status GraphVerifier::check_operator(const Node& node) {
   if (node.delegate != kNone) return bad("operator {} with delegate {}", node.op, node.delegate);
   if (all_ops().empty())
-    return fail(Error{Code::unsupported, "this runtime has no kernels, and the node is in no delegate", node.op, {}});
+    return fail(Code::unsupported, "this runtime has no kernels, and the node is in no delegate").at("{}", node.op);
   const OpSchema* schema = find_op(node.op);
   if (schema == nullptr)
-    return fail(Error{Code::program_version,
-                      fmt::format("operator \"{}\" is not known", node.op),
-                      {},
-                      "use a newer version of Quoin"});
+    return fail(Code::program_version, "operator \"{}\" is not known", node.op).hint("use a newer version of Quoin");
   QUOIN_TRY(const Attrs complete, complete_attrs(*schema, node.attrs));
   if (complete != node.attrs) return bad("attributes are not complete");
   QUOIN_CHECK(verify_results(graph_, node, longest_));
   if (!follows_length(graph_, node)) return {};
-  if (auto status = verify_results(graph_, node, longest_ - 1); !status)
-    return fail(in(fmt::format("for a length of {}", longest_ - 1), std::move(status).error()));
+  QUOIN_CHECK_AT(verify_results(graph_, node, longest_ - 1), "for a length of {}", longest_ - 1);
   return {};
 }
 
@@ -140,52 +136,49 @@ Status GraphVerifier::check_node(const Node& node) {
 
 Status GraphVerifier::check_outputs() {
   for (size_t i = 0; i < graph_.outputs.size(); ++i) {
-    if (auto status = known(graph_.outputs[i]); !status)
-      return fail(in(fmt::format("graph output {}", i), std::move(status).error()));
+    QUOIN_CHECK_AT(known(graph_.outputs[i]), "graph output {}", i);
   }
   for (uint32_t id = 0; id < source_.size(); ++id)
-    if (source_[id] == Source::none) return bad("{} is neither input, constant nor result of a node", value_name(id));
+    if (source_[id] == Source::none)
+      return bad("value {} ({}) is neither input, constant nor result of a node", id, value_name(id));
   return {};
 }
 
 // What the operator table calls a fault of the model is here a fault of the program.
-Error as_program_fault(Error error) {
-  if (error.code == Code::model || error.code == Code::unsupported) error.code = Code::program;
-  return error;
+Status as_program_fault(Status status) {
+  if (!status && (status.error().code == Code::model || status.error().code == Code::unsupported))
+    status.error().code = Code::program;
+  return status;
 }
 
 Status GraphVerifier::run() {
-  for (const uint32_t id : graph_.inputs)
-    if (auto status = known(id); !status) return fail(in("graph inputs", std::move(status).error()));
+  for (const uint32_t id : graph_.inputs) QUOIN_CHECK_AT(known(id), "graph inputs");
   longest_ = longest(graph_);
   for (uint32_t id = 0; id < graph_.values.size(); ++id)
-    if (auto status = check_value(id); !status)
-      return fail(in(value_name(id), as_program_fault(std::move(status).error())));
+    QUOIN_CHECK_AT(as_program_fault(check_value(id)), "value {} ({})", id, value_name(id));
   QUOIN_CHECK(check_inputs());
   for (size_t i = 0; i < graph_.nodes.size(); ++i)
-    if (auto status = check_node(graph_.nodes[i]); !status)
-      return fail(
-          in(fmt::format("node {} ({})", i, graph_.nodes[i].name), as_program_fault(std::move(status).error())));
+    QUOIN_CHECK_AT(as_program_fault(check_node(graph_.nodes[i])), "node {} ({})", i, graph_.nodes[i].name);
   return check_outputs();
+}
+
+// `end`: of the values so far.
+Status check_offset(const Graph& graph, const Value& value, bool in_arena, uint64_t& end) {
+  if (!in_arena) return value.offset == 0 ? Status{} : bad("has an arena offset, but does not live in the arena");
+  const auto size = static_cast<uint64_t>(byte_size(value.type.dtype, value.type.shape));
+  if (value.offset % kArenaAlignment != 0)
+    return bad("arena offset {} is not a multiple of {}", value.offset, kArenaAlignment);
+  if (value.offset > graph.arena_size || size > graph.arena_size - value.offset)
+    return bad("bytes {} + {} are outside the arena of {}", value.offset, size, graph.arena_size);
+  end = std::max(end, value.offset + size);
+  return {};
 }
 
 Status check_offsets(const Graph& graph) {
   const std::vector<bool> arena = in_arena(graph);
   uint64_t end = 0;
-  for (size_t id = 0; id < graph.values.size(); ++id) {
-    const Value& value = graph.values[id];
-    const auto located = [&](std::string what) {
-      return fail(Error{Code::program, std::move(what), fmt::format("value {} ({})", id, value.name), {}});
-    };
-    if (!arena[id] && value.offset != 0) return located("has an arena offset, but does not live in the arena");
-    if (!arena[id]) continue;
-    const auto size = static_cast<uint64_t>(byte_size(value.type.dtype, value.type.shape));
-    if (value.offset % kArenaAlignment != 0)
-      return located(fmt::format("arena offset {} is not a multiple of {}", value.offset, kArenaAlignment));
-    if (value.offset > graph.arena_size || size > graph.arena_size - value.offset)
-      return located(fmt::format("bytes {} + {} are outside the arena of {}", value.offset, size, graph.arena_size));
-    end = std::max(end, value.offset + size);
-  }
+  for (size_t id = 0; id < graph.values.size(); ++id)
+    QUOIN_CHECK_AT(check_offset(graph, graph.values[id], arena[id], end), "value {} ({})", id, graph.values[id].name);
   if (graph.arena_size % kArenaAlignment != 0 || graph.arena_size - end >= kArenaAlignment)
     return bad("an arena of {} bytes for intermediates that end at {}", graph.arena_size, end);
   return {};
@@ -195,7 +188,7 @@ Status check_offsets(const Graph& graph) {
 
 Status verify_graph(const Graph& graph, std::vector<uint32_t>& calls) {
   QUOIN_CHECK(GraphVerifier(graph, calls).run());
-  if (auto status = verify_memory_plan(graph); !status) return fail(in("memory plan", std::move(status).error()));
+  QUOIN_CHECK_AT(verify_memory_plan(graph), "memory plan");
   return {};
 }
 

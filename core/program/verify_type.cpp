@@ -30,7 +30,7 @@ Status verify_type(const TensorType& type) {
     return fail(Code::program, "qparams on elements of type {}", name(q.dtype));
   if (auto layout = check_scales(q, type.shape); !layout) {
     layout.error().code = Code::program;
-    return fail(std::move(layout).error());
+    return std::move(layout).failure();
   }
   return check_ranges(q);
 }

@@ -142,8 +142,9 @@ Result<Indices> add_configs(const Participant& who, Configs& configs) {
   const recipe::Quantizer& config = who.assignment.config;
   Indices out;
   if (!config.preset && !config.params.empty())
-    return fail(Error{Code::recipe, "parameters without a preset have no effect", config.place.text,
-                      "preset: null leaves everything in float; give the parameters to rules"});
+    return fail(Code::recipe, "parameters without a preset have no effect")
+        .at("{}", config.place.text)
+        .hint("preset: null leaves everything in float; give the parameters to rules");
   if (config.preset) {
     QUOIN_TRY(out.global, configs.add(quantizer, *config.preset, config.params, config.place.text));
   }
@@ -210,12 +211,12 @@ Status ask(const ir::Graph& graph, const Participant& who, const History& histor
   const quoin_quant_request request{sizeof(quoin_quant_request), who.assignment.is_qat, snapshot.view(), configs.view(),
                                     node_config.data()};
   const quoin_annotator annotator{sizeof(quoin_annotator), 0, &session, on_set, on_match, on_skip};
-  const auto called = host::call(backend.name(), [&](quoin_error* error) {
+  auto called = host::call(backend.name(), [&](quoin_error* error) {
     return backend.table().quantizer->annotate(backend.handle(), &request, &annotator, error);
   });
   if (!session.broken.empty())
     return fail(Code::internal, "annotation by plugin {}: {}", backend.name(), session.broken);
-  if (!called.ok()) return fail(in("annotate", called.error));
+  if (!called.ok()) return std::move(called.done).failure().at("annotate");
   return {};
 }
 
@@ -224,7 +225,7 @@ Result<std::vector<Participant>> participants_of(const std::vector<Assignment>& 
   for (const Assignment& assignment : assignments) {
     const std::string name = assignment.backend->name();
     if (!QUOIN_HAS(quoin_quantizer, assignment.backend->table().quantizer, annotate))
-      return fail(Error{Code::plugin, "it has no quantizer", "plugin " + name, "name it under lower.order instead"});
+      return fail(Code::plugin, "it has no quantizer").at("plugin {}", name).hint("name it under lower.order instead");
     QUOIN_TRY(Scope scope, Scope::of(assignment.config, assignment.filter));
     const auto namesakes = std::count_if(assignments.begin(), assignments.end(),
                                          [&](const Assignment& other) { return other.backend->name() == name; });
@@ -245,13 +246,11 @@ Status rewrite(ir::Graph& graph, const std::vector<Participant>& participants, c
                        [&](const Participant& who) { return who.scope.wants(g, id, history); });
   };
   for (const recipe::Pass& pass : first.names)
-    if (auto status = first.registry.run(pass.name, graph, wanted, Code::recipe); !status)
-      return fail(in(pass.place.text, std::move(status).error()));
+    QUOIN_CHECK_AT(first.registry.run(pass.name, graph, wanted, Code::recipe), "{}", pass.place.text);
   for (const Participant& who : participants) {
     const NodeFilter own = [&](const ir::Graph& g, ir::NodeId id) { return who.scope.wants(g, id, history); };
     for (const quoin_str pass : elements<quoin_str>(who.backend().table().quantizer->passes))
-      if (auto status = first.registry.run(text(pass), graph, own); !status)
-        return fail(in("plugin " + who.plugin(), std::move(status).error()));
+      QUOIN_CHECK_AT(first.registry.run(text(pass), graph, own), "plugin {}", who.plugin());
   }
   return {};
 }
@@ -282,8 +281,7 @@ Status run_passes(ir::Graph& graph, const host::Backend& backend, const passes::
   for (const quoin_str name : elements<quoin_str>(quantizer->passes)) {
     const passes::Pass* pass = registry.find(text(name));
     if (pass != nullptr && pass->decomposes) continue;
-    if (auto status = registry.run(text(name), graph); !status)
-      return fail(in("plugin " + backend.name(), std::move(status).error()));
+    QUOIN_CHECK_AT(registry.run(text(name), graph), "plugin {}", backend.name());
   }
   return {};
 }

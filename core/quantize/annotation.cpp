@@ -67,7 +67,7 @@ Status check_scheme(const Spec& spec, const Shape& shape, bool constant) {
     return fail(Code::plugin, "qparams chosen at run time are per tensor or per token");
   }
   if (spec.scheme == Scheme::per_token) return fail(Code::plugin, "per token qparams must be dynamic");
-  if (auto layout = scale_layout(spec, shape); !layout) return fail(std::move(layout).error());
+  if (auto layout = scale_layout(spec, shape); !layout) return std::move(layout).failure();
   if ((spec.scheme == Scheme::per_group || spec.scheme == Scheme::per_block) && !constant)
     return fail(Code::plugin, "only weights can have groups or blocks");
   return {};

@@ -29,9 +29,9 @@ Status check_streaming(const ir::Graph& graph, const Prepared& prepared) {
     if (!group.observer || !group.observer->keeps_tensors()) continue;
     for (const ir::Place& place : group.places)
       if (!graph.is_constant(value_at(graph, place)))
-        return fail(Error{Code::recipe,
-                          fmt::format("observer {} with more than one scale is for weights only", group.spec.observer),
-                          describe(graph, place), "use minmax"});
+        return fail(Code::recipe, "observer {} with more than one scale is for weights only", group.spec.observer)
+            .at("{}", describe(graph, place))
+            .hint("use minmax");
   }
   return {};
 }
@@ -92,7 +92,7 @@ class Lanes {
     pass.begin(index);
     const auto tap = [&](ir::ValueId value, const Tensor& tensor) { return pass.offer(value, tensor); };
     auto ran = interpreter.run(sample.inputs, tap);
-    if (!ran) return fail(in("sample " + sample.name, std::move(ran).error()));
+    if (!ran) return std::move(ran).failure().at("sample {}", sample.name);
     return pass.finish();
   }
 
@@ -142,11 +142,10 @@ Status calibrate(const ir::Graph& graph, Prepared& prepared, const data::Dataset
     return check_calibrated(graph, prepared, diagnostics);
   }
   if (dataset == nullptr || dataset->size() == 0)
-    return fail(Error{Code::data,
-                      fmt::format("{} static ranges must be observed, but there {}", feeds.groups(),
-                                  dataset == nullptr ? "is no calibration data" : "are no samples"),
-                      dataset == nullptr ? "" : dataset->describe(),
-                      "give quantize.calibrate.data, or use a dynamic preset"});
+    return fail(Code::data, "{} static ranges must be observed, but there {}", feeds.groups(),
+                dataset == nullptr ? "is no calibration data" : "are no samples")
+        .at("{}", dataset == nullptr ? "" : dataset->describe())
+        .hint("give quantize.calibrate.data, or use a dynamic preset");
   const size_t lanes = lanes_of(graph, dataset->size(), host);
   const quoin_host lane_host = lanes > 1 ? host::on_one_thread(host) : host;
   const Lend lend(prepared, lane_host);

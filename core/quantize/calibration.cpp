@@ -96,7 +96,7 @@ Result<std::map<size_t, ObserverState>> states(const ir::Graph& graph, const Pre
     const Group& group = prepared.groups[i];
     if (!takes_samples(graph, group)) continue;
     auto state = group.observer->state();
-    if (!state) return fail(in(describe(graph, group.places[0]), std::move(state).error()));
+    if (!state) return std::move(state).failure().at("{}", describe(graph, group.places[0]));
     if (!state->empty()) out.emplace(i, *std::move(state));
   }
   return out;
@@ -104,13 +104,12 @@ Result<std::map<size_t, ObserverState>> states(const ir::Graph& graph, const Pre
 
 Status restore(const ir::Graph& graph, Prepared& prepared, const Calibration& saved) {
   if (const std::string differs = difference(saved, identity(graph, prepared)); !differs.empty())
-    return fail(Error{Code::data, "the calibration is for " + differs, {}, "calibrate again"});
+    return fail(Code::data, "the calibration is for {}", differs).hint("calibrate again");
   for (const auto& [index, state] : saved.groups) {
     if (index >= prepared.groups.size() || !takes_samples(graph, prepared.groups[index]))
       return fail(Code::data, "the calibration has an observer {}, which the model lacks", index);
     Group& group = prepared.groups[index];
-    if (auto status = group.observer->merge(state); !status)
-      return fail(in(describe(graph, group.places[0]), std::move(status).error()));
+    QUOIN_CHECK_AT(group.observer->merge(state), "{}", describe(graph, group.places[0]));
   }
   return {};
 }
@@ -159,17 +158,18 @@ Result<Calibration> load_calibration(const std::string& path) {
   std::map<std::string, std::string> metadata;
   QUOIN_TRY(const data::TensorMap tensors, data::read_safetensors(path, &metadata));
   if (metadata["format"] != kFormat)
-    return fail(Error{Code::data, fmt::format("its format is \"{}\", expected {}", metadata["format"], kFormat), path,
-                      "make one with `quoin calibrate`"});
+    return fail(Code::data, "its format is \"{}\", expected {}", metadata["format"], kFormat)
+        .at("{}", path)
+        .hint("make one with `quoin calibrate`");
   Calibration out{metadata["model"], metadata["specs"], metadata["data"], {}, {}};
   auto samples = parse_samples(metadata["samples"]);
-  if (!samples) return fail(in(path, std::move(samples).error()));
+  if (!samples) return std::move(samples).failure().at("{}", path);
   out.samples = *std::move(samples);
   for (const auto& [name, tensor] : tensors) {
     const size_t dot = std::min(name.find('.'), name.size());
     const auto index = number(std::string_view(name).substr(0, dot));
     if (!index || *index >= kMostGroups || dot + 1 >= name.size())
-      return fail(Error{Code::data, fmt::format("tensor \"{}\" is not an observer's", name), path, {}});
+      return fail(Code::data, "tensor \"{}\" is not an observer's", name).at("{}", path);
     out.groups[static_cast<size_t>(*index)].emplace(name.substr(dot + 1), tensor);
   }
   return out;

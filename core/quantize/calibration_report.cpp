@@ -41,10 +41,8 @@ Status check_calibrated(const ir::Graph& graph, const Prepared& prepared, Diagno
   for (const Group& group : prepared.groups) {
     if (!group.observer) continue;
     if (!group.observer->seen())
-      return fail(Error{Code::data,
-                        fmt::format("{} saw no element during calibration", describe(graph, group.places[0])),
-                        {},
-                        "give more samples, or leave the node in float"});
+      return fail(Code::data, "{} saw no element during calibration", describe(graph, group.places[0]))
+          .hint("give more samples, or leave the node in float");
     report_group(graph, group, diagnostics);
   }
   return {};

@@ -111,7 +111,7 @@ class Converter {
       return {};
     }
     auto folded = quantize_constant(*source_.value(value).constant, *qparams_[group]);
-    if (!folded) return fail(in(describe(source_, {id, slot, false}), std::move(folded).error()));
+    if (!folded) return std::move(folded).failure().at("{}", describe(source_, {id, slot, false}));
     q = out_.add_constant(source_.value(value).name + "_quantized", *std::move(folded));
     return {};
   }
@@ -120,7 +120,7 @@ class Converter {
     const Key key{source_.input(id, slot), group};
     if (!dynamic_.contains(key)) {
       auto chain = emit_.dynamic(out_.input(id, slot), prepared_.groups[group].spec, provenance_of(id), id);
-      if (!chain) return fail(in(describe(source_, {id, slot, false}), std::move(chain).error()));
+      if (!chain) return std::move(chain).failure().at("{}", describe(source_, {id, slot, false}));
       dynamic_[key] = *chain;
     }
     out_.set_input(id, slot, dynamic_.at(key));

@@ -81,7 +81,7 @@ class Planner {
     const Spec& spec = prepared_.groups[group].spec;
     if (fresh) {
       auto made = spec.dynamic ? dynamic(current, spec, group, place.node) : stop(current, group, place, place.node);
-      if (!made) return fail(in(describe(source_, place), std::move(made).error()));
+      if (!made) return std::move(made).failure().at("{}", describe(source_, place));
       found->second = *made;
     }
     if (rounds(modes_[group])) plan_.graph.set_input(place.node, place.slot, found->second);
@@ -226,7 +226,7 @@ Result<std::vector<Tensor>> FakeQuantized::run(std::span<const Tensor> inputs) {
     const auto stop = state.plan.stops.find(value);
     if (stop == state.plan.stops.end()) return tensor;
     auto seen = state.visit(stop->second, tensor);
-    if (!seen) return fail(in(describe(state.graph, stop->second.place), std::move(seen).error()));
+    if (!seen) return std::move(seen).failure().at("{}", describe(state.graph, stop->second.place));
     return seen;
   });
 }

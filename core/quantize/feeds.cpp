@@ -43,7 +43,7 @@ Status Feeds::observe_constants() {
 Status Feeds::observe(Feed& feed, ir::ValueId value, const Tensor& tensor) {
   std::unique_lock lock(alone_, std::defer_lock);
   if (feed.observer->alone()) lock.lock();
-  if (auto status = feed.observer->observe(tensor); !status) return fail(in(label(value), std::move(status).error()));
+  QUOIN_CHECK_AT(feed.observer->observe(tensor), "{}", label(value));
   return {};
 }
 

@@ -44,11 +44,11 @@ Result<QParams> ask_plugin(const Spec& spec, const std::vector<const QParams*>& 
   for (const quoin_qparams& one : views) pointers.push_back(&one);
   quoin_qparams out{};
   out.struct_size = sizeof out;
-  const auto called = host::call(backend.name(), [&](quoin_error* error) {
+  auto called = host::call(backend.name(), [&](quoin_error* error) {
     return quantizer->derive(backend.handle(), spec.rule, pointers.data(), static_cast<uint32_t>(pointers.size()), &out,
                              error);
   });
-  if (!called.ok()) return fail(in("derive", called.error));
+  if (!called.ok()) return std::move(called.done).failure().at("derive");
   const auto dtype = dtype_from_code(out.dtype);
   if (!dtype || out.scale == nullptr || out.count == 0 || out.scheme > QUOIN_PER_CHANNEL)
     return fail(Code::plugin, "plugin {} derived unusable qparams", backend.name());
@@ -126,7 +126,7 @@ Result<QParams> group_qparams(const ir::Graph& graph, const Prepared& prepared, 
                               const std::vector<std::optional<QParams>>& known) {
   const Group& group = prepared.groups[index];
   auto found = group.spec.kind == SpecKind::derived ? derived(prepared, group.spec, known) : own(group);
-  if (!found) return fail(in(describe(graph, group.places[0]), std::move(found).error()));
+  if (!found) return std::move(found).failure().at("{}", describe(graph, group.places[0]));
   found->dtype = byte_storage(found->dtype);
   return found;
 }

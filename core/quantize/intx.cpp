@@ -38,10 +38,8 @@ Status check(const Tensor& weight, const IntxConfig& config) {
   if (config.bits < 1 || config.bits > 8) return fail(Code::input, "{} bits per weight, expected 1 to 8", config.bits);
   const int64_t columns = weight.shape()[1];
   if (config.group < 0 || (config.group > 0 && columns % config.group != 0))
-    return fail(Error{Code::input,
-                      fmt::format("groups of {} do not divide rows of {}", config.group, columns),
-                      {},
-                      "choose a divisor, or 0 for one scale per row"});
+    return fail(Code::input, "groups of {} do not divide rows of {}", config.group, columns)
+        .hint("choose a divisor, or 0 for one scale per row");
   if (config.scale_dtype != DType::f32 && config.scale_dtype != DType::bf16 && config.scale_dtype != DType::f16)
     return fail(Code::input, "scales of type {}, expected f32, bf16 or f16", name(config.scale_dtype));
   if (config.bits == 1 && config.mapping == WeightMapping::symmetric_no_clipping &&

@@ -48,10 +48,8 @@ Result<double> read_params(const Entry& entry, const recipe::Params& params) {
     if (!entry.param || key != entry.param->name) {
       std::vector<std::string> known;
       if (entry.param) known.emplace_back(entry.param->name);
-      return fail(Error{Code::recipe,
-                        fmt::format("observer {} has no parameter \"{}\"", entry.name, key),
-                        {},
-                        known.empty() ? "it takes none" : fmt::format("it takes {}", known.front())});
+      return fail(Code::recipe, "observer {} has no parameter \"{}\"", entry.name, key)
+          .hint(known.empty() ? "it takes none" : fmt::format("it takes {}", known.front()));
     }
     const auto given = number(scalar, entry.param->integer);
     if (!given || !(*given >= entry.param->low && *given <= entry.param->high))
@@ -79,10 +77,8 @@ Result<std::unique_ptr<Observer>> make_observer(const Spec& spec) {
   for (const Entry& entry : kObservers) {
     if (wanted != entry.name) continue;
     if (entry.per_tensor_only && spec.scheme != Scheme::per_tensor)
-      return fail(Error{Code::recipe,
-                        fmt::format("observer {} gives one scale per tensor, the spec asks for more", wanted),
-                        {},
-                        "use minmax, moving_average or, for weights, mse"});
+      return fail(Code::recipe, "observer {} gives one scale per tensor, the spec asks for more", wanted)
+          .hint("use minmax, moving_average or, for weights, mse");
     if (wanted == "fixed" && spec.kind != SpecKind::fixed)
       return fail(Code::recipe, "observer fixed needs a spec that gives scale and zero point");
     QUOIN_TRY(const double param, read_params(entry, spec.observer_params));
@@ -90,8 +86,7 @@ Result<std::unique_ptr<Observer>> make_observer(const Spec& spec) {
   }
   std::vector<std::string> known = observer_names();
   std::ranges::move(plugin_observer_names(spec), std::back_inserter(known));
-  return fail(
-      Error{Code::recipe, fmt::format("observer \"{}\" is not known", wanted), {}, did_you_mean(wanted, known)});
+  return fail(Code::recipe, "observer \"{}\" is not known", wanted).hint(did_you_mean(wanted, known));
 }
 
 }  // namespace quoin::quantize

@@ -81,8 +81,7 @@ class WeightMse final : public Observer {
   }
   Status merge(const ObserverState& saved) override {
     WeightMse joined = *this;
-    for (const auto& [name, tensor] : saved)
-      if (auto status = joined.observe(tensor); !status) return fail(in(name, std::move(status).error()));
+    for (const auto& [name, tensor] : saved) QUOIN_CHECK_AT(joined.observe(tensor), "{}", name);
     tensors_ = std::move(joined.tensors_);
     ranges_ = std::move(joined.ranges_);
     return {};

@@ -31,10 +31,8 @@ class MinMax final : public Observer {
   Status merge(const ObserverState& saved) override {
     if (saved.empty()) return {};
     if (seen() && averaging_constant_)
-      return fail(Error{Code::data,
-                        "moving averages depend on the order of the samples: two of them cannot be joined",
-                        {},
-                        "resume the first one instead"});
+      return fail(Code::data, "moving averages depend on the order of the samples: two of them cannot be joined")
+          .hint("resume the first one instead");
     const size_t count = spec_.scheme == Scheme::per_tensor ? 1 : ranges_.size();
     QUOIN_TRY(const auto ranges, saved_ranges(saved, count));
     add(ranges);

@@ -124,16 +124,16 @@ class PluginObserver final : public Observer {
 
  private:
   std::string plugin() const { return spec_.backend->name(); }
-  tl::unexpected<Error> broken(std::string_view function, const std::string& what) const {
-    return fail(Error{Code::plugin, fmt::format("{} {}", function, what),
-                      fmt::format("plugin {}: observer {}", plugin(), spec_.observer),
-                      "the plugin breaks the ABI contract; report it to its author"});
+  Failure broken(std::string_view function, const std::string& what) const {
+    return fail(Code::plugin, "{} {}", function, what)
+        .at("plugin {}: observer {}", plugin(), spec_.observer)
+        .hint("the plugin breaks the ABI contract; report it to its author");
   }
   template <class F>
   Status ask(std::string_view function, F&& body) const {
-    const auto called = host::call(plugin(), body);
+    auto called = host::call(plugin(), body);
     if (called.ok()) return {};
-    return fail(in(fmt::format("observer {}: {}", spec_.observer, function), called.error));
+    return std::move(called.done).failure().at("observer {}: {}", spec_.observer, function);
   }
   Status check(const quoin_qparams& given) const {
     if (given.dtype != static_cast<quoin_dtype>(spec_.dtype) || given.scheme != static_cast<uint32_t>(spec_.scheme) ||

@@ -105,7 +105,7 @@ Status add_observer(const ir::Graph& graph, Group& group, const ObserverDefaults
   complete_observer(group.spec, is_weight(graph, group.places[0]), defaults);
   if (group.spec.kind != SpecKind::observed || group.spec.dynamic) return {};
   auto observer = make_observer(group.spec);
-  if (!observer) return fail(in(describe(graph, group.places[0]), std::move(observer).error()));
+  if (!observer) return std::move(observer).failure().at("{}", describe(graph, group.places[0]));
   group.observer = *std::move(observer);
   return {};
 }

@@ -14,11 +14,9 @@ Result<quoin_preset> find_preset(const quoin_quantizer& quantizer, const std::st
     if (wanted.empty() || wanted == known.back()) return preset;
   }
   if (known.empty()) return fail(Code::plugin, "the plugin offers no presets");
-  return fail(Error{Code::recipe,
-                    fmt::format("preset \"{}\" is not known", wanted),
-                    {},
-                    fmt::format("{}{}the plugin offers: {}", did_you_mean(wanted, known),
-                                nearest(wanted, known).empty() ? "" : "; ", join(known, ", "))});
+  return fail(Code::recipe, "preset \"{}\" is not known", wanted)
+      .hint(fmt::format("{}{}the plugin offers: {}", did_you_mean(wanted, known),
+                        nearest(wanted, known).empty() ? "" : "; ", join(known, ", ")));
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ std::optional<std::vector<double>> constant_numbers(const ir::Graph& graph, ir::
 
 Result<QParams> checked(const ir::Graph& graph, ir::NodeId id, QParams q, const std::vector<double>& scale,
                         const std::vector<double>& zero_point) {
-  const auto bad = [&](std::string what) { return fail(Error{Code::model, std::move(what), graph.describe(id), {}}); };
+  const auto bad = [&](std::string what) { return fail(Code::model, "{}", what).at("{}", graph.describe(id)); };
   for (const double s : scale) {
     q.scale.push_back(static_cast<float>(s));
     if (!std::isfinite(q.scale.back()) || q.scale.back() <= 0)

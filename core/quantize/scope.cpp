@@ -89,7 +89,7 @@ std::string hint_for(const Part& part) {
 Result<std::optional<Pattern>> compiled(const std::optional<std::string>& text, const std::string& place) {
   if (!text) return std::nullopt;
   auto pattern = Pattern::parse(*text);
-  if (!pattern) return fail(in(place, std::move(pattern).error()));
+  if (!pattern) return std::move(pattern).failure().at("{}", place);
   return std::optional(*std::move(pattern));
 }
 
@@ -168,8 +168,9 @@ Result<Scope> Scope::of(const recipe::Quantizer& quantizer, NodeFilter filter) {
     for (const recipe::Selector& selector : *from) {
       QUOIN_TRY(const Selection entry, Selection::of(selector));
       if (entry.is_empty())
-        return fail(Error{Code::recipe, "a filter entry without selectors", selector.place.text,
-                          "give it module, module_type, op or node"});
+        return fail(Code::recipe, "a filter entry without selectors")
+            .at("{}", selector.place.text)
+            .hint("give it module, module_type, op or node");
       to->push_back(entry);
     }
   }
@@ -219,8 +220,9 @@ Status Scope::check_all_used(const ir::Graph& graph) const {
        {std::pair{&rules_, "the rule for"}, {&include_, "include"}, {&exclude_, "exclude"}}) {
     for (const Selection& entry : *list)
       if (!used_[at++])
-        return fail(Error{Code::recipe, fmt::format("{} {} matches no node", kind, entry.words()), entry.place(),
-                          entry.hint(graph)});
+        return fail(Code::recipe, "{} {} matches no node", kind, entry.words())
+            .at("{}", entry.place())
+            .hint(entry.hint(graph));
   }
   return {};
 }

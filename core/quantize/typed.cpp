@@ -60,8 +60,7 @@ class Typer {
 
   Result<ir::Graph> run() {
     for (const ir::ValueId id : in_.inputs()) forms_[id].plain = out_.add_input(in_.value(id).name, in_.value(id).type);
-    for (const ir::NodeId id : in_.order())
-      if (auto status = node(id); !status) return fail(in(in_.describe(id), std::move(status).error()));
+    for (const ir::NodeId id : in_.order()) QUOIN_CHECK_AT(node(id), "{}", in_.describe(id));
     std::vector<ir::ValueId> outputs;
     for (const ir::ValueId id : in_.outputs()) {
       const bool integers = in_.value(id).type.dtype != DType::f32 && forms_[id].typed != ir::kNone;

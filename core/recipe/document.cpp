@@ -139,10 +139,8 @@ Status check_characters(const std::string& text, const std::string& file) {
   for (const char c : text) {
     const bool allowed = static_cast<unsigned char>(c) >= 0x20 || c == '\t' || c == '\n' || c == '\r';
     if (!allowed)
-      return fail(Error{Code::recipe,
-                        fmt::format("control character 0x{:02x}", static_cast<unsigned char>(c)),
-                        fmt::format("{}:{}:{}", file, line, column),
-                        {}});
+      return fail(Code::recipe, "control character 0x{:02x}", static_cast<unsigned char>(c))
+          .at("{}:{}:{}", file, line, column);
     column = c == '\n' ? 1 : column + 1;
     line += c == '\n' ? 1 : 0;
   }
@@ -158,17 +156,15 @@ Result<Node> parse_documents(const std::string& text, const std::string& file) {
     Node root = builder.take();
     Builder second(file);
     if (parser.HandleNextDocument(second))
-      return fail(Error{Code::recipe, "a second YAML document", file, "keep one recipe per file"});
+      return fail(Code::recipe, "a second YAML document").at("{}", file).hint("keep one recipe per file");
     return root;
   } catch (Refused& refused) {
     return fail(std::move(refused.error));
   } catch (const YAML::Exception& problem) {
-    return fail(Error{Code::recipe,
-                      "YAML: " + problem.msg,
-                      fmt::format("{}:{}:{}", file, problem.mark.line + 1, problem.mark.column + 1),
-                      {}});
+    return fail(Code::recipe, "YAML: {}", problem.msg)
+        .at("{}:{}:{}", file, problem.mark.line + 1, problem.mark.column + 1);
   } catch (const std::exception& problem) {
-    return fail(Error{Code::recipe, std::string("YAML: ") + problem.what(), file, {}});
+    return fail(Code::recipe, "{}", std::string("YAML: ") + problem.what()).at("{}", file);
   }
 }
 
@@ -210,8 +206,7 @@ Node* Node::find(std::string_view name) { return const_cast<Node*>(std::as_const
 
 Result<Node> parse_yaml(const std::string& text, const std::string& file) {
   if (text.size() > kMaxBytes)
-    return fail(
-        Error{Code::recipe, fmt::format("{} bytes, a recipe has at most {}", text.size(), kMaxBytes), file, {}});
+    return fail(Code::recipe, "{} bytes, a recipe has at most {}", text.size(), kMaxBytes).at("{}", file);
   QUOIN_CHECK(check_characters(text, file));
   return parse_documents(text, file);
 }

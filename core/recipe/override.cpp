@@ -23,8 +23,9 @@ std::optional<size_t> as_index(std::string_view text) {
 
 Result<std::vector<Step>> split_path(const std::string& path, const Place& place) {
   const auto malformed = [&](std::string_view why) {
-    return fail(Error{Code::recipe, fmt::format("the key {}", why), place.text,
-                      "write quantize.quantizers[0].preset=int8-static"});
+    return fail(Code::recipe, "the key {}", why)
+        .at("{}", place.text)
+        .hint("write quantize.quantizers[0].preset=int8-static");
   };
   std::vector<Step> steps;
   std::string_view rest = path;
@@ -53,8 +54,7 @@ Result<std::vector<Step>> split_path(const std::string& path, const Place& place
 Result<Node*> descend(Node& node, const Step& step, const Place& place) {
   if (node.kind == Node::Kind::null) node.kind = step.index ? Node::Kind::list : Node::Kind::map;
   if (node.kind == Node::Kind::scalar)
-    return fail(
-        Error{Code::recipe, fmt::format("\"{}\" lies below the value \"{}\"", step.key, node.text), place.text, {}});
+    return fail(Code::recipe, "\"{}\" lies below the value \"{}\"", step.key, node.text).at("{}", place.text);
   if (node.kind == Node::Kind::map) {
     if (Node* found = node.find(step.key)) return found;
     Node child;
@@ -64,10 +64,8 @@ Result<Node*> descend(Node& node, const Step& step, const Place& place) {
     return &node.children.back();
   }
   if (!step.index || *step.index > node.children.size())
-    return fail(Error{Code::recipe,
-                      fmt::format("\"{}\" is no index of a list of {}", step.key, node.children.size()),
-                      place.text,
-                      {}});
+    return fail(Code::recipe, "\"{}\" is no index of a list of {}", step.key, node.children.size())
+        .at("{}", place.text);
   if (*step.index == node.children.size()) {
     node.children.emplace_back();
     node.children.back().place = place;

@@ -37,10 +37,8 @@ Status check_limits(const quoin_param_spec& spec, const Scalar& scalar) {
     for (const quoin_str choice : choices) known.push_back(text(choice));
     const auto* given = std::get_if<std::string>(&scalar);
     if (given && std::find(known.begin(), known.end(), *given) == known.end())
-      return fail(Error{Code::recipe,
-                        fmt::format("\"{}\" is not one of: {}", *given, join(known, ", ")),
-                        {},
-                        did_you_mean(*given, known)});
+      return fail(Code::recipe, "\"{}\" is not one of: {}", *given, join(known, ", "))
+          .hint(did_you_mean(*given, known));
   }
   if (spec.low > spec.high) return {};
   const auto* whole = std::get_if<int64_t>(&scalar);
@@ -56,9 +54,8 @@ Status check_limits(const quoin_param_spec& spec, const Scalar& scalar) {
 Result<Scalar> check_param(const quoin_param_spec& spec, const Scalar& given) {
   const auto scalar = converted(given, spec.kind);
   const std::string label = fmt::format("parameter {}", text(spec.name));
-  if (!scalar)
-    return fail(Error{Code::recipe, fmt::format("{} expected", kind_name(spec.kind)), label, text(spec.doc)});
-  if (auto status = check_limits(spec, *scalar); !status) return fail(in(label, std::move(status).error()));
+  if (!scalar) return fail(Code::recipe, "{} expected", kind_name(spec.kind)).at("{}", label).hint(text(spec.doc));
+  QUOIN_CHECK_AT(check_limits(spec, *scalar), "{}", label);
   return *scalar;
 }
 
@@ -92,10 +89,8 @@ Result<Params> complete_params(const std::string& owner, quoin_array specs, cons
   }
   for (const auto& [key, scalar] : params)
     if (std::find(known.begin(), known.end(), key) == known.end())
-      return fail(Error{Code::recipe,
-                        fmt::format("{} has no parameter \"{}\"", owner, key),
-                        {},
-                        known.empty() ? "it takes none" : did_you_mean(key, known)});
+      return fail(Code::recipe, "{} has no parameter \"{}\"", owner, key)
+          .hint(known.empty() ? "it takes none" : did_you_mean(key, known));
   return out;
 }
 

@@ -46,10 +46,8 @@ Result<Pattern> Pattern::parse(std::string_view text) {
   options.set_never_capture(true);
   const auto regex = std::make_shared<const re2::RE2>(out.text_, options);
   if (!regex->ok())
-    return fail(Error{Code::recipe,
-                      fmt::format("the regular expression \"{}\" is not valid: {}", out.text_, regex->error()),
-                      {},
-                      "the syntax is that of RE2: https://github.com/google/re2/wiki/Syntax"});
+    return fail(Code::recipe, "the regular expression \"{}\" is not valid: {}", out.text_, regex->error())
+        .hint("the syntax is that of RE2: https://github.com/google/re2/wiki/Syntax");
   out.regex_ = regex;
   return out;
 }

@@ -31,8 +31,9 @@ class Reader {
   Status section(const Node& node, const std::string& prefix) {
     if (node.kind == Node::Kind::null) return check_required(node, prefix);
     if (node.kind != Node::Kind::map)
-      return fail(Error{Code::recipe, fmt::format("{}: expected a map of keys", prefix.empty() ? "the recipe" : prefix),
-                        node.place.text, "its keys are " + join(children_of(prefix), ", ")});
+      return fail(Code::recipe, "{}: expected a map of keys", prefix.empty() ? "the recipe" : prefix)
+          .at("{}", node.place.text)
+          .hint("its keys are " + join(children_of(prefix), ", "));
     for (const Node& child : node.children) QUOIN_CHECK(entry(child, prefix));
     return check_required(node, prefix);
   }
@@ -45,7 +46,7 @@ class Reader {
     return unknown(node, prefix);
   }
 
-  static tl::unexpected<Error> unknown(const Node& node, const std::string& prefix) {
+  static Failure unknown(const Node& node, const std::string& prefix) {
     const std::vector<std::string> siblings = children_of(prefix);
     std::string hint = did_you_mean(node.key, siblings);
     if (hint.empty()) {  // perhaps a known key in the wrong section
@@ -54,8 +55,9 @@ class Reader {
                                       [&](const std::string& path) { return path.ends_with("." + node.key); });
       hint = moved != paths.end() ? "did you mean \"" + *moved + "\"?" : "known keys here are " + join(siblings, ", ");
     }
-    return fail(Error{Code::recipe, fmt::format("unknown key \"{}\"", below(prefix, node.key)), node.key_place.text,
-                      std::move(hint)});
+    return fail(Code::recipe, "unknown key \"{}\"", below(prefix, node.key))
+        .at("{}", node.key_place.text)
+        .hint(std::move(hint));
   }
 
   Status value(const Key& key, const Node& node) {
@@ -76,7 +78,7 @@ class Reader {
       if (!key.required || key.path.substr(0, key.path.rfind('.')) != prefix) continue;
       const std::string name = key.path.substr(prefix.size() + 1);
       if (node.find(name) == nullptr)
-        return fail(Error{Code::recipe, fmt::format("the key {} is missing", key.path), node.place.text, key.doc});
+        return fail(Code::recipe, "the key {} is missing", key.path).at("{}", node.place.text).hint(key.doc);
     }
     return {};
   }
@@ -88,8 +90,9 @@ class Reader {
 // Digests that nothing compares would look like protection.
 Status check_policy(const Recipe& recipe, const Node& root) {
   if (recipe.plugins.policy == "listed" || recipe.plugins.sha256.empty()) return {};
-  return fail(Error{Code::recipe, "plugins.sha256 lists files, but plugins.policy is any",
-                    root.find("plugins")->find("sha256")->place.text, "set plugins.policy: listed"});
+  return fail(Code::recipe, "plugins.sha256 lists files, but plugins.policy is any")
+      .at("{}", root.find("plugins")->find("sha256")->place.text)
+      .hint("set plugins.policy: listed");
 }
 
 Node scalar_node(const std::string& text) {

@@ -50,10 +50,11 @@ std::string found_name(const Node& node) {
 }
 
 // An empty value has no place of its own; its key has.
-tl::unexpected<Error> wrong(const Key& key, const Node& node, const std::string& expected, std::string hint = {}) {
+Failure wrong(const Key& key, const Node& node, const std::string& expected, std::string hint = {}) {
   const bool empty = node.kind == Node::Kind::null && !node.key_place.text.empty();
-  return fail(Error{Code::recipe, fmt::format("{}: expected {}, found {}", key.path, expected, found_name(node)),
-                    empty ? node.key_place.text : node.place.text, std::move(hint)});
+  return fail(Code::recipe, "{}: expected {}, found {}", key.path, expected, found_name(node))
+      .at("{}", empty ? node.key_place.text : node.place.text)
+      .hint(std::move(hint));
 }
 
 // A scalar of one of the alternatives of Scalar, as a double where it is a number.
@@ -78,8 +79,9 @@ Result<std::string> check_pattern(const Key& key, const Node& node) {
   QUOIN_TRY(std::string text, check_text(key, node));
   if (text.empty()) return wrong(key, node, kind_name(key.kind), "leave the key out to match everything");
   if (auto parsed = Pattern::parse(text); !parsed)
-    return fail(Error{Code::recipe, fmt::format("{}: {}", key.path, parsed.error().what), node.place.text,
-                      parsed.error().hint});
+    return fail(Code::recipe, "{}: {}", key.path, parsed.error().what)
+        .at("{}", node.place.text)
+        .hint(parsed.error().hint);
   return text;
 }
 

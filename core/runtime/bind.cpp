@@ -30,7 +30,7 @@ class Binder {
         host_(host),
         scratch_(scratch),
         diagnostics_(diagnostics) {}
-  Result<Bound> run();
+  Result<std::unique_ptr<Bound>> run();
 
  private:
   Frame frame(const program::Graph& graph, const std::vector<Location>& inputs, const std::vector<Location>& outputs,
@@ -49,14 +49,14 @@ class Binder {
   const quoin_host& host_;
   Scratch& scratch_;
   Diagnostics& diagnostics_;
-  Bound out_;
+  std::unique_ptr<Bound> out_ = std::make_unique<Bound>();
   uint64_t base_ = 0;  // bytes of the arena that the method itself takes
 };
 
 Frame Binder::frame(const program::Graph& graph, const std::vector<Location>& inputs,
                     const std::vector<Location>& outputs, uint64_t base) {
-  out_.sources.push_back({&graph, &out_.views.emplace_back(graph)});
-  Frame frame{out_.sources.back(), std::vector<Location>(graph.values.size()), program::in_arena(graph)};
+  out_->sources.push_back({&graph, &out_->views.emplace_back(graph)});
+  Frame frame{out_->sources.back(), std::vector<Location>(graph.values.size()), program::in_arena(graph)};
   for (size_t i = 0; i < graph.values.size(); ++i) {
     const program::Value& value = graph.values[i];
     frame.locations[i] = value.constant ? Location{Location::constant, 0, value.constant->data()}
@@ -108,7 +108,7 @@ Status Binder::add_kernel(const Frame& frame, size_t index) {
       step.locations[0] == step.locations[step.inputs])
     return {};
   QUOIN_CHECK(prepare_kernel(step, options_.kernels, host_, scratch_));
-  out_.steps.push_back(std::move(step));
+  out_->steps.push_back(std::move(step));
   return {};
 }
 
@@ -124,7 +124,7 @@ Status Binder::add_call(const Frame& frame, size_t index) {
     QUOIN_TRY(attempt.reason, plan_delegate(step, program::longest(graph_), memory));
     if (attempt.reason.empty()) {
       QUOIN_CHECK(scratch_.add(memory));
-      out_.steps.push_back(std::move(step));
+      out_->steps.push_back(std::move(step));
       return {};
     }
   }
@@ -143,7 +143,7 @@ Status Binder::add_original(const Frame& outer, const program::Node& node) {
   if (original.arena_size > kMaxMemory) return fail(Code::limit, "an arena of {} bytes", original.arena_size);
   Frame inner = frame(original, at(node.inputs), at(node.outputs), base_);
   inner.delegate = node.delegate;
-  out_.arena = std::max(out_.arena, base_ + original.arena_size);
+  out_->arena = std::max(out_->arena, base_ + original.arena_size);
   return add_graph(inner);
 }
 
@@ -151,7 +151,7 @@ Status Binder::add_graph(const Frame& frame) {
   for (size_t i = 0; i < frame.source.graph->nodes.size(); ++i) {
     const program::Node& node = frame.source.graph->nodes[i];
     auto added = node.op.empty() ? add_call(frame, i) : add_kernel(frame, i);
-    if (!added) return fail(in(describe(node), std::move(added).error()));
+    if (!added) return std::move(added).failure().at("{}", describe(node));
   }
   return {};
 }
@@ -164,20 +164,20 @@ void Binder::place_states(std::vector<Location>& inputs, std::vector<Location>& 
     inputs[state.input] = outputs[state.output] = here;
     if (state.in_place || graph_.inputs[state.input] == graph_.outputs[state.output]) continue;
     outputs[state.output] = {Location::arena, base_, nullptr};
-    out_.copies.push_back({base_, place.offset, place.bytes});
+    out_->copies.push_back({base_, place.offset, place.bytes});
     base_ += align_up(place.bytes, program::kArenaAlignment);
   }
 }
 
-Result<Bound> Binder::run() {
+Result<std::unique_ptr<Bound>> Binder::run() {
   if (graph_.arena_size > kMaxMemory) return fail(Code::limit, "an arena of {} bytes", graph_.arena_size);
   base_ = graph_.arena_size;
   std::vector<Location> inputs(graph_.inputs.size()), outputs(graph_.outputs.size());
   place_states(inputs, outputs);
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].kind != Location::absent) continue;
-    inputs[i] = {Location::input, out_.inputs.size(), nullptr};
-    out_.inputs.push_back(graph_.inputs[i]);
+    inputs[i] = {Location::input, out_->inputs.size(), nullptr};
+    out_->inputs.push_back(graph_.inputs[i]);
   }
   std::vector<size_t> given;  // positions of the outputs that run() returns
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -185,15 +185,15 @@ Result<Bound> Binder::run() {
     outputs[i] = {Location::output, given.size(), nullptr};
     given.push_back(i);
   }
-  out_.arena = base_;
+  out_->arena = base_;
   const Frame whole = frame(graph_, inputs, outputs, 0);
   QUOIN_CHECK(add_graph(whole));
   for (const size_t i : given) {
-    out_.outputs.push_back(graph_.outputs[i]);
-    out_.output_locations.push_back(whole.locations[graph_.outputs[i]]);
+    out_->outputs.push_back(graph_.outputs[i]);
+    out_->output_locations.push_back(whole.locations[graph_.outputs[i]]);
   }
-  out_.longest = out_.length = program::longest(graph_);
-  if (out_.longest != 0) keep_ahead(out_);
+  out_->longest = out_->length = program::longest(graph_);
+  if (out_->longest != 0) keep_ahead(*out_);
   return std::move(out_);
 }
 
@@ -208,17 +208,17 @@ Status PreparedKernel::prepare(const quoin_graph* graph, uint32_t node, quoin_me
   auto called = host::call(
       provider_, [&](quoin_error* error) { return kernel_->prepare(host_, graph, node, &state_, &need, error); });
   if (called.ok()) return {};
-  called.error.where = fmt::format("prepare kernel {}", kernel_->name);
-  return fail(std::move(called.error));
+  called.done.error().where = fmt::format("prepare kernel {}", kernel_->name);
+  return std::move(called.done).failure();
 }
 
 Status PreparedKernel::run(const quoin_run& run) const {
   auto called = host::call(provider_, [&](quoin_error* error) { return kernel_->run(host_, state_, &run, error); });
   if (called.ok()) return {};
   // What a kernel finds invalid once it runs is in the data: an index out of range.
-  if (called.status == QUOIN_INVALID) called.error.code = Code::input;
-  called.error.where = fmt::format("kernel {}", kernel_->name);
-  return fail(std::move(called.error));
+  if (called.status == QUOIN_INVALID) called.done.error().code = Code::input;
+  called.done.error().where = fmt::format("kernel {}", kernel_->name);
+  return std::move(called.done).failure();
 }
 
 Result<StateLayout> lay_out_states(const program::Model& model) {
@@ -235,11 +235,12 @@ Result<StateLayout> lay_out_states(const program::Model& model) {
   return out;
 }
 
-Result<Bound> bind(const program::Model& model, size_t method, const StateLayout& states, const Options& options,
-                   const quoin_host& host, Scratch& scratch, Diagnostics& diagnostics) {
+Result<std::unique_ptr<Bound>> bind(const program::Model& model, size_t method, const StateLayout& states,
+                                    const Options& options, const quoin_host& host, Scratch& scratch,
+                                    Diagnostics& diagnostics) {
   const program::Method& from = model.methods[method];
   auto bound = Binder(model, from.graph, states, options, host, scratch, diagnostics).run();
-  if (!bound && model.methods.size() > 1) return fail(in("method " + from.name, std::move(bound).error()));
+  if (!bound && model.methods.size() > 1) return std::move(bound).failure().at("method {}", from.name);
   return bound;
 }
 

@@ -2,7 +2,7 @@
 // of delegates that cannot run here.
 #pragma once
 
-#include <deque>
+#include <list>
 
 #include "runtime/delegate.hpp"
 #include "runtime/graph_view.hpp"
@@ -35,7 +35,7 @@ struct Ahead {
 
 // One method.
 struct Bound {
-  std::deque<GraphView> views;  // what prepared kernels may point into
+  std::list<GraphView> views;   // what prepared kernels may point into
   std::vector<Source> sources;  // the method's graph and the originals that run in it
   std::vector<Step> steps;
   std::vector<uint32_t> inputs, outputs;   // values of the graph that are no states
@@ -48,7 +48,8 @@ struct Bound {
 
 // `model` must stay where it is. Scratch memory that steps need is added to `scratch`.
 // Errors: program_version, plugin, unsupported, limit.
-Result<Bound> bind(const program::Model& model, size_t method, const StateLayout& states, const Options& options,
-                   const quoin_host& host, Scratch& scratch, Diagnostics& diagnostics);
+Result<std::unique_ptr<Bound>> bind(const program::Model& model, size_t method, const StateLayout& states,
+                                    const Options& options, const quoin_host& host, Scratch& scratch,
+                                    Diagnostics& diagnostics);
 
 }  // namespace quoin::runtime

@@ -54,7 +54,7 @@ Status LoadedDelegate::run(const quoin_run& run) const {
   auto called =
       host::call(name_, [&](quoin_error* error) { return backend().table().executor->run(handle_, &run, error); });
   if (called.ok()) return {};
-  return fail(std::move(called.error));
+  return std::move(called.done).failure();
 }
 
 Result<LoadAttempt> load_delegate(const program::Delegate& delegate, const Options& options, const quoin_host& host) {
@@ -85,12 +85,12 @@ Result<LoadAttempt> load_delegate(const program::Delegate& delegate, const Optio
     return (*backend)->table().executor->init((*backend)->handle(), &request, &handle, error);
   });
   if (is_unable(called.status)) {
-    out.reason = called.error.text();
+    out.reason = called.done.error().text();
     return out;
   }
-  if (!called.ok()) return fail(in("load", std::move(called.error)));
+  if (!called.ok()) return std::move(called.done).failure().at("load");
   if (handle == nullptr)
-    return fail(Error{Code::plugin, "init() reported success without a delegate", "plugin " + delegate.plugin, {}});
+    return fail(Code::plugin, "init() reported success without a delegate").at("plugin {}", delegate.plugin);
   out.loaded.emplace(std::move(*backend), handle);
   return out;
 }
@@ -102,16 +102,14 @@ Result<std::string> plan_delegate(Step& step, int64_t length, quoin_memory_need&
   auto called = host::call(loaded.name(), [&](quoin_error* error) {
     return executor->plan(loaded.handle(), step.input_array(), step.output_array(), &need, error);
   });
-  if (is_unable(called.status)) return called.error.text();
-  if (!called.ok()) return fail(in("plan", std::move(called.error)));
+  if (is_unable(called.status)) return called.done.error().text();
+  if (!called.ok()) return std::move(called.done).failure().at("plan");
   for (size_t i = step.inputs; i < step.dims.size(); ++i) {
     const program::Value& value = step.source.graph->values[step.value_id(i)];
     if (fits(value, length, step.dims[i])) continue;
-    return fail(Error{Code::plugin,
-                      fmt::format("plans output {} as {}, the program says {}", i - step.inputs,
-                                  to_string(step.dims[i]), to_string(program::type_at(value, length).shape)),
-                      "plugin " + loaded.name(),
-                      {}});
+    return fail(Code::plugin, "plans output {} as {}, the program says {}", i - step.inputs, to_string(step.dims[i]),
+                to_string(program::type_at(value, length).shape))
+        .at("plugin {}", loaded.name());
   }
   return std::string();
 }
@@ -120,13 +118,15 @@ Status fall_back(const program::Delegate& delegate, uint32_t index, const std::s
                  Diagnostics& diagnostics) {
   const std::string where = describe(delegate, index);
   if (!delegate.original || all_ops().empty())
-    return fail(
-        Error{Code::program_version, reason, where,
-              all_ops().empty()
+    return fail(Code::program_version, "{}", reason)
+        .at("{}", where)
+        .hint(all_ops().empty()
                   ? "this runtime has no kernels to fall back to"
-                  : "the program keeps no original to fall back to: lower it again here, or with keep_original: true"});
+                  : "the program keeps no original to fall back to: lower it again here, or with keep_original: true");
   if (options.fallback == "error")
-    return fail(Error{Code::program_version, reason, where, "fallback: warn runs its original on kernels"});
+    return fail(Code::program_version, "{}", reason)
+        .at("{}", where)
+        .hint("fallback: warn runs its original on kernels");
   const std::string what =
       fmt::format("runs its {} original nodes on kernels: {}", delegate.original->nodes.size(), reason);
   if (options.fallback == "allow")

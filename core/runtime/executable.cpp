@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <deque>
 #include <exception>
 #include <new>
 #include <optional>
@@ -22,7 +21,7 @@ struct Executable::State {
   const kernels::KernelSet* kernels = nullptr;
   StateLayout layout;
   Scratch need;  // the most of all methods and of the lengths seen so far
-  std::deque<Runnable> methods;
+  std::vector<std::unique_ptr<Runnable>> methods;
   std::optional<Blocks> blocks;
   std::atomic<bool> busy = false;
 
@@ -52,7 +51,7 @@ class Turn {
   }
   Status check() const {
     if (mine_) return {};
-    return fail(Error{Code::input, "another run of this object is in progress", {}, "one object per thread"});
+    return fail(Code::input, "another run of this object is in progress").hint("one object per thread");
   }
 
  private:
@@ -79,7 +78,7 @@ quoin_tensor view(const Tensor& tensor) {
 
 MemoryNeed Executable::State::memory_need() const {
   MemoryNeed out;
-  for (const Runnable& method : methods) out.arena = std::max(out.arena, method.bound().arena);
+  for (const auto& method : methods) out.arena = std::max(out.arena, method->bound().arena);
   out.scratch = need.bytes;
   out.scratch_alignment = need.alignment;
   out.states = layout.bytes;
@@ -96,7 +95,7 @@ Status Executable::State::plan(const Memory& memory) {
   QUOIN_TRY(Block states, block(memory.states, needed.states, needed.states_alignment, "states"));
   blocks.emplace(Blocks{std::move(arena), std::move(scratch), std::move(states)});
   reset_states();
-  for (Runnable& method : methods) method.use(*blocks);
+  for (const auto& method : methods) method->use(*blocks);
   return {};
 }
 
@@ -128,10 +127,9 @@ Status Executable::State::prepare_length(Runnable& method, int64_t length) {
 }
 
 Status Executable::State::start(Runnable& method, std::span<const quoin_tensor> inputs, int64_t& length) {
-  if (!blocks) return fail(Error{Code::input, "plan() did not precede the run", model->name, {}});
+  if (!blocks) return fail(Code::input, "plan() did not precede the run").at("{}", model->name);
   QUOIN_TRY(length, method.check_inputs(inputs));
-  if (auto ready = set_length(method, length); !ready)
-    return fail(in(fmt::format("a run of length {}", length), std::move(ready).error()));
+  QUOIN_CHECK_AT(set_length(method, length), "a run of length {}", length);
   return {};
 }
 
@@ -179,8 +177,8 @@ Result<Executable> Executable::prepare(std::shared_ptr<const program::Model> mod
     QUOIN_TRY(state->layout, lay_out_states(*state->model));
     for (size_t i = 0; i < state->model->methods.size(); ++i) {
       auto bound = bind(*state->model, i, state->layout, options, host, state->need, diagnostics);
-      if (!bound) return fail(in(state->model->name, std::move(bound).error()));
-      state->methods.emplace_back(*std::move(bound));
+      if (!bound) return std::move(bound).failure().at("{}", state->model->name);
+      state->methods.push_back(std::make_unique<Runnable>(*std::move(bound)));
     }
     return Executable(std::move(state));
   });
@@ -213,11 +211,11 @@ std::optional<size_t> Executable::method(std::string_view name) const {
 }
 
 std::vector<TensorSpec> Executable::inputs(size_t method) const {
-  return specs(model().methods[method].graph, state_->methods[method].bound().inputs);
+  return specs(model().methods[method].graph, state_->methods[method]->bound().inputs);
 }
 
 std::vector<TensorSpec> Executable::outputs(size_t method) const {
-  return specs(model().methods[method].graph, state_->methods[method].bound().outputs);
+  return specs(model().methods[method].graph, state_->methods[method]->bound().outputs);
 }
 
 std::vector<TensorSpec> Executable::states() const {
@@ -240,7 +238,7 @@ Status Executable::prepare_length(size_t method, int64_t length) {
   return guarded([&]() -> Status {
     const Turn turn(state_->busy);
     QUOIN_CHECK(turn.check());
-    return state_->prepare_length(state_->methods[method], length);
+    return state_->prepare_length(*state_->methods[method], length);
   });
 }
 
@@ -249,7 +247,7 @@ Status Executable::run(size_t method, std::span<const quoin_tensor> inputs, std:
   return guarded([&]() -> Status {
     const Turn turn(state_->busy);
     QUOIN_CHECK(turn.check());
-    Runnable& runnable = state_->methods[method];
+    Runnable& runnable = *state_->methods[method];
     int64_t length = 0;
     QUOIN_CHECK(state_->start(runnable, inputs, length));
     QUOIN_CHECK(runnable.describe_outputs(length, outputs, true));
@@ -262,7 +260,7 @@ Result<std::vector<Tensor>> Executable::run(size_t method, std::span<const Tenso
   return guarded([&]() -> Result<std::vector<Tensor>> {
     const Turn turn(state_->busy);
     QUOIN_CHECK(turn.check());
-    return state_->run(state_->methods[method], inputs, profile);
+    return state_->run(*state_->methods[method], inputs, profile);
   });
 }
 

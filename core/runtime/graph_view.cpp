@@ -1,7 +1,6 @@
 #include "runtime/graph_view.hpp"
 
-#include <deque>
-#include <map>
+#include <list>
 
 #include "ops/abi_view.hpp"
 #include "program/length.hpp"
@@ -9,15 +8,18 @@
 namespace quoin::runtime {
 
 struct GraphView::Arrays {
-  const program::Graph* source;
   quoin_graph graph{};
   std::vector<quoin_value> values;
   std::vector<quoin_node> nodes;
   std::vector<uint32_t> node_index;  // graph node -> node here
   std::vector<std::vector<quoin_place>> users;
-  std::deque<quoin_qparams> qparams;  // deques: pointers into them stay valid as they grow
+  struct Dynamic {
+    const program::Value* value;
+    Shape dims;  // in the current run
+  };
+  std::list<quoin_qparams> qparams;  // lists: pointers into them stay valid as they grow
+  std::list<Dynamic> dynamic;
   AbiParams params;
-  std::map<size_t, Shape> dynamic;  // value -> its dims in the current run
 
   void add_value(const program::Value& from);
   void add_node(const program::Node& from);
@@ -29,7 +31,7 @@ void GraphView::Arrays::add_value(const program::Value& from) {
   value.dtype = static_cast<quoin_dtype>(from.type.dtype);
   value.rank = static_cast<uint32_t>(from.type.shape.size());
   value.dims = from.type.shape.data();
-  if (from.dynamic != 0) value.dims = dynamic.emplace(values.size(), from.type.shape).first->second.data();
+  if (from.dynamic != 0) value.dims = dynamic.emplace_back(Dynamic{&from, from.type.shape}).dims.data();
   value.producer = QUOIN_NONE;
   if (from.constant) value.constant = {from.constant->data(), from.constant->bytes()};
   if (from.type.qparams) {
@@ -61,7 +63,6 @@ void GraphView::Arrays::add_node(const program::Node& from) {
 
 GraphView::GraphView(const program::Graph& graph) : arrays_(std::make_unique<Arrays>()) {
   Arrays& a = *arrays_;
-  a.source = &graph;
   for (const program::Value& value : graph.values) a.add_value(value);
   a.users.resize(graph.values.size());
   for (const program::Node& node : graph.nodes) a.add_node(node);
@@ -80,7 +81,7 @@ GraphView::GraphView(const program::Graph& graph) : arrays_(std::make_unique<Arr
 
 void GraphView::set_length(int64_t length) {
   // In place: kernels may hold pointers to the dims.
-  for (auto& [id, dims] : arrays_->dynamic) program::set_dims(arrays_->source->values[id], length, dims);
+  for (auto& [value, dims] : arrays_->dynamic) program::set_dims(*value, length, dims);
 }
 
 GraphView::GraphView(GraphView&&) noexcept = default;

@@ -28,8 +28,8 @@ Status plan(Step& step, int64_t length, Scratch& scratch) {
   memory.struct_size = sizeof memory;
   QUOIN_TRY(const std::string reason, plan_delegate(step, length, memory));
   if (!reason.empty())
-    return fail(
-        Error{Code::plugin, reason, {}, "plugin " + step.loaded->name() + " must take every length up to the longest"});
+    return fail(Code::plugin, "{}", reason)
+        .hint("plugin " + step.loaded->name() + " must take every length up to the longest");
   return scratch.add(memory);
 }
 
@@ -84,7 +84,7 @@ Status set_length(Bound& bound, int64_t length, const kernels::KernelSet* kernel
       continue;
     }
     auto ready = step.loaded ? plan(step, length, scratch) : prepare_kernel(step, kernels, host, scratch);
-    if (!ready) return fail(in(describe(*step.node), std::move(ready).error()));
+    if (!ready) return std::move(ready).failure().at("{}", describe(*step.node));
   }
   bound.length = length;
   return {};

@@ -35,6 +35,13 @@ Status check_data(const quoin_tensor& tensor, DType dtype) {
   return {};
 }
 
+// Whether a run can write `bytes` of the output there.
+Status check_memory(const quoin_tensor& given, const program::Value& value, uint64_t bytes) {
+  if (given.size < bytes)
+    return fail(Code::input, "{} bytes of memory, {} takes {}", given.size, type_text(value), bytes);
+  return bytes == 0 ? Status{} : check_data(given, value.type.dtype);
+}
+
 std::string found_text(const quoin_tensor& given) {
   const auto dtype = dtype_from_code(given.dtype);
   const bool shaped = given.rank <= kMaxRank && (given.rank == 0 || given.dims != nullptr);
@@ -76,16 +83,16 @@ Status check_count(size_t found, const std::vector<uint32_t>& ids, const program
 
 }  // namespace
 
-Runnable::Runnable(Bound bound) : bound_(std::move(bound)) {
-  for (size_t s = 0; s < bound_.steps.size(); ++s)
-    for (size_t i = 0; i < bound_.steps[s].locations.size(); ++i)
-      if (const Location& at = bound_.steps[s].locations[i]; at.kind == Location::input || at.kind == Location::output)
+Runnable::Runnable(std::unique_ptr<Bound> bound) : bound_(std::move(bound)) {
+  for (size_t s = 0; s < bound_->steps.size(); ++s)
+    for (size_t i = 0; i < bound_->steps[s].locations.size(); ++i)
+      if (const Location& at = bound_->steps[s].locations[i]; at.kind == Location::input || at.kind == Location::output)
         patches_.push_back({s, i, at});
-  for (size_t i = 0; i < bound_.outputs.size(); ++i) output_dims_.push_back(output(i).type.shape);
+  for (size_t i = 0; i < bound_->outputs.size(); ++i) output_dims_.push_back(output(i).type.shape);
 }
 
 void Runnable::use(const Blocks& blocks) {
-  for (Step& step : bound_.steps)
+  for (Step& step : bound_->steps)
     for (size_t i = 0; i < step.tensors.size(); ++i) {
       const Location& location = step.locations[i];
       if (location.kind == Location::arena) step.tensors[i].data = blocks.arena.data() + location.at;
@@ -95,29 +102,21 @@ void Runnable::use(const Blocks& blocks) {
 }
 
 Result<int64_t> Runnable::check_inputs(std::span<const quoin_tensor> inputs) const {
-  QUOIN_CHECK(check_count(inputs.size(), bound_.inputs, graph(), "input"));
+  QUOIN_CHECK(check_count(inputs.size(), bound_->inputs, graph(), "input"));
   int64_t length = 0;
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (auto status = check_input(input(i), inputs[i], length); !status)
-      return fail(in(fmt::format("input {} ({})", i, input(i).name), std::move(status).error()));
+    QUOIN_CHECK_AT(check_input(input(i), inputs[i], length), "input {} ({})", i, input(i).name);
   return length;
 }
 
 Status Runnable::describe_outputs(int64_t length, std::span<quoin_tensor> outputs, bool check) {
-  QUOIN_CHECK(check_count(outputs.size(), bound_.outputs, graph(), "output"));
+  QUOIN_CHECK(check_count(outputs.size(), bound_->outputs, graph(), "output"));
   for (size_t i = 0; i < outputs.size(); ++i) {
     const program::Value& value = output(i);
     quoin_tensor& to = outputs[i];
     program::set_dims(value, length, output_dims_[i]);
     const uint64_t bytes = bytes_of(value.type.dtype, output_dims_[i]);
-    const auto located = [&](Error error) {
-      return fail(in(fmt::format("output {} ({})", i, value.name), std::move(error)));
-    };
-    if (check && to.size < bytes)
-      return located(
-          {Code::input, fmt::format("{} bytes of memory, {} takes {}", to.size, type_text(value), bytes), {}, {}});
-    if (check && bytes != 0)
-      if (auto data = check_data(to, value.type.dtype); !data) return located(std::move(data).error());
+    if (check) QUOIN_CHECK_AT(check_memory(to, value, bytes), "output {} ({})", i, value.name);
     to.dtype = static_cast<quoin_dtype>(value.type.dtype);
     to.rank = static_cast<uint32_t>(output_dims_[i].size());
     to.dims = output_dims_[i].data();
@@ -128,8 +127,7 @@ Status Runnable::describe_outputs(int64_t length, std::span<quoin_tensor> output
 }
 
 Status Runnable::run_step(const Step& step, const Blocks& blocks, Stop& stop, Observer* observer) const {
-  const auto located = [&](Error error) { return fail(in(describe(*step.node), std::move(error))); };
-  if (auto go = stop.check(); !go) return located(std::move(go).error());
+  QUOIN_CHECK_AT(stop.check(), "{}", describe(*step.node));
   const quoin_run call{sizeof call,           0,
                        step.input_array(),    step.output_array(),
                        blocks.scratch.data(), blocks.scratch.size(),
@@ -139,17 +137,17 @@ Status Runnable::run_step(const Step& step, const Blocks& blocks, Stop& stop, Ob
   if (observer != nullptr) observer->end();
   if (status) return {};
   // What stopped it says more than a delegate that found itself stopped.
-  if (auto go = stop.check(); !go && status.error().code == Code::cancelled) return located(std::move(go).error());
-  return located(std::move(status).error());
+  if (status.error().code == Code::cancelled) QUOIN_CHECK_AT(stop.check(), "{}", describe(*step.node));
+  return std::move(status).failure().at("{}", describe(*step.node));
 }
 
 Status Runnable::run(std::span<const quoin_tensor> inputs, std::span<const quoin_tensor> outputs, const Blocks& blocks,
                      Stop& stop, Observer* observer) {
   for (const Patch& patch : patches_)
-    bound_.steps[patch.step].tensors[patch.tensor].data =
+    bound_->steps[patch.step].tensors[patch.tensor].data =
         patch.location.kind == Location::input ? inputs[patch.location.at].data : outputs[patch.location.at].data;
-  for (const Step& step : bound_.steps) QUOIN_CHECK(run_step(step, blocks, stop, observer));
-  for (const StateCopy& copy : bound_.copies)
+  for (const Step& step : bound_->steps) QUOIN_CHECK(run_step(step, blocks, stop, observer));
+  for (const StateCopy& copy : bound_->copies)
     std::memcpy(blocks.states.data() + copy.to, blocks.arena.data() + copy.from, copy.bytes);
   copy_outputs(inputs, outputs);
   return {};
@@ -158,7 +156,7 @@ Status Runnable::run(std::span<const quoin_tensor> inputs, std::span<const quoin
 void Runnable::copy_outputs(std::span<const quoin_tensor> inputs, std::span<const quoin_tensor> outputs) const {
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (is_made(i) || outputs[i].data == nullptr || outputs[i].size == 0) continue;
-    const Location& location = bound_.output_locations[i];
+    const Location& location = bound_->output_locations[i];
     const void* from = location.kind == Location::input      ? inputs[location.at].data
                        : location.kind == Location::constant ? location.data
                                                              : outputs[location.at].data;

@@ -2,6 +2,7 @@
 // the one before.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "runtime/bind.hpp"
@@ -17,13 +18,13 @@ struct Blocks {
 
 class Runnable {
  public:
-  explicit Runnable(Bound bound);
-  Bound& bound() { return bound_; }
-  const Bound& bound() const { return bound_; }
-  const program::Value& input(size_t i) const { return graph().values[bound_.inputs[i]]; }
-  const program::Value& output(size_t i) const { return graph().values[bound_.outputs[i]]; }
+  explicit Runnable(std::unique_ptr<Bound> bound);
+  Bound& bound() { return *bound_; }
+  const Bound& bound() const { return *bound_; }
+  const program::Value& input(size_t i) const { return graph().values[bound_->inputs[i]]; }
+  const program::Value& output(size_t i) const { return graph().values[bound_->outputs[i]]; }
   // Whether output i is computed into memory of its own: else it is an input, a constant or an output before it.
-  bool is_made(size_t i) const { return bound_.output_locations[i] == Location{Location::output, i, nullptr}; }
+  bool is_made(size_t i) const { return bound_->output_locations[i] == Location{Location::output, i, nullptr}; }
 
   // Steps read and write these blocks from now on.
   void use(const Blocks& blocks);
@@ -42,11 +43,11 @@ class Runnable {
     size_t step, tensor;
     Location location;
   };
-  const program::Graph& graph() const { return *bound_.sources[0].graph; }
+  const program::Graph& graph() const { return *bound_->sources[0].graph; }
   Status run_step(const Step& step, const Blocks& blocks, Stop& stop, Observer* observer) const;
   void copy_outputs(std::span<const quoin_tensor> inputs, std::span<const quoin_tensor> outputs) const;
 
-  Bound bound_;
+  std::unique_ptr<Bound> bound_;
   std::vector<Patch> patches_;
   std::vector<Shape> output_dims_;
 };

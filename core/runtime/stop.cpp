@@ -36,10 +36,8 @@ Status Stop::check() {
   look_at_clock();
   const uint32_t word = std::atomic_ref(*word_).load(std::memory_order_relaxed);
   if (word == 0) return {};
-  return fail(Error{Code::cancelled,
-                    word == kDeadlinePassed ? "the deadline of the run passed" : "the caller stopped the run",
-                    {},
-                    {}});
+  return fail(Code::cancelled, "{}",
+              word == kDeadlinePassed ? "the deadline of the run passed" : "the caller stopped the run");
 }
 
 }  // namespace quoin::runtime

@@ -68,24 +68,18 @@ Status Calibrated::check_sample(size_t index, const Sample& sample) const {
   const auto& inputs = graph_.inputs();
   const std::string where = fmt::format("calibration sample {}", index);
   if (sample.size() != inputs.size())
-    return fail(
-        Error{Code::input, fmt::format("{} inputs given, the model has {}", sample.size(), inputs.size()), where, {}});
+    return fail(Code::input, "{} inputs given, the model has {}", sample.size(), inputs.size()).at("{}", where);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ir::Value& value = graph_.value(inputs[i]);
     if (sample[i].dtype() != value.type.dtype || sample[i].shape() != value.type.shape)
-      return fail(Error{Code::input,
-                        fmt::format("input {} must be {}{}, found {}{}", value.name, name(value.type.dtype),
-                                    to_string(value.type.shape), name(sample[i].dtype()), to_string(sample[i].shape())),
-                        where,
-                        {}});
+      return fail(Code::input, "input {} must be {}{}, found {}{}", value.name, name(value.type.dtype),
+                  to_string(value.type.shape), name(sample[i].dtype()), to_string(sample[i].shape()))
+          .at("{}", where);
     if (sample[i].dtype() != DType::f32) continue;
     const auto elements = sample[i].as<float>();
     const auto bad = std::ranges::find_if(elements, [](float x) { return !std::isfinite(x); });
     if (bad != elements.end())
-      return fail(Error{Code::data,
-                        fmt::format("element {} of input {} is {}", bad - elements.begin(), value.name, *bad),
-                        where,
-                        {}});
+      return fail(Code::data, "element {} of input {} is {}", bad - elements.begin(), value.name, *bad).at("{}", where);
   }
   return {};
 }
@@ -115,10 +109,8 @@ Status Calibrated::read_mask() {
   const auto found =
       std::ranges::find_if(graph_.inputs(), [&](ir::ValueId id) { return graph_.value(id).name == wanted; });
   if (found == graph_.inputs().end())
-    return fail(Error{Code::recipe,
-                      fmt::format("the model has no input \"{}\" to mask tokens", wanted),
-                      {},
-                      "its inputs are " + join(input_names(graph_), ", ")});
+    return fail(Code::recipe, "the model has no input \"{}\" to mask tokens", wanted)
+        .hint("its inputs are " + join(input_names(graph_), ", "));
   const DType dtype = graph_.value(*found).type.dtype;
   if (dtype != DType::s64 && dtype != DType::s32 && dtype != DType::boolean && dtype != DType::f32)
     return fail(Code::recipe, "the mask {} is {}, expected s64, s32, bool or f32", wanted, name(dtype));
@@ -241,8 +233,7 @@ Status Calibrated::for_rows(ir::ValueId value, const F& visit) const {
     const bool same = !differs_.contains(value);
     const Rows f = same ? x : rows_of(real[s], mask, kept_f);
     if (x.rows() == 0) continue;
-    if (auto status = visit(x, f); !status)
-      return fail(in(fmt::format("calibration sample {}", s), std::move(status).error()));
+    QUOIN_CHECK_AT(visit(x, f), "calibration sample {}", s);
   }
   return {};
 }
@@ -254,10 +245,9 @@ Result<const Moments*> Calibrated::moments_of(const FoundLayer& layer) {
   moments_value_ = value;
   moments_.emplace(graph_.value(value).type.shape.back());
   const auto add = [&](const Rows& x, const Rows& f) { return moments_->add(x, f, engine_.resources_.host); };
-  if (auto status = for_rows(value, add); !status)
-    return fail(in(graph_.describe(layer.node), std::move(status).error()));
+  QUOIN_CHECK_AT(for_rows(value, add), "{}", graph_.describe(layer.node));
   if (moments_->count == 0)
-    return fail(Error{Code::data, "the mask leaves no token to calibrate with", graph_.describe(layer.node), {}});
+    return fail(Code::data, "the mask leaves no token to calibrate with").at("{}", graph_.describe(layer.node));
   return &*moments_;
 }
 

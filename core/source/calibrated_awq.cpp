@@ -29,7 +29,7 @@ Status Calibrated::divide(const FoundLayer& layer, ReportLine& line) {
   }
   QUOIN_TRY(const Moments* moments, moments_of(layer));
   auto factor = awq_factors(of, *moments, engine_.resources_.host);
-  if (!factor) return fail(in(graph_.describe(layer.node), std::move(factor).error()));
+  if (!factor) return std::move(factor).failure().at("{}", graph_.describe(layer.node));
   divided_.insert(value);
   if ((factor->array() == 1).all()) return {};
   QUOIN_TRY(const ir::ValueId result, divide_input(graph_, value, readers, *factor));

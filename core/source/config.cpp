@@ -39,7 +39,7 @@ std::string_view name_in(const std::array<Named<T>, N>& rows, T value) {
 
 // -- values of parameters
 
-tl::unexpected<Error> expected(std::string_view what) { return fail(Code::recipe, "{} expected", what); }
+Failure expected(std::string_view what) { return fail(Code::recipe, "{} expected", what); }
 
 template <class T, size_t N>
 Status choose(const std::array<Named<T>, N>& rows, const recipe::Scalar& scalar, T& to) {
@@ -48,10 +48,8 @@ Status choose(const std::array<Named<T>, N>& rows, const recipe::Scalar& scalar,
   for (const auto& row : rows) names.emplace_back(row.name);
   const auto found = text == nullptr ? rows.end() : std::ranges::find(rows, *text, &Named<T>::name);
   if (found == rows.end())
-    return fail(Error{Code::recipe,
-                      "one of " + join(names, ", ") + " expected",
-                      {},
-                      text == nullptr ? std::string() : did_you_mean(*text, names)});
+    return fail(Code::recipe, "{}", "one of " + join(names, ", ") + " expected")
+        .hint(text == nullptr ? std::string() : did_you_mean(*text, names));
   to = found->value;
   return {};
 }
@@ -152,15 +150,12 @@ Status store(LayerConfig& config, const Preset& preset, const std::string& key, 
     if (!preset.takes_bits && param.name == kBits.name) continue;
     known.emplace_back(param.name);
     if (param.name != key) continue;
-    if (auto status = param.store(config, value); !status)
-      return fail(in("parameter " + key, std::move(status).error()));
+    QUOIN_CHECK_AT(param.store(config, value), "parameter {}", key);
     return {};
   }
   std::string hint = did_you_mean(key, known);
-  return fail(Error{Code::recipe,
-                    fmt::format("{} has no parameter \"{}\"", preset.name, key),
-                    {},
-                    hint.empty() ? "its parameters are " + join(known, ", ") : std::move(hint)});
+  return fail(Code::recipe, "{} has no parameter \"{}\"", preset.name, key)
+      .hint(hint.empty() ? "its parameters are " + join(known, ", ") : std::move(hint));
 }
 
 }  // namespace
@@ -181,10 +176,8 @@ Status check(const LayerConfig& config) {
   if (one_sided)
     return fail(Code::recipe, "one bit holds -1 and 0: no symmetric scale keeps positive weights from being cut off");
   if (config.algorithm == Algorithm::hqq && config.mapping != WeightMapping::symmetric)
-    return fail(Error{Code::recipe,
-                      fmt::format("hqq fits scales of symmetric weights, found mapping {}", name(config.mapping)),
-                      {},
-                      "leave the mapping out, or use hqq_affine"});
+    return fail(Code::recipe, "hqq fits scales of symmetric weights, found mapping {}", name(config.mapping))
+        .hint("leave the mapping out, or use hqq_affine");
   if (config.target == Target::embedding && is_calibrated(config.algorithm))
     return fail(Code::recipe, "{} needs the inputs of a linear layer, and an embedding has none",
                 name(config.algorithm));
@@ -208,10 +201,8 @@ Result<LayerConfig> config_from(const std::string& quantizer, const recipe::Para
   if (preset == presets().end()) {
     const auto names = quantizer_names();
     std::string hint = did_you_mean(quantizer, names);
-    return fail(Error{Code::recipe,
-                      fmt::format("no quantizer \"{}\"", quantizer),
-                      {},
-                      hint.empty() ? "there are " + join(names, ", ") : std::move(hint)});
+    return fail(Code::recipe, "no quantizer \"{}\"", quantizer)
+        .hint(hint.empty() ? "there are " + join(names, ", ") : std::move(hint));
   }
   LayerConfig config = preset->config;
   for (const auto& [key, value] : params) QUOIN_CHECK(store(config, *preset, key, value));
@@ -246,7 +237,7 @@ Result<Grouping> grouping(const LayerConfig& config, int64_t columns) {
     case Uneven::error:
       break;
   }
-  return fail(Error{Code::input, what, {}, "choose another group, or uneven: pad, smaller_group or float"});
+  return fail(Code::input, "{}", what).hint("choose another group, or uneven: pad, smaller_group or float");
 }
 
 }  // namespace quoin::source

@@ -24,7 +24,7 @@ Result<std::vector<ir::NodeId>> Engine::quantize(const FoundLayer& layer, const 
   LayerInput input{constant(weight_slot(layer.target)), std::nullopt, layer.config(), layer.grouping, moments};
   if (layer.target == Target::linear && graph_.is_constant(graph_.input(layer.node, 2))) input.bias = constant(2);
   auto output = quantize_layer(input, resources_.host);
-  if (!output) return fail(in(graph_.describe(layer.node), std::move(output).error()));
+  if (!output) return std::move(output).failure().at("{}", graph_.describe(layer.node));
   line.weight_error = output->weight_error;
   if (resources_.keep) {
     QUOIN_TRY(output->weight.codes, resources_.keep(std::move(output->weight.codes)));
@@ -41,9 +41,9 @@ Status Engine::run() {
   for (const FoundLayer& layer : found) {
     ReportLine line = line_of(layer);
     if (line.quantized && is_calibrated(layer.config().algorithm))
-      return fail(Error{Code::recipe, fmt::format("{} needs calibration samples", name(layer.config().algorithm)),
-                        graph_.describe(layer.node),
-                        "name some in quantize.source.calibrate.data, or use an algorithm without data: clip_search"});
+      return fail(Code::recipe, "{} needs calibration samples", name(layer.config().algorithm))
+          .at("{}", graph_.describe(layer.node))
+          .hint("name some in quantize.source.calibrate.data, or use an algorithm without data: clip_search");
     if (line.quantized) QUOIN_CHECK(quantize(layer, nullptr, line));
     report_.lines.push_back(std::move(line));
   }

@@ -38,10 +38,8 @@ Result<FloatMatrix> inverse_factor(const Matrix& hessian, const Order& order) {
           hessian(order.column[static_cast<size_t>(i)], order.column[static_cast<size_t>(j)]);
   const Eigen::LLT<Matrix> factor(reversed);
   if (factor.info() != Eigen::Success)
-    return fail(Error{Code::data,
-                      "the Hessian of the layer's inputs is not positive definite",
-                      {},
-                      "use more calibration samples, or a larger damping"});
+    return fail(Code::data, "the Hessian of the layer's inputs is not positive definite")
+        .hint("use more calibration samples, or a larger damping");
   Matrix inverse = Matrix::Identity(n, n);
   factor.matrixL().solveInPlace(inverse);
   return FloatMatrix(inverse.reverse().cast<float>());

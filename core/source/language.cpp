@@ -12,11 +12,11 @@ Result<int64_t> length_of(std::span<const Sample> samples) {
   for (size_t i = 0; i < samples.size(); ++i) {
     const std::string where = fmt::format("calibration sample {}", i);
     if (samples[i].size() != 1 || samples[i][0].dtype() != DType::s64 || samples[i][0].shape().size() != 1)
-      return fail(Error{Code::input, "expected one tensor of token ids, s64 [tokens]", where, {}});
+      return fail(Code::input, "expected one tensor of token ids, s64 [tokens]").at("{}", where);
     if (samples[i][0].size() == samples[0][0].size() && samples[i][0].size() > 0) continue;
-    return fail(Error{Code::input,
-                      fmt::format("{} tokens, the first sample has {}", samples[i][0].size(), samples[0][0].size()),
-                      where, "cut the text into samples of one length"});
+    return fail(Code::input, "{} tokens, the first sample has {}", samples[i][0].size(), samples[0][0].size())
+        .at("{}", where)
+        .hint("cut the text into samples of one length");
   }
   return samples[0][0].size();
 }
@@ -83,7 +83,7 @@ Result<Report> quantize_language_model(nn::LanguageModel& model, const std::vect
                                        const Calibration& calibration, const Resources& resources) {
   if (resources.kernels == nullptr) return fail(Code::usage, "kernels are needed to run calibration samples");
   if (!calibration.mask.empty())
-    return fail(Error{Code::recipe, "language models have no input that masks tokens", {}, "leave the mask out"});
+    return fail(Code::recipe, "language models have no input that masks tokens").hint("leave the mask out");
   QUOIN_TRY(const int64_t tokens, length_of(calibration.samples));
   QUOIN_TRY(Rules rules, Rules::of(list));
   QUOIN_TRY(Catalogue catalogue, Catalogue::of(model.root()));
@@ -110,8 +110,7 @@ Result<Report> quantize_language_model(nn::LanguageModel& model, const std::vect
     options.outputs = index + 1 < model.stages();
     options.insert_scales = false;
     add_positions(streams, stage.graph().inputs().size(), positions);
-    if (auto status = Engine(stage.graph(), options, resources, report).run(streams); !status)
-      return fail(in(fmt::format("stage {}", index), std::move(status).error()));
+    QUOIN_CHECK_AT(Engine(stage.graph(), options, resources, report).run(streams), "stage {}", index);
     stage.take_over();
   }
   return report;

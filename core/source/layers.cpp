@@ -53,7 +53,7 @@ Result<std::vector<FoundLayer>> find_layers(const ir::Graph& graph, const Decide
       layer.unintended = true;
     } else {
       auto grouped = grouping(layer.config(), graph.value(weight).type.shape[1]);
-      if (!grouped) return fail(in(graph.describe(id), std::move(grouped).error()));
+      if (!grouped) return std::move(grouped).failure().at("{}", graph.describe(id));
       layer.grouping = *std::move(grouped);
       if (!layer.grouping.quantized) layer.reason = layer.grouping.reason;
     }

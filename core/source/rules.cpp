@@ -9,7 +9,7 @@ Result<Rules> Rules::of(std::vector<Rule> rules) {
   for (const Rule& rule : rules) {
     QUOIN_TRY(out.selections_.emplace_back(), quantize::Selection::of(rule));
     if (!rule.config) continue;
-    if (auto status = check(*rule.config); !status) return fail(in(rule.place.text, std::move(status).error()));
+    QUOIN_CHECK_AT(check(*rule.config), "{}", rule.place.text);
   }
   out.used_.resize(rules.size());
   out.rules_ = std::move(rules);
@@ -39,9 +39,9 @@ Status Rules::check_all_used(const ir::Graph& graph) const {
     const std::string_view kind = !rules_[i].config                                            ? "layer to quantize"
                                   : rules_[i].config->target == LayerConfig::Target::embedding ? "embedding"
                                                                                                : "linear layer";
-    return fail(
-        Error{Code::recipe, fmt::format("the rule for {} matches no {}", selection.words(), kind), selection.place(),
-              fits ? "what it selects is of another kind; `quoin explain` lists operators" : selection.hint(graph)});
+    return fail(Code::recipe, "the rule for {} matches no {}", selection.words(), kind)
+        .at("{}", selection.place())
+        .hint(fits ? "what it selects is of another kind; `quoin explain` lists operators" : selection.hint(graph));
   }
   return {};
 }

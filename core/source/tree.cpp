@@ -28,9 +28,9 @@ class Tied {
 };
 
 Status needs_samples(const TreeLayer& layer) {
-  return fail(Error{Code::recipe, fmt::format("{} needs calibration samples", name(layer.rule->config->algorithm)),
-                    "module " + layer.module->path(),
-                    "name some in quantize.source.calibrate.data, or use an algorithm without data: clip_search"});
+  return fail(Code::recipe, "{} needs calibration samples", name(layer.rule->config->algorithm))
+      .at("module {}", layer.module->path())
+      .hint("name some in quantize.source.calibrate.data, or use an algorithm without data: clip_search");
 }
 
 Status quantize_one(const TreeLayer& layer, const Grouping& grouping, const Tied& tied, const Resources& resources,
@@ -117,12 +117,11 @@ Result<Report> quantize_tree(nn::Module& root, const std::vector<Rule>& list, co
       const LayerConfig& config = *layer.rule->config;
       if (is_calibrated(config.algorithm)) return fail(needs_samples(layer).error());
       auto grouped = grouping(config, layer.weight->shape[1]);
-      if (!grouped) return fail(in(where, std::move(grouped).error()));
+      if (!grouped) return std::move(grouped).failure().at("{}", where);
       describe(line, config, *grouped, layer.weight->shape[1]);
       if (!line.reason.empty()) resources.diagnostics.info(where, line.reason);
       if (grouped->quantized) {
-        if (auto status = quantize_one(layer, *grouped, tied, resources, line); !status)
-          return fail(in(where, std::move(status).error()));
+        QUOIN_CHECK_AT(quantize_one(layer, *grouped, tied, resources, line), "{}", where);
         tied.add(*layer.weight, config);
       }
     }

@@ -53,7 +53,7 @@ Result<AddedTokens> AddedTokens::read(const Place& from, const Bpe& bpe, const N
     QUOIN_TRY(token.lstrip, item["lstrip"].flag(false));
     QUOIN_TRY(token.rstrip, item["rstrip"].flag(false));
     QUOIN_TRY(token.normalized, item["normalized"].flag(!token.special));
-    const auto bad = [&](std::string what) { return fail(Error{Code::model, std::move(what), item.where(), {}}); };
+    const auto bad = [&](std::string what) { return fail(Code::model, "{}", what).at("{}", item.where()); };
     if (token.content.empty()) return bad("a token without text");
     if (id < 0 || id >= kMaxTokenId) return bad(fmt::format("id {} is not in 0..{}", id, kMaxTokenId - 1));
     const auto in_model = bpe.id(token.content);

@@ -25,8 +25,7 @@ Result<Bpe> Bpe::read(const Place& model) {
   if (const Place unknown = model["unk_token"]; !unknown.is_null()) {
     QUOIN_TRY(const std::string token, unknown.text());
     const auto id = out.id(token);
-    if (!id)
-      return fail(Error{Code::model, fmt::format("\"{}\" is not in the vocabulary", token), unknown.where(), {}});
+    if (!id) return fail(Code::model, "\"{}\" is not in the vocabulary", token).at("{}", unknown.where());
     out.unknown_ = static_cast<int32_t>(*id);
   }
   return out;
@@ -39,11 +38,10 @@ Status Bpe::read_vocabulary(const Place& vocabulary) {
     const std::string where = fmt::format("{}.\"{}\"", vocabulary.where(), token);
     QUOIN_TRY(const int64_t id, Place(value, where).integer());
     if (id < 0 || id >= kMaxTokenId)
-      return fail(Error{Code::model, fmt::format("id {} is not in 0..{}", id, kMaxTokenId - 1), where, {}});
+      return fail(Code::model, "id {} is not in 0..{}", id, kMaxTokenId - 1).at("{}", where);
     if (static_cast<size_t>(id) >= tokens_.size()) tokens_.resize(static_cast<size_t>(id) + 1);
     const std::string*& place = tokens_[static_cast<size_t>(id)];
-    if (place != nullptr)
-      return fail(Error{Code::model, fmt::format("id {} is also that of \"{}\"", id, *place), where, {}});
+    if (place != nullptr) return fail(Code::model, "id {} is also that of \"{}\"", id, *place).at("{}", where);
     place = &ids_.emplace(token, static_cast<int32_t>(id)).first->first;
   }
   return {};
@@ -59,7 +57,7 @@ Status Bpe::read_merges(const Place& merges) {
       const auto& text = item.get_ref<const std::string&>();
       const size_t space = text.find(' ');
       if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos)
-        return fail(Error{Code::model, fmt::format("\"{}\" is not two tokens", text), where, {}});
+        return fail(Code::model, "\"{}\" is not two tokens", text).at("{}", where);
       QUOIN_CHECK(add_merge(text.substr(0, space), text.substr(space + 1), rank, where));
     } else if (item.is_array() && item.size() == 2 && item[0].is_string() && item[1].is_string()) {
       QUOIN_CHECK(add_merge(item[0].get_ref<const std::string&>(), item[1].get_ref<const std::string&>(), rank, where));
@@ -74,8 +72,7 @@ Status Bpe::read_merges(const Place& merges) {
 Status Bpe::add_merge(const std::string& left, const std::string& right, uint32_t rank, const std::string& where) {
   const auto find = [&](const std::string& token) -> Result<int32_t> {
     const auto found = ids_.find(token);
-    if (found == ids_.end())
-      return fail(Error{Code::model, fmt::format("\"{}\" is not in the vocabulary", token), where, {}});
+    if (found == ids_.end()) return fail(Code::model, "\"{}\" is not in the vocabulary", token).at("{}", where);
     return found->second;
   };
   QUOIN_TRY(const int32_t a, find(left));

@@ -95,7 +95,7 @@ class HuggingFace : public Codec {
     for (const std::vector<int64_t>* side : {&out.template_.before, &out.template_.after})
       for (const int64_t id : *side)
         if (!out.token(id))
-          return fail(Error{Code::model, fmt::format("there is no token {}", id), file["post_processor"].where(), {}});
+          return fail(Code::model, "there is no token {}", id).at("{}", file["post_processor"].where());
     return out;
   }
 

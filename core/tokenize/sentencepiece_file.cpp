@@ -88,9 +88,10 @@ class Reader {
 
  private:
   template <class... Args>
-  tl::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) const {
-    return fail(Error{Code::model, fmt::format(format, std::forward<Args>(args)...), where_,
-                      "it is no sentencepiece model, or damaged"});
+  Failure bad(fmt::format_string<Args...> format, Args&&... args) const {
+    return fail(Code::model, format, std::forward<Args>(args)...)
+        .at("{}", where_)
+        .hint("it is no sentencepiece model, or damaged");
   }
   Status each(std::string_view bytes, std::string_view what, const std::function<Status(const Field&)>& visit) const {
     Message message(bytes);
@@ -103,8 +104,7 @@ class Reader {
   }
   Status piece(const Field& from) {
     if (from.wire != 2) return bad("piece {} is no message", out_.pieces.size());
-    if (out_.pieces.size() == kMaxPieces)
-      return fail(Error{Code::limit, fmt::format("more than {} pieces", kMaxPieces), where_, {}});
+    if (out_.pieces.size() == kMaxPieces) return fail(Code::limit, "more than {} pieces", kMaxPieces).at("{}", where_);
     Piece piece;
     uint64_t type = 1;
     const size_t id = out_.pieces.size();
@@ -157,9 +157,10 @@ class Reader {
     if (field.number != 2 || field.bytes.empty()) return {};
     return unsupported("a character map for decoding (denormalizer_spec)");
   }
-  tl::unexpected<Error> unsupported(std::string what) const {
-    return fail(
-        Error{Code::unsupported, std::move(what), where_, "unigram and bpe models with defaults are supported"});
+  Failure unsupported(std::string what) const {
+    return fail(Code::unsupported, "{}", what)
+        .at("{}", where_)
+        .hint("unigram and bpe models with defaults are supported");
   }
   Status check_bytes() const {
     for (unsigned byte = 0; out_.byte_fallback && byte < 256; ++byte)
@@ -178,7 +179,7 @@ class Reader {
 
 Result<CharacterMap> CharacterMap::read(std::string_view blob, const std::string& where) {
   const auto bad = [&](std::string what) {
-    return fail(Error{Code::model, "the character map " + std::move(what), where, "the file is damaged"});
+    return fail(Code::model, "{}", "the character map " + std::move(what)).at("{}", where).hint("the file is damaged");
   };
   CharacterMap out;
   if (blob.empty()) return out;

@@ -31,8 +31,9 @@ Result<Tensor> select(const data::TensorMap& tensors, const TokenSource& source,
   if (!source.tensor.empty()) {
     const auto found = tensors.find(source.tensor);
     if (found == tensors.end())
-      return fail(Error{Code::data, fmt::format("no tensor \"{}\"", source.tensor), source.path,
-                        "the file has " + list(tensors)});
+      return fail(Code::data, "no tensor \"{}\"", source.tensor)
+          .at("{}", source.path)
+          .hint("the file has " + list(tensors));
     name = found->first;
     return found->second;
   }
@@ -40,14 +41,16 @@ Result<Tensor> select(const data::TensorMap& tensors, const TokenSource& source,
   for (const auto& [key, tensor] : tensors) {
     if (!whole_numbers(tensor)) continue;
     if (only != nullptr)
-      return fail(Error{Code::data, "several tensors of integers", source.path,
-                        "name the one with the token ids; the file has " + list(tensors)});
+      return fail(Code::data, "several tensors of integers")
+          .at("{}", source.path)
+          .hint("name the one with the token ids; the file has " + list(tensors));
     only = &tensor;
     name = key;
   }
   if (only == nullptr)
-    return fail(
-        Error{Code::data, "no tensor of 64-bit or 32-bit integers", source.path, "the file has " + list(tensors)});
+    return fail(Code::data, "no tensor of 64-bit or 32-bit integers")
+        .at("{}", source.path)
+        .hint("the file has " + list(tensors));
   return *only;
 }
 
@@ -55,33 +58,28 @@ Result<std::vector<std::vector<int64_t>>> rows_of(const Tensor& tensor, const To
                                                   const std::string& where) {
   const Shape& shape = tensor.shape();
   if (!whole_numbers(tensor) || shape.empty() || shape.size() > 2)
-    return fail(Error{
-        Code::data,
-        fmt::format("token ids are s64 or s32, [T] or [N, T]; found {}{}", name(tensor.dtype()), to_string(shape)),
-        where,
-        {}});
+    return fail(Code::data, "token ids are s64 or s32, [T] or [N, T]; found {}{}", name(tensor.dtype()),
+                to_string(shape))
+        .at("{}", where);
   const auto length = static_cast<size_t>(shape.back());
   const size_t rows = shape.size() == 1 ? 1 : static_cast<size_t>(shape[0]);
   if (source.first >= rows || source.count > rows - source.first)
-    return fail(Error{Code::usage,
-                      fmt::format("rows {} to {} are asked for, there are {}", source.first,
-                                  source.first + std::max<size_t>(source.count, 1), rows),
-                      where,
-                      {}});
+    return fail(Code::usage, "rows {} to {} are asked for, there are {}", source.first,
+                source.first + std::max<size_t>(source.count, 1), rows)
+        .at("{}", where);
   const size_t count = source.count == 0 ? rows - source.first : source.count;
-  if (length == 0) return fail(Error{Code::data, "rows without tokens", where, {}});
+  if (length == 0) return fail(Code::data, "rows without tokens").at("{}", where);
   if (count > kMaxTokens / length)
-    return fail(Error{Code::limit, fmt::format("more than {} tokens", kMaxTokens), where, "use fewer rows"});
+    return fail(Code::limit, "more than {} tokens", kMaxTokens).at("{}", where).hint("use fewer rows");
   std::vector<std::vector<int64_t>> out(count, std::vector<int64_t>(length));
   for (size_t r = 0; r < count; ++r)
     for (size_t t = 0; t < length; ++t) {
       const size_t at = (source.first + r) * length + t;
       const int64_t id = tensor.dtype() == DType::s64 ? tensor.as<int64_t>()[at] : tensor.as<int32_t>()[at];
       if (id < 0 || (vocabulary != 0 && id >= vocabulary))
-        return fail(
-            Error{Code::data,
-                  fmt::format("token {} of row {} is {}, the vocabulary has {}", t, source.first + r, id, vocabulary),
-                  where, "the ids belong to another tokenizer"});
+        return fail(Code::data, "token {} of row {} is {}, the vocabulary has {}", t, source.first + r, id, vocabulary)
+            .at("{}", where)
+            .hint("the ids belong to another tokenizer");
       out[r][t] = id;
     }
   return out;
@@ -90,19 +88,21 @@ Result<std::vector<std::vector<int64_t>>> rows_of(const Tensor& tensor, const To
 Result<std::vector<std::vector<int64_t>>> text_row(const TokenSource& source, const Tokenizer* tokenizer,
                                                    int64_t vocabulary) {
   if (tokenizer == nullptr)
-    return fail(Error{Code::usage, "a text needs a tokenizer", source.path,
-                      "name one, or give token ids as .safetensors or .npy"});
-  if (source.first != 0 || source.count > 1) return fail(Error{Code::usage, "a text file is one row", source.path, {}});
+    return fail(Code::usage, "a text needs a tokenizer")
+        .at("{}", source.path)
+        .hint("name one, or give token ids as .safetensors or .npy");
+  if (source.first != 0 || source.count > 1) return fail(Code::usage, "a text file is one row").at("{}", source.path);
   QUOIN_TRY(const std::string text, read_text(source.path, kMaxText));
   auto ids = tokenizer->encode(text, true);
-  if (!ids) return fail(in(source.path, std::move(ids).error()));
-  if (text.empty() || ids->empty()) return fail(Error{Code::data, "no tokens", source.path, {}});
+  if (!ids) return std::move(ids).failure().at("{}", source.path);
+  if (text.empty() || ids->empty()) return fail(Code::data, "no tokens").at("{}", source.path);
   if (ids->size() > kMaxTokens)
-    return fail(Error{Code::limit, fmt::format("more than {} tokens", kMaxTokens), source.path, "use a shorter text"});
+    return fail(Code::limit, "more than {} tokens", kMaxTokens).at("{}", source.path).hint("use a shorter text");
   const int64_t largest = *std::ranges::max_element(*ids);
   if (vocabulary != 0 && largest >= vocabulary)
-    return fail(Error{Code::data, fmt::format("the text needs token {}, the vocabulary has {}", largest, vocabulary),
-                      source.path, "the tokenizer is that of another model"});
+    return fail(Code::data, "the text needs token {}, the vocabulary has {}", largest, vocabulary)
+        .at("{}", source.path)
+        .hint("the tokenizer is that of another model");
   std::vector<std::vector<int64_t>> out;
   out.push_back(*std::move(ids));
   return out;

@@ -16,7 +16,7 @@ constexpr int32_t kMostMemory = 256 * 1024 * 1024;  // for going back; a million
 
 UChar32 icu_character(char32_t character) { return static_cast<UChar32>(character); }
 
-tl::unexpected<Error> icu_error(std::string_view what, UErrorCode status) {
+Failure icu_error(std::string_view what, UErrorCode status) {
   return fail(Code::limit, "{} failed: {}", what, u_errorName(status));
 }
 
@@ -86,11 +86,9 @@ Result<Regex> Regex::compile(std::string_view pattern, const std::string& where)
   auto state = std::make_shared<State>();
   state->pattern.reset(icu::RegexPattern::compile(text, 0, place, status));
   if (U_FAILURE(status) || state->pattern == nullptr)
-    return fail(Error{Code::unsupported,
-                      fmt::format("the regular expression \"{}\" is not understood at character {}: {}", pattern,
-                                  place.offset, u_errorName(status)),
-                      where,
-                      {}});
+    return fail(Code::unsupported, "the regular expression \"{}\" is not understood at character {}: {}", pattern,
+                place.offset, u_errorName(status))
+        .at("{}", where);
   Regex out;
   out.state_ = std::move(state);
   return out;

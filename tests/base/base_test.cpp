@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 
 #include "base/checked.hpp"
 #include "base/diagnostics.hpp"
@@ -49,7 +50,14 @@ TEST(Checked, OverflowHasNoValue) {
 
 TEST(Error, TextNamesWhereWhatAndHint) {
   const Error inner{Code::model, "no such op", "node a", "use b"};
-  EXPECT_EQ(in("m.pt2", inner).text(), "m.pt2: node a: no such op; use b");
+  EXPECT_EQ(in("m.pt2", inner)->text(), "m.pt2: node a: no such op; use b");
+}
+
+TEST(Error, FailuresAreBuiltInOneLine) {
+  const Status status = fail(Code::model, "{} values", 3).at("node {}", "a").at("m.pt2").hint("use b").as(Code::limit);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().text(), "m.pt2: node a: 3 values; use b");
+  EXPECT_EQ(status.error().code, Code::limit);
 }
 
 TEST(Error, CheckPassesTheErrorUp) {
@@ -61,6 +69,64 @@ TEST(Error, CheckPassesTheErrorUp) {
   ASSERT_FALSE(outer());
   EXPECT_EQ(outer().error().code, Code::data);
   EXPECT_EQ(outer().error().what, "empty set");
+}
+
+TEST(Error, CheckAtPutsThePlaceInFront) {
+  const auto inner = []() -> Status { return fail(Code::data, "empty").at("line 3"); };
+  const auto outer = [&](int i) -> Status {
+    QUOIN_CHECK_AT(inner(), "file {}", i);
+    return {};
+  };
+  EXPECT_EQ(outer(7).error().text(), "file 7: line 3: empty");
+}
+
+// A value that counts how many of its kind there are.
+struct Counted {
+  explicit Counted(int* count) : count_(count) { ++*count_; }
+  Counted(const Counted& other) : count_(other.count_) { ++*count_; }
+  Counted& operator=(const Counted&) = default;
+  ~Counted() { --*count_; }
+  int* count_;
+};
+
+TEST(Result, HoldsAValueOrAnErrorAndDestroysEither) {
+  int count = 0;
+  {
+    const auto make = [&](bool good) -> Result<Counted> {
+      if (!good) return fail(Code::data, "no");
+      return Counted(&count);
+    };
+    Result<Counted> value = make(true), error = make(false);
+    EXPECT_EQ(count, 1);
+    Result<Counted> copy = value, bad = error;
+    EXPECT_EQ(count, 2);
+    EXPECT_EQ(bad.error().what, "no");
+    EXPECT_EQ(error.error().what, "no") << "a copy has an error of its own";
+    bad = std::move(error);
+    EXPECT_EQ(bad.error().what, "no");
+  }
+  EXPECT_EQ(count, 0);
+}
+
+TEST(Result, ConvertsItsValueAndKeepsItsError) {
+  Result<std::optional<std::string>> wider = Result<std::string>("a");
+  EXPECT_EQ(*wider.value(), "a");
+  wider = Result<std::string>(fail(Code::io, "gone"));
+  EXPECT_EQ(wider.error().what, "gone");
+}
+
+TEST(Result, AnEmptyOptionalIsAValue) {
+  const Result<std::optional<int>> none = std::nullopt;
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none.value());
+}
+
+TEST(Result, MapAndThenRunOnValuesOnly) {
+  const auto half = [](int x) -> Result<int> { return x % 2 == 0 ? Result<int>(x / 2) : fail(Code::data, "odd"); };
+  EXPECT_EQ(half(8).and_then(half).map([](int x) { return x + 1; }).value(), 3);
+  EXPECT_EQ(half(6).and_then(half).map([](int) -> int { throw std::runtime_error("not called"); }).error().what, "odd");
+  EXPECT_EQ(half(3).value_or(7), 7);
+  EXPECT_THROW(half(3).value(), std::bad_optional_access);
 }
 
 TEST(Diagnostics, StrictMakesWarningsAnError) {

@@ -165,25 +165,25 @@ TEST_F(BackendTest, SuccessWithoutABackendIsAnError) {
 
 TEST(PluginError, MapsStatusesToCodes) {
   const quoin_error error = error_with("text");
-  EXPECT_EQ(plugin_error("p", QUOIN_OUT_OF_MEMORY, error).code, Code::limit);
-  EXPECT_EQ(plugin_error("p", QUOIN_INCOMPATIBLE, error).code, Code::plugin_abi);
-  EXPECT_EQ(plugin_error("p", QUOIN_CANCELLED, error).code, Code::cancelled);
-  EXPECT_EQ(plugin_error("p", QUOIN_UNSUPPORTED, error).code, Code::plugin);
-  EXPECT_EQ(plugin_error("p", 4711, error).text(), "plugin p: text (internal error)");
+  EXPECT_EQ(plugin_error("p", QUOIN_OUT_OF_MEMORY, error)->code, Code::limit);
+  EXPECT_EQ(plugin_error("p", QUOIN_INCOMPATIBLE, error)->code, Code::plugin_abi);
+  EXPECT_EQ(plugin_error("p", QUOIN_CANCELLED, error)->code, Code::cancelled);
+  EXPECT_EQ(plugin_error("p", QUOIN_UNSUPPORTED, error)->code, Code::plugin);
+  EXPECT_EQ(plugin_error("p", 4711, error)->text(), "plugin p: text (internal error)");
 }
 
 TEST(PluginError, EmptyMessageStillSaysSomething) {
-  EXPECT_THAT(plugin_error("p", QUOIN_CORRUPT, error_with("")).text(), HasSubstr("status 6"));
+  EXPECT_THAT(plugin_error("p", QUOIN_CORRUPT, error_with(""))->text(), HasSubstr("status 6"));
 }
 
 TEST(PluginError, HostileTextIsBoundedAndPrintable) {
   quoin_error error = error_with("caf\xc3\xa9 \x1b[2J\xff\n");
-  EXPECT_EQ(plugin_error("p", QUOIN_INVALID, error).what, "caf\xc3\xa9 ?[2J?? (invalid)");
+  EXPECT_EQ(plugin_error("p", QUOIN_INVALID, error)->what, "caf\xc3\xa9 ?[2J?? (invalid)");
   error = error_with(std::string(240, 'a'));
   error.message_size = UINT32_MAX;
-  EXPECT_EQ(plugin_error("p", QUOIN_INVALID, error).what, std::string(240, 'a') + " (invalid)");
+  EXPECT_EQ(plugin_error("p", QUOIN_INVALID, error)->what, std::string(240, 'a') + " (invalid)");
   error = error_with(std::string(239, 'a') + "\xc3");  // cut inside a character
-  EXPECT_EQ(plugin_error("p", QUOIN_INVALID, error).what, std::string(239, 'a') + "? (invalid)");
+  EXPECT_EQ(plugin_error("p", QUOIN_INVALID, error)->what, std::string(239, 'a') + "? (invalid)");
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ TEST(Observers, RefuseRangesWithoutAFiniteScale) {
   for (const char* name : {"minmax", "histogram"}) {
     auto observer = ok(make_observer(spec(name)));
     const auto status = observer->observe(floats({2}, {-huge, huge}));
-    const auto found = status ? observer->qparams() : Result<QParams>(tl::unexpected(status.error()));
+    const auto found = status ? observer->qparams() : Result<QParams>(fail(status.error()));
     ASSERT_FALSE(found) << name;
     EXPECT_EQ(found.error().code, Code::data);
   }

@@ -114,7 +114,7 @@ class PluginObserver : public testing::Test {
     auto peak = make();
     ok(peak->observe(floats({2}, {3, -4})));
     const auto found = peak->qparams();
-    refuses(found ? Status{} : Status(tl::unexpected(found.error())), Code::plugin, words);
+    refuses(found ? Status{} : Status(fail(found.error())), Code::plugin, words);
   }
   test::FakePlugin plugin_;
   Spec spec_;

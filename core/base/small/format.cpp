@@ -2,52 +2,49 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <cstring>
 
 namespace fmt {
+
+Arg::Arg(const char* text) : text_(text), tag_(std::strlen(text)) {}
 
 void Arg::append_to(std::string& out, bool hex) const {
   char buffer[32];
   const char* pattern = hex ? "%#" PRIx64 : "%" PRIu64;
-  switch (kind_) {
-    case Kind::text:
-      out.append(text_, size_);
-      return;
-    case Kind::character:
+  switch (tag_) {
+    case kCharacter:
       out += static_cast<char>(integer_);
       return;
-    case Kind::number:
+    case kNumber:
       std::snprintf(buffer, sizeof buffer, "%.7g", number_);
       break;
-    case Kind::integer:
+    case kInteger:
       if (!hex) pattern = "%" PRId64;
       [[fallthrough]];
-    case Kind::natural:
+    case kNatural:
       std::snprintf(buffer, sizeof buffer, pattern, integer_);
       break;
+    default:
+      out.append(text_, tag_);
+      return;
   }
   out += buffer;
 }
 
-std::string vformat(string_view pattern, format_args args) {
+std::string vformat(string_view format, format_args args) {
   std::string out;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
+  for (const char* at = format.pattern; *at != '\0'; ++at) {
+    const char c = *at;
     if (c != '{' && c != '}') {
       out += c;
-      continue;
-    }
-    if (i + 1 < pattern.size() && pattern[i + 1] == c) {  // {{ or }}
+    } else if (at[1] == c) {  // {{ or }}
       out += c;
-      ++i;
-      continue;
+      ++at;
+    } else {
+      const char* end = std::strchr(at, '}');
+      args++->append_to(out, end[-1] == 'x');
+      at = end;
     }
-    const size_t end = pattern.find('}', i);
-    if (end == std::string_view::npos) break;
-    if (!args.empty()) {
-      args.front().append_to(out, pattern.substr(i, end - i).find('x') != std::string_view::npos);
-      args = args.subspan(1);
-    }
-    i = end;
   }
   return out;
 }

@@ -68,7 +68,7 @@ struct Held final : AnyKernel {
   explicit Held(K&& given) : kernel(std::move(given)) {}
   static Result<std::unique_ptr<AnyKernel>> make(const NodeView& view) {
     auto made = K::make(view);
-    if (!made) return fail(std::move(made).error());
+    if (!made) return std::move(made).failure();
     return std::unique_ptr<AnyKernel>(new Held(*std::move(made)));
   }
   Status run(const Run& run) const override { return kernel.run(run); }
