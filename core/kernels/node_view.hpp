@@ -4,7 +4,7 @@
 
 #include <quoin/abi.h>
 
-#include <optional>
+#include <forward_list>
 #include <vector>
 
 #include "ops/abi_read.hpp"
@@ -14,20 +14,26 @@ namespace quoin::kernels {
 
 struct NodeView {
   const OpSchema* schema = nullptr;
-  Attrs attrs;                                    // complete
-  std::vector<std::optional<TensorType>> inputs;  // one per operand given, at least one per slot; nullopt: absent
-  std::vector<TensorType> outputs;
+  Attrs attrs;                            // complete
+  std::vector<const TensorType*> inputs;  // one per operand given, at least one per slot; null: absent
+  std::vector<const TensorType*> outputs;
+  std::forward_list<TensorType> types;  // what the others point at; moves with the view
 
-  bool has_in(size_t slot) const { return slot < inputs.size() && inputs[slot].has_value(); }
+  NodeView() = default;
+  NodeView(NodeView&&) = default;
+  NodeView& operator=(NodeView&&) = default;
+  // Errors: unsupported (unknown operator), model (ids, attributes or types that the operator does not allow; dynamic
+  // dims), with the operator's name in front.
+  static Result<NodeView> of(const quoin_graph& graph, uint32_t node);
+
+  const TensorType* keep(TensorType type) { return &types.emplace_front(std::move(type)); }
+  bool has_in(size_t slot) const { return slot < inputs.size() && inputs[slot] != nullptr; }
   // Precondition: has_in(slot).
   const TensorType& in(size_t slot) const { return *inputs[slot]; }
-  const TensorType& out(size_t slot = 0) const { return outputs[slot]; }
+  const TensorType& out(size_t slot = 0) const { return *outputs[slot]; }
   const Shape& in_shape(size_t slot = 0) const { return in(slot).shape; }
-  const Shape& out_shape(size_t slot = 0) const { return outputs[slot].shape; }
+  const Shape& out_shape(size_t slot = 0) const { return out(slot).shape; }
+  bool is(std::string_view op) const { return schema->name == op; }
 };
-
-// Errors: unsupported (unknown operator), model (ids, attributes or types that the operator does not allow; dynamic
-// dims), with the operator's name in front.
-Result<NodeView> view_node(const quoin_graph& graph, uint32_t node);
 
 }  // namespace quoin::kernels

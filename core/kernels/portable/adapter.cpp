@@ -1,4 +1,4 @@
-// From a Maker to the functions of quoin_kernel.
+// From a Maker to the functions of quoin_kernel. Exceptions (memory) end in them.
 #include "base/guard.hpp"
 #include "kernels/portable/kernel.hpp"
 
@@ -6,48 +6,78 @@ namespace quoin::kernels {
 namespace {
 
 struct State {
+  const Row* row = nullptr;
   Plan plan;
-  std::unique_ptr<AnyKernel> kernel;
+  std::unique_ptr<Kernel> kernel;
 };
 
-Result<std::unique_ptr<State>> make(const Maker& maker, const quoin_graph& graph, uint32_t node) {
-  QUOIN_TRY(const NodeView view, view_node(graph, node));
-  QUOIN_TRY(Plan plan, Plan::make(view, maker.mode, maker.as_is, maker.own_result));
-  if (!maker.accepts(plan.seen)) return fail(Code::unsupported, "{}: these types are not supported", view.schema->name);
-  QUOIN_TRY(auto kernel, maker.make(plan.seen));
-  return std::make_unique<State>(State{std::move(plan), std::move(kernel)});
+// All but the kernel. Errors: also (unsupported) what the kernel does not accept.
+Status open(const quoin_graph& graph, uint32_t node, bool integer, State& state) {
+  QUOIN_TRY(state.plan.seen, NodeView::of(graph, node));
+  const std::string& op = state.plan.seen.schema->name;
+  state.row = find_row(op, integer);
+  if (state.row == nullptr) return fail(Code::unsupported, "{}: there is no such kernel", op);
+  const Maker& maker = *state.row->maker;
+  QUOIN_CHECK(state.plan.make(maker.conversions));
+  if (!maker.accepts(state.plan.seen)) return fail(Code::unsupported, "{}: these types are not supported", op);
+  return {};
 }
 
-Result<bool> accepts(const Maker& maker, const quoin_graph& graph, uint32_t node) {
-  QUOIN_TRY(const NodeView view, view_node(graph, node));
-  QUOIN_TRY(const Plan plan, Plan::make(view, maker.mode, maker.as_is, maker.own_result));
-  return maker.accepts(plan.seen);
+Result<std::unique_ptr<State>> make(const quoin_graph& graph, uint32_t node, bool integer) {
+  auto state = std::make_unique<State>();
+  QUOIN_CHECK(open(graph, node, integer, *state));
+  state->kernel.reset(state->row->maker->create());
+  QUOIN_CHECK(state->kernel->prepare(state->plan.seen));
+  return state;
 }
 
 Status run(const State& state, const quoin_host& host, const quoin_run& call) {
   QUOIN_CHECK(state.plan.check(call, state.kernel->scratch(host)));
-  const Pointers pointers = state.plan.before(host, call);
-  QUOIN_CHECK(state.kernel->run({host, pointers.inputs, pointers.outputs, pointers.scratch}));
-  state.plan.after(host, call, pointers);
+  const Run pointers = state.plan.before(host, call);
+  QUOIN_CHECK(state.kernel->run(pointers));
+  state.plan.after(pointers, call);
   return {};
 }
 
-quoin_status answer(const Error& error, quoin_error* out) noexcept {
+quoin_status status_of(const Error& error) {
+  switch (error.code) {
+    case Code::unsupported:
+      return QUOIN_UNSUPPORTED;
+    case Code::limit:
+      return QUOIN_OUT_OF_MEMORY;
+    case Code::internal:
+      return QUOIN_INTERNAL;
+    default:
+      return QUOIN_INVALID;
+  }
+}
+
+quoin_status answer(const Error& error, quoin_error* out) {
+  if (out == nullptr) return status_of(error);
   const auto text = guarded([&]() -> Result<std::string> { return error.text(); });
-  report(out, status_of(error), text ? std::string_view(*text) : std::string_view("out of memory"));
-  return status_of(error);
+  const std::string_view message = text ? std::string_view(*text) : "out of memory";
+  out->code = status_of(error);
+  out->vendor_code = 0;
+  out->message_size = static_cast<uint32_t>(std::min(message.size(), sizeof out->message));
+  std::memcpy(out->message, message.data(), out->message_size);
+  return out->code;
 }
 
-}  // namespace
-
-int32_t accepts_node(const Maker& maker, const quoin_graph* graph, uint32_t node) noexcept {
-  const auto accepted = guarded([&] { return accepts(maker, *graph, node); });
-  return accepted && *accepted ? 0 : -1;
+// A quoin_kernel has no pointer of its own: the node names the operator, the function says which of its rows.
+template <bool kInteger>
+int32_t accepts_node(const quoin_graph* graph, uint32_t node) noexcept {
+  return guarded([&]() -> Status {
+    State state;
+    return open(*graph, node, kInteger, state);
+  })
+             ? 0
+             : -1;
 }
 
-quoin_status prepare_node(const Maker& maker, const quoin_host* host, const quoin_graph* graph, uint32_t node,
-                          void** state, quoin_memory_need* need, quoin_error* error) noexcept {
-  auto made = guarded([&] { return make(maker, *graph, node); });
+template <bool kInteger>
+quoin_status prepare_node(const quoin_host* host, const quoin_graph* graph, uint32_t node, void** state,
+                          quoin_memory_need* need, quoin_error* error) noexcept {
+  auto made = guarded([&] { return make(*graph, node, kInteger); });
   if (!made) return answer(made.error(), error);
   need->alignment = 64;
   need->persistent = 0;
@@ -63,25 +93,22 @@ quoin_status run_node(const quoin_host* host, void* state, const quoin_run* call
 
 void release_node(const quoin_host*, void* state) noexcept { delete static_cast<State*>(state); }
 
-void report(quoin_error* out, quoin_status code, std::string_view message) noexcept {
-  if (out == nullptr) return;
-  out->code = code;
-  out->vendor_code = 0;
-  out->message_size = static_cast<uint32_t>(std::min(message.size(), sizeof out->message));
-  std::memcpy(out->message, message.data(), out->message_size);
+}  // namespace
+
+void set_functions(const Row& row, quoin_kernel& kernel) {
+  kernel.accepts = row.integer() ? accepts_node<true> : accepts_node<false>;
+  kernel.prepare = row.integer() ? prepare_node<true> : prepare_node<false>;
+  kernel.run = run_node;
+  kernel.release = release_node;
 }
 
-quoin_status status_of(const Error& error) noexcept {
-  switch (error.code) {
-    case Code::unsupported:
-      return QUOIN_UNSUPPORTED;
-    case Code::limit:
-      return QUOIN_OUT_OF_MEMORY;
-    case Code::internal:
-      return QUOIN_INTERNAL;
-    default:
-      return QUOIN_INVALID;
-  }
+void parallel_pieces(const quoin_host& host, int64_t count, int64_t cost, quoin_range_fn fn, void* context) {
+  constexpr int64_t kPiece = int64_t{1} << 17;
+  const int64_t grain = std::max<int64_t>(kPiece / std::max<int64_t>(cost, 1), 1);
+  if (count > grain)
+    host.parallel_for(host.self, static_cast<uint64_t>(count), static_cast<uint64_t>(grain), fn, context);
+  else if (count > 0)
+    fn(context, 0, static_cast<uint64_t>(count), 0);
 }
 
 }  // namespace quoin::kernels

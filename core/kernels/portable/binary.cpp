@@ -2,27 +2,37 @@
 #include <quoin/numerics.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 
 #include "kernels/portable/products.hpp"
 #include "kernels/portable/walk.hpp"
-#include "ops/shape.hpp"
 
 namespace quoin::kernels {
 namespace {
 
 // Walks result, left and right operand. With a number instead of a right operand that is a single repeated element.
-Walk walk_of(const NodeView& view, bool with_number) {
-  const Shape& out = view.out_shape();
-  const auto strides = [&](size_t slot) { return broadcast_strides(view.in_shape(slot), out); };
-  return Walk(out, {strides_of(out), strides(0), with_number ? Shape(out.size(), 0) : strides(1)});
+Walk walk_of(const NodeView& node, bool with_number) {
+  const Shape& out = node.out_shape();
+  return Walk(out, {Dims::dense(out), Dims::broadcast(node.in_shape(0), out),
+                    with_number ? Dims() : Dims::broadcast(node.in_shape(1), out)});
 }
 
 uint64_t wrap(int64_t value) { return static_cast<uint64_t>(value); }
 
 // Integer arithmetic wraps.
+struct Mul {
+  template <class T>
+  T operator()(T a, T b) const {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(wrap(a) * wrap(b));
+    else
+      return a * b;
+  }
+};
 struct Add {
+  static constexpr bool kScales = true;  // by the attribute alpha
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>)
@@ -32,21 +42,13 @@ struct Add {
   }
 };
 struct Sub {
+  static constexpr bool kScales = true;
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>)
       return static_cast<T>(wrap(a) - wrap(b));
     else
       return a - b;
-  }
-};
-struct Mul {
-  template <class T>
-  T operator()(T a, T b) const {
-    if constexpr (std::is_integral_v<T>)
-      return static_cast<T>(wrap(a) * wrap(b));
-    else
-      return a * b;
   }
 };
 struct Div {
@@ -84,13 +86,12 @@ struct Or {
   }
 };
 
-// One row of T. Steps of 0 repeat an element.
-template <class T>
+// One row. Steps of 0 repeat an element.
 struct Line {
-  const T *a, *b;
+  const void *a, *b;
   void* y;
   int64_t count, a_step, b_step;
-  T factor;  // of b
+  double factor;  // of b
 };
 
 template <class F, class T>
@@ -98,18 +99,22 @@ constexpr bool is_predicate = std::is_same_v<std::invoke_result_t<F, T, T>, bool
 
 // What an operator does with a row: y = F(a, factor * b). Predicates give 0 or 1.
 template <class F, class T>
-void apply(const Line<T>& line) {
+void apply(const Line& line) {
   auto* y = static_cast<std::conditional_t<is_predicate<F, T>, uint8_t, T>*>(line.y);
+  const auto *a = static_cast<const T*>(line.a), *b = static_cast<const T*>(line.b);
   for (int64_t i = 0; i < line.count; ++i) {
-    const T b = line.b[i * line.b_step];
-    y[i] = F{}(line.a[i * line.a_step], line.factor == T{1} ? b : Mul{}(line.factor, b));
+    const T right = b[i * line.b_step];
+    if constexpr (requires { F::kScales; })
+      y[i] = F{}(a[i * line.a_step], Mul{}(static_cast<T>(line.factor), right));
+    else
+      y[i] = F{}(a[i * line.a_step], right);
   }
 }
 
 struct Operation {
   const char *tensors, *number;  // operators: of two tensors; of a tensor and the attribute `other`, or ""
-  void (*floats)(const Line<float>&);
-  void (*integers)(const Line<int64_t>&);
+  void (*floats)(const Line&);
+  void (*integers)(const Line&);
   bool predicate;
 };
 template <class F>
@@ -135,86 +140,104 @@ constexpr Operation kOperations[] = {
     {"aten.bitwise_or.Tensor", "", nullptr, apply<BitOr, int64_t>, false},
 };
 
+// A number as an operand of one element.
+class Literal {
+ public:
+  Literal() = default;
+  Literal(double number, bool integer) {
+    if (integer)
+      set(static_cast<int64_t>(number));
+    else
+      set(static_cast<float>(number));
+  }
+  const std::byte* data() const { return bytes_.data(); }
+
+ private:
+  template <class T>
+  void set(T value) {
+    std::memcpy(bytes_.data(), &value, sizeof value);
+  }
+  alignas(int64_t) std::array<std::byte, sizeof(int64_t)> bytes_{};
+};
+
 // y = operation(a, alpha * b); b is operand 1 or the attribute `other`.
-struct Binary : KernelBase {
+struct Binary : Kernel {
   const Operation* operation = nullptr;
   Walk walk;
-  double number = 0, alpha = 1;
+  Literal number;
+  double alpha = 1;
   bool with_number = false, integers = false;
 
-  static Binary of(const NodeView& view) {
-    Binary out;
-    const std::string& op = view.schema->name;
-    out.with_number = has(view.attrs, "other");
-    out.operation = std::ranges::find_if(
-        kOperations, [&](const Operation& row) { return op == (out.with_number ? row.number : row.tensors); });
-    out.walk = walk_of(view, out.with_number);
-    if (out.with_number) out.number = get_number(view.attrs, "other");
-    if (has(view.attrs, "alpha")) out.alpha = get_number(view.attrs, "alpha");
-    out.integers = view.in(0).dtype == DType::s64;
-    return out;
+  Status prepare(const NodeView& node) override {
+    with_number = has(node.attrs, "other");
+    operation =
+        std::ranges::find(kOperations, node.schema->name, with_number ? &Operation::number : &Operation::tensors);
+    walk = walk_of(node, with_number);
+    integers = node.in(0).dtype == DType::s64;
+    if (with_number) number = Literal(get_number(node.attrs, "other"), integers);
+    if (has(node.attrs, "alpha")) alpha = get_number(node.attrs, "alpha");
+    return {};
   }
-  static Result<Binary> make(const NodeView& view) { return of(view); }
-  template <class T>
-  Status rows(const Run& run, void (*line)(const Line<T>&)) const {
-    const T *a = run.in<T>(0), other = static_cast<T>(number), factor = static_cast<T>(alpha);
-    const T* b = with_number ? &other : run.in<T>(1);
-    auto* y = run.out<std::byte>();
-    const auto size = static_cast<int64_t>(operation->predicate ? sizeof(uint8_t) : sizeof(T));
+  Status run(const Run& run) const override {
+    const int64_t size = integers ? 8 : 4, result_size = operation->predicate ? 1 : size;
+    const auto *a = run.in<std::byte>(0), *b = with_number ? number.data() : run.in<std::byte>(1);
     const auto& steps = walk.row_steps();
     walk.rows(run.host, [&](const auto& first) {
-      line({a + first[1], b + first[2], y + first[0] * size, walk.row_length(), steps[1], steps[2], factor});
+      const Line line{a + first[1] * size,
+                      b + first[2] * size,
+                      run.out<std::byte>() + first[0] * result_size,
+                      walk.row_length(),
+                      steps[1],
+                      steps[2],
+                      alpha};
+      (integers ? operation->integers : operation->floats)(line);
     });
     return {};
   }
-  Status run(const Run& run) const { return integers ? rows(run, operation->integers) : rows(run, operation->floats); }
 };
 struct Comparison : Binary {
   static constexpr bool kOwnResult = true;
-  static Result<Comparison> make(const NodeView& view) { return Comparison{of(view)}; }
 };
 
 // where: condition ? a : b; one of them may be a number.
-struct Where : KernelBase {
+struct Where : Kernel {
   static constexpr uint64_t kAsIs = 1;  // the condition
   Walk walk;
-  std::optional<size_t> left, right;  // operand slots; none: the number
-  double number = 0;
+  size_t left = 0, right = 0;  // operand slots; 0: the number
+  Literal number;
   bool integers = false;
 
-  static Result<Where> make(const NodeView& view) {
-    Where out;
-    const Shape& shape = view.out_shape();
-    if (has(view.attrs, "self"))
-      out.number = get_number(view.attrs, "self");
-    else
-      out.left = 1;
-    if (has(view.attrs, "other"))
-      out.number = get_number(view.attrs, "other");
-    else
-      out.right = view.schema->inputs.size() - 1;
-    const auto strides = [&](std::optional<size_t> slot) {
-      return slot ? broadcast_strides(view.in_shape(*slot), shape) : Shape(shape.size(), 0);
+  Status prepare(const NodeView& node) override {
+    const Shape& shape = node.out_shape();
+    integers = node.out().dtype == DType::s64;
+    const auto take = [&](const char* name, size_t slot) {
+      if (!has(node.attrs, name)) return slot;
+      number = Literal(get_number(node.attrs, name), integers);
+      return size_t{0};
     };
-    out.walk = Walk(shape, {strides_of(shape), strides(0), strides(out.left), strides(out.right)});
-    out.integers = view.out().dtype == DType::s64;
-    return out;
+    left = take("self", 1);
+    right = take("other", node.schema->inputs.size() - 1);
+    const auto strides = [&](size_t slot) { return Dims::broadcast(node.in_shape(slot), shape); };
+    walk = Walk(shape, {Dims::dense(shape), strides(0), left == 0 ? Dims() : strides(left),
+                        right == 0 ? Dims() : strides(right)});
+    return {};
   }
   template <class T>
   void apply(const Run& run) const {
-    const T other = static_cast<T>(number);
-    const T* a = left ? run.in<T>(*left) : &other;
-    const T* b = right ? run.in<T>(*right) : &other;
+    const auto operand = [&](size_t slot) {
+      return static_cast<const T*>(slot == 0 ? static_cast<const void*>(number.data()) : run.inputs[slot]);
+    };
+    const T *a = operand(left), *b = operand(right);
     const auto* condition = run.in<uint8_t>(0);
     T* y = run.out<T>();
-    const auto steps = walk.row_steps();
+    const auto& steps = walk.row_steps();
     walk.rows(run.host, [&](const auto& first) {
       for (int64_t i = 0; i < walk.row_length(); ++i)
         y[first[0] + i] =
             condition[first[1] + i * steps[1]] != 0 ? a[first[2] + i * steps[2]] : b[first[3] + i * steps[3]];
     });
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     if (integers)
       apply<int64_t>(run);
     else
@@ -224,68 +247,74 @@ struct Where : KernelBase {
 };
 
 // add, sub and mul on per-tensor quantized operands and result; formulas in numerics.hpp.
-struct IntegerBinary : KernelBase {
-  enum class Kind { sum, product };
-  Kind kind = Kind::sum;
+struct IntegerBinary : Kernel {
+  bool product = false;  // of sums the ratios are those of the operands
   Walk walk;
-  TensorType a, b, y;
+  PerTensor a, b, y;
   float a_ratio = 1, b_ratio = 1;
 
   static bool accepts(const NodeView& view) {
     return tensor_quantized(view.in(0)) && tensor_quantized(view.in(1)) && tensor_quantized(view.out());
   }
-  static Result<IntegerBinary> make(const NodeView& view) {
-    IntegerBinary out{{}, Kind::sum, walk_of(view, false), view.in(0), view.in(1), view.out()};
-    const float sa = out.a.qparams->scale[0], sb = out.b.qparams->scale[0], sy = out.y.qparams->scale[0];
-    if (view.schema->name == "aten.mul.Tensor") {
-      out.kind = Kind::product;
-      out.a_ratio = numerics::requantize_multiplier(sa, sb, sy);
-      return out;
+  Status prepare(const NodeView& node) override {
+    walk = walk_of(node, false);
+    a = PerTensor::of(node.in(0));
+    b = PerTensor::of(node.in(1));
+    y = PerTensor::of(node.out());
+    product = node.is("aten.mul.Tensor");
+    if (product) {
+      a_ratio = numerics::requantize_multiplier(a.scale, b.scale, y.scale);
+      return {};
     }
-    const float alpha = static_cast<float>(get_number(view.attrs, "alpha"));
-    out.a_ratio = sa / sy;
-    out.b_ratio = alpha * (sb / sy);
-    if (view.schema->name == "aten.sub.Tensor") out.b_ratio = -out.b_ratio;
-    return out;
+    a_ratio = a.scale / y.scale;
+    b_ratio = static_cast<float>(get_number(node.attrs, "alpha")) * (b.scale / y.scale);
+    if (node.is("aten.sub.Tensor")) b_ratio = -b_ratio;
+    return {};
   }
-  Status run(const Run& run) const {
-    const QParams& q = *y.qparams;
-    const auto steps = walk.row_steps();
-    const auto centered = [](const TensorType& type, const void* data, int64_t i) {
-      return static_cast<int32_t>(integer_at(type.dtype, data, i)) - type.qparams->zero_point_at(0);
-    };
+  Status run(const Run& run) const override {
+    const auto& steps = walk.row_steps();
     walk.rows(run.host, [&](const auto& first) {
       for (int64_t i = 0; i < walk.row_length(); ++i) {
-        const int32_t left = centered(a, run.inputs[0], first[1] + i * steps[1]);
-        const int32_t right = centered(b, run.inputs[1], first[2] + i * steps[2]);
-        const int32_t result =
-            kind == Kind::product
-                ? numerics::requantize(int64_t{left} * right, a_ratio, q.zero_point_at(0), q.qmin, q.qmax)
-                : numerics::add(left, a_ratio, right, b_ratio, q.zero_point_at(0), q.qmin, q.qmax);
-        store_integer(y.dtype, run.out(), first[0] + i, result);
+        const int64_t left = a.read(run.inputs[0], first[1] + i * steps[1]),
+                      right = b.read(run.inputs[1], first[2] + i * steps[2]), at = first[0] + i;
+        if (product)
+          y.write(left * right, a_ratio, run.out(), at);
+        else
+          store_integer(y.dtype, run.out(), at,
+                        numerics::add(static_cast<int32_t>(left), a_ratio, static_cast<int32_t>(right), b_ratio,
+                                      y.zero_point, y.qmin, y.qmax));
       }
     });
     return {};
   }
 };
 
-Row row_of(const Operation& operation, const char* op) {
+constexpr Row row_of(const Operation& operation, const char* op) {
   if (operation.predicate) return number_row<Comparison>(op);
   return operation.integers == nullptr ? float_row<Binary>(op) : number_row<Binary>(op);
 }
 
-}  // namespace
+constexpr size_t operators() {
+  size_t count = 0;
+  for (const Operation& operation : kOperations) count += *operation.number == 0 ? 1 : 2;
+  return count;
+}
 
-Rows binary_rows() {
-  Rows rows;
-  for (const char* op : {"aten.add.Tensor", "aten.sub.Tensor", "aten.mul.Tensor"})
-    rows.push_back(integer_row<IntegerBinary>(op));
+constexpr auto kRows = [] {
+  std::array<Row, operators() + 6> rows{
+      integer_row<IntegerBinary>("aten.add.Tensor"), integer_row<IntegerBinary>("aten.sub.Tensor"),
+      integer_row<IntegerBinary>("aten.mul.Tensor"), number_row<Where>("aten.where.self"),
+      number_row<Where>("aten.where.ScalarOther"),   number_row<Where>("aten.where.ScalarSelf"),
+  };
+  size_t at = 6;
   for (const Operation& operation : kOperations)
     for (const char* op : {operation.tensors, operation.number})
-      if (*op != 0) rows.push_back(row_of(operation, op));
-  for (const char* op : {"aten.where.self", "aten.where.ScalarOther", "aten.where.ScalarSelf"})
-    rows.push_back(number_row<Where>(op));
+      if (*op != 0) rows[at++] = row_of(operation, op);
   return rows;
-}
+}();
+
+}  // namespace
+
+Rows binary_rows() { return kRows; }
 
 }  // namespace quoin::kernels

@@ -127,28 +127,32 @@ Formula Formula::of(const NodeView& view) {
   return out;
 }
 
-struct ChooseQParams : KernelBase {
-  TensorType in;
+struct ChooseQParams : Kernel {
+  Block in{};
+  int64_t elements = 0;
   DType scale_type = DType::f32, zero_type = DType::s64;
   ScaleLayout layout;
   Formula formula;
 
-  static Result<ChooseQParams> make(const NodeView& view) {
-    ChooseQParams out;
-    out.in = view.in(0);
-    out.scale_type = view.out(0).dtype;
-    out.zero_type = view.out(1).dtype;
-    out.formula = Formula::of(view);
-    if (has(view.attrs, "block_size")) {
-      QUOIN_TRY(out.layout, ScaleLayout::of_blocks(out.in.shape, get_ints(view.attrs, "block_size")));
-    } else if (view.schema->name.find("per_token") != std::string::npos) {
+  Status prepare(const NodeView& node) override {
+    const Shape& shape = node.in_shape();
+    in = Block::of(node.in(0));
+    elements = numel(shape);
+    scale_type = node.out(0).dtype;
+    zero_type = node.out(1).dtype;
+    formula = Formula::of(node);
+    if (has(node.attrs, "block_size")) {
+      QUOIN_TRY(layout, ScaleLayout::of_blocks(shape, get_ints(node.attrs, "block_size")));
+    } else if (node.schema->name.find("per_token") != std::string::npos) {
       QParams q;
       q.scheme = Scheme::per_token;
-      QUOIN_TRY(out.layout, ScaleLayout::of(q, out.in.shape));
+      QUOIN_TRY(layout, ScaleLayout::of(q, shape));
     }
-    return out;
+    return {};
   }
-  uint64_t scratch(const quoin_host&) const { return static_cast<uint64_t>(layout.count()) * 2 * sizeof(double); }
+  uint64_t scratch(const quoin_host&) const override {
+    return static_cast<uint64_t>(layout.count()) * 2 * sizeof(double);
+  }
 
   // Smallest and largest element of every block, in pairs. Error (data): NaN.
   Status measure(const Run& run, double* ranges) const {
@@ -156,11 +160,11 @@ struct ChooseQParams : KernelBase {
     std::fill_n(ranges, layout.count() * 2, std::numeric_limits<double>::quiet_NaN());
     double x[kBlock];
     int64_t nan = -1;
-    layout.runs(0, numel(in.shape), [&](int64_t block, int64_t first, int64_t count) {
+    layout.runs(0, elements, [&](int64_t block, int64_t first, int64_t count) {
       double &low = ranges[2 * block], &high = ranges[2 * block + 1];
       for (int64_t at = first; at < first + count; at += kBlock) {
         const int64_t size = std::min(kBlock, first + count - at);
-        read_numbers(Block::of(in), run.inputs[0], at, size, x);
+        read_numbers(in, run.inputs[0], at, size, x);
         for (int64_t i = 0; i < size; ++i) {
           if (std::isnan(x[i])) nan = at + i;
           if (!(low <= x[i])) low = x[i];
@@ -171,7 +175,7 @@ struct ChooseQParams : KernelBase {
     if (nan < 0) return {};
     return fail(Code::data, "element {} is NaN: no range covers it", nan);
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     auto* ranges = reinterpret_cast<double*>(run.scratch);
     QUOIN_CHECK(measure(run, ranges));
     const Block scales{scale_type, 1}, zeros{zero_type, 1};
@@ -184,17 +188,17 @@ struct ChooseQParams : KernelBase {
   }
 };
 
+constexpr Row kRows[] = {
+    exact_row<ChooseQParams>("quantized_decomposed.choose_qparams.tensor"),
+    exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_symmetric.tensor"),
+    exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_per_token.default"),
+    exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_per_token_asymmetric.default"),
+    exact_row<ChooseQParams>("quantized_decomposed._choose_qparams_per_token_asymmetric_impl.default"),
+    exact_row<ChooseQParams>("torchao.choose_qparams_affine.default"),
+};
+
 }  // namespace
 
-Rows choose_qparams_rows() {
-  return {
-      exact_row<ChooseQParams>("quantized_decomposed.choose_qparams.tensor"),
-      exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_symmetric.tensor"),
-      exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_per_token.default"),
-      exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_per_token_asymmetric.default"),
-      exact_row<ChooseQParams>("quantized_decomposed._choose_qparams_per_token_asymmetric_impl.default"),
-      exact_row<ChooseQParams>("torchao.choose_qparams_affine.default"),
-  };
-}
+Rows choose_qparams_rows() { return kRows; }
 
 }  // namespace quoin::kernels

@@ -93,18 +93,17 @@ struct Scales {
     }
     return ScaleLayout::of(q, shape);
   }
-  static Result<Scales> of(const NodeView& view) {
-    Scales out;
-    QUOIN_TRY(out.layout, layout_of(view));
-    out.literal = view.schema->name.find("per_tensor") != std::string::npos;
+  Status prepare(const NodeView& view) {
+    QUOIN_TRY(layout, layout_of(view));
+    literal = view.schema->name.find("per_tensor") != std::string::npos;
     if (view.schema->inputs.size() == 1) {
-      out.scale = get_number(view.attrs, "scale");
-      out.zero_point = static_cast<double>(get_int(view.attrs, "zero_point"));
-      return out;
+      scale = get_number(view.attrs, "scale");
+      zero_point = static_cast<double>(get_int(view.attrs, "zero_point"));
+      return {};
     }
-    out.scale_type = view.in(1).dtype;
-    if (view.has_in(2) && numel(view.in_shape(2)) > 0) out.zero_type = view.in(2).dtype;
-    return out;
+    scale_type = view.in(1).dtype;
+    if (view.has_in(2) && numel(view.in_shape(2)) > 0) zero_type = view.in(2).dtype;
+    return {};
   }
 };
 
@@ -142,26 +141,27 @@ double clamped(double q, const Limits& limits) {
   return std::min(std::max(number, static_cast<double>(limits.low)), static_cast<double>(limits.high));
 }
 
-struct Affine : KernelBase {
+struct Affine : Kernel {
   Rule rule;
   Scales scales;
   Limits limits;
-  TensorType in, out;
+  Block in{}, out{};
+  int64_t elements = 0;
   std::optional<DType> low_type, high_type;  // of operands 3 and 4
 
-  static Result<Affine> of(const NodeView& view) {
-    Affine made;
-    made.rule = Rule::of(view);
-    QUOIN_TRY(made.scales, Scales::of(view));
-    if (!made.rule.uses_zero) made.scales.zero_type.reset();
-    made.limits = Limits::of(view);
-    if (made.limits.operands) {
-      made.low_type = view.in(3).dtype;
-      made.high_type = view.in(4).dtype;
+  Status prepare(const NodeView& node) override {
+    rule = Rule::of(node);
+    QUOIN_CHECK(scales.prepare(node));
+    if (!rule.uses_zero) scales.zero_type.reset();
+    limits = Limits::of(node);
+    if (limits.operands) {
+      low_type = node.in(3).dtype;
+      high_type = node.in(4).dtype;
     }
-    made.in = view.in(0);
-    made.out = view.out();
-    return made;
+    in = Block::of(node.in(0));
+    out = Block::of(node.out());
+    elements = numel(node.in_shape());
+    return {};
   }
   Limits limits_of(const Run& run) const {
     if (!limits.operands) return limits;
@@ -172,23 +172,19 @@ struct Affine : KernelBase {
 };
 
 struct Quantize : Affine {
-  static Result<Quantize> make(const NodeView& view) {
-    QUOIN_TRY(Affine affine, Affine::of(view));
-    return Quantize{std::move(affine)};
-  }
   template <class N>
   void piece(const Run& run, const Step<N>& step, const Limits& range, int64_t first, int64_t count) const {
     double x[kBlock];
     int64_t q[kBlock];
-    read_numbers(Block::of(in), run.inputs[0], first, count, x);
+    read_numbers(in, run.inputs[0], first, count, x);
     for (int64_t i = 0; i < count; ++i)
       q[i] = static_cast<int64_t>(clamped(value_of(step.quantize(as<N>({x[i], real_type()}), rule.rounding)), range));
-    write_integers(Block::of(out), run.out(), first, count, q);
+    write_integers(out, run.out(), first, count, q);
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     const Limits range = limits_of(run);
     const bool single = scales.all_f32() && real_type() == DType::f32;
-    each_piece(run, scales, numel(in.shape), [&](const Scales::One& one, int64_t first, int64_t count) {
+    each_piece(run, scales, elements, [&](const Scales::One& one, int64_t first, int64_t count) {
       if (single)
         piece(run, Step<float>(one, range), range, first, count);
       else
@@ -199,10 +195,6 @@ struct Quantize : Affine {
 };
 
 struct Dequantize : Affine {
-  static Result<Dequantize> make(const NodeView& view) {
-    QUOIN_TRY(Affine affine, Affine::of(view));
-    return Dequantize{std::move(affine)};
-  }
   Number dequantize(int64_t q, const Scales::One& one, const Limits& range) const {
     const auto integer = static_cast<double>(q);
     if (rule.rounding == Rounding::midpoint) {
@@ -215,19 +207,19 @@ struct Dequantize : Affine {
     const Number zero = scales.literal ? one.zero : cast(one.zero, out.dtype);
     return cast((cast({integer, DType::s64}, out.dtype) - zero) * one.scale, out.dtype);
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     const Limits range = limits_of(run);
     const bool single = scales.all_f32() && out.dtype == DType::f32 && rule.rounding != Rounding::midpoint &&
                         bits(in.dtype) <= 16;  // differences are exact in f32
-    each_piece(run, scales, numel(in.shape), [&](const Scales::One& one, int64_t first, int64_t count) {
+    each_piece(run, scales, elements, [&](const Scales::One& one, int64_t first, int64_t count) {
       int64_t q[kBlock];
       double x[kBlock];
-      read_integers(Block::of(in), run.inputs[0], first, count, q);
+      read_integers(in, run.inputs[0], first, count, q);
       const float scale = as<float>(one.scale), zero = as<float>(one.zero);
       for (int64_t i = 0; i < count; ++i)
         x[i] = single ? static_cast<double>((static_cast<float>(q[i]) - zero) * scale)
                       : dequantize(q[i], one, range).value;
-      write_numbers(Block::of(out), run.out(), first, count, x);
+      write_numbers(out, run.out(), first, count, x);
     });
     return {};
   }
@@ -235,12 +227,8 @@ struct Dequantize : Affine {
 
 // (clamp(round(x * (1 / s)) + z) - z) * s per channel, all in f32.
 struct FakeQuantize : Affine {
-  static Result<FakeQuantize> make(const NodeView& view) {
-    QUOIN_TRY(Affine affine, Affine::of(view));
-    return FakeQuantize{std::move(affine)};
-  }
-  Status run(const Run& run) const {
-    each_piece(run, scales, numel(in.shape), [&](const Scales::One& one, int64_t first, int64_t count) {
+  Status run(const Run& run) const override {
+    each_piece(run, scales, elements, [&](const Scales::One& one, int64_t first, int64_t count) {
       const Step<float> step({cast(one.scale, DType::f32), one.zero}, limits);
       for (int64_t i = first; i < first + count; ++i) {
         const float q = step.quantize(run.in<float>(0)[i], Rounding::after);
@@ -253,26 +241,26 @@ struct FakeQuantize : Affine {
   }
 };
 
+constexpr Row kRows[] = {
+    exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.default"),
+    exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.tensor"),
+    exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.tensor2"),
+    exact_row<Quantize>("quantized_decomposed.quantize_per_channel.default"),
+    exact_row<Quantize>("quantized_decomposed.quantize_per_channel_group.default"),
+    exact_row<Quantize>("quantized_decomposed.quantize_per_token.default"),
+    exact_row<Quantize>("torchao.quantize_affine.default"),
+    exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.default"),
+    exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.tensor"),
+    exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.tensor2"),
+    exact_row<Dequantize>("quantized_decomposed.dequantize_per_channel.default"),
+    exact_row<Dequantize>("quantized_decomposed.dequantize_per_channel_group.default"),
+    exact_row<Dequantize>("quantized_decomposed.dequantize_per_token.default"),
+    exact_row<Dequantize>("torchao.dequantize_affine.default"),
+    exact_row<FakeQuantize>("quantized_decomposed.fake_quant_per_channel.default"),
+};
+
 }  // namespace
 
-Rows decomposed_rows() {
-  return {
-      exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.default"),
-      exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.tensor"),
-      exact_row<Quantize>("quantized_decomposed.quantize_per_tensor.tensor2"),
-      exact_row<Quantize>("quantized_decomposed.quantize_per_channel.default"),
-      exact_row<Quantize>("quantized_decomposed.quantize_per_channel_group.default"),
-      exact_row<Quantize>("quantized_decomposed.quantize_per_token.default"),
-      exact_row<Quantize>("torchao.quantize_affine.default"),
-      exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.default"),
-      exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.tensor"),
-      exact_row<Dequantize>("quantized_decomposed.dequantize_per_tensor.tensor2"),
-      exact_row<Dequantize>("quantized_decomposed.dequantize_per_channel.default"),
-      exact_row<Dequantize>("quantized_decomposed.dequantize_per_channel_group.default"),
-      exact_row<Dequantize>("quantized_decomposed.dequantize_per_token.default"),
-      exact_row<Dequantize>("torchao.dequantize_affine.default"),
-      exact_row<FakeQuantize>("quantized_decomposed.fake_quant_per_channel.default"),
-  };
-}
+Rows decomposed_rows() { return kRows; }
 
 }  // namespace quoin::kernels

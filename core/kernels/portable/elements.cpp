@@ -184,18 +184,22 @@ double rounded(DType dtype, double value) {
   }
 }
 
+Status Converter::describe(const TensorType& type, Side& out) {
+  out.block = Block::of(type);
+  out.qparams = type.qparams.get();
+  if (out.qparams == nullptr) return {};
+  QUOIN_TRY(out.scales, check_scales(*type.qparams, type.shape));
+  return {};
+}
+
 Result<Converter> Converter::make(const TensorType& from, const TensorType& to) {
   Converter out;
-  out.from_ = from;
-  out.to_ = to;
+  out.count_ = numel(from.shape);
+  out.bytes_ = byte_size(from.dtype, from.shape);
   const bool same_numbers = !from.qparams == !to.qparams && (!from.qparams || *from.qparams == *to.qparams);
   if (from.dtype == to.dtype && same_numbers) return out;
-  if (from.qparams) {
-    QUOIN_TRY(out.from_scale_, check_scales(*from.qparams, from.shape));
-  }
-  if (to.qparams) {
-    QUOIN_TRY(out.to_scale_, check_scales(*to.qparams, to.shape));
-  }
+  QUOIN_CHECK(describe(from, out.from_));
+  QUOIN_CHECK(describe(to, out.to_));
   if (from.qparams && to.qparams && from.qparams->scale.size() == 1 && to.qparams->scale.size() == 1)
     out.path_ = Path::rescale;
   else if (from.qparams || to.qparams)
@@ -209,37 +213,37 @@ void Converter::rescale(const void* from, void* to, int64_t first, int64_t count
   int64_t block[kBlock];
   const QParams &a = *from_.qparams, &b = *to_.qparams;
   const float ratio = a.scale[0] / b.scale[0];
-  read_integers(Block::of(from_), from, first, count, block);
+  read_integers(from_.block, from, first, count, block);
   for (int64_t i = 0; i < count; ++i)
     block[i] = numerics::rescale(static_cast<int32_t>(block[i]), a.zero_point_at(0), ratio, b.zero_point_at(0), b.qmin,
                                  b.qmax);
-  write_integers(Block::of(to_), to, first, count, block);
+  write_integers(to_.block, to, first, count, block);
 }
 
 void Converter::scaled(const void* from, void* to, int64_t first, int64_t count) const {
   double numbers[kBlock];
   int64_t integers[kBlock];
-  if (from_.qparams) {
+  if (from_.qparams != nullptr) {
     const QParams& q = *from_.qparams;
-    read_integers(Block::of(from_), from, first, count, integers);
-    from_scale_.runs(first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
+    read_integers(from_.block, from, first, count, integers);
+    from_.scales.runs(first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
       const float step = q.scale[static_cast<size_t>(scale)];
       const int32_t zero = q.zero_point_at(static_cast<size_t>(scale));
       for (int64_t i = begin - first; i < begin - first + size; ++i)
         numbers[i] = static_cast<double>(numerics::dequantize(static_cast<int32_t>(integers[i]), step, zero));
     });
   } else {
-    read_numbers(Block::of(from_), from, first, count, numbers);
+    read_numbers(from_.block, from, first, count, numbers);
   }
-  if (!to_.qparams) return write_numbers(Block::of(to_), to, first, count, numbers);
+  if (to_.qparams == nullptr) return write_numbers(to_.block, to, first, count, numbers);
   const QParams& q = *to_.qparams;
-  to_scale_.runs(first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
+  to_.scales.runs(first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
     const float inverse = 1.0f / q.scale[static_cast<size_t>(scale)];
     const int32_t zero = q.zero_point_at(static_cast<size_t>(scale));
     for (int64_t i = begin - first; i < begin - first + size; ++i)
       integers[i] = numerics::quantize(static_cast<float>(numbers[i]), inverse, zero, q.qmin, q.qmax);
   });
-  write_integers(Block::of(to_), to, first, count, integers);
+  write_integers(to_.block, to, first, count, integers);
 }
 
 void Converter::run_range(const void* from, void* to, int64_t begin, int64_t end) const {
@@ -251,26 +255,25 @@ void Converter::run_range(const void* from, void* to, int64_t begin, int64_t end
       scaled(from, to, first, count);
     } else if (path_ == Path::integers) {
       int64_t block[kBlock];
-      read_integers(Block::of(from_), from, first, count, block);
-      write_integers(Block::of(to_), to, first, count, block);
+      read_integers(from_.block, from, first, count, block);
+      write_integers(to_.block, to, first, count, block);
     } else {
       double block[kBlock];
-      read_numbers(Block::of(from_), from, first, count, block);
-      write_numbers(Block::of(to_), to, first, count, block);
+      read_numbers(from_.block, from, first, count, block);
+      write_numbers(to_.block, to, first, count, block);
     }
   }
 }
 
 void Converter::run(const quoin_host& host, const void* from, void* to) const {
-  const int64_t count = numel(from_.shape);
-  if (count == 0) return;
+  if (count_ == 0) return;
   if (path_ == Path::copy) {
-    if (from != to) std::memcpy(to, from, static_cast<size_t>(byte_size(from_.dtype, from_.shape)));
+    if (from != to) std::memcpy(to, from, static_cast<size_t>(bytes_));
     return;
   }
   // Sub-byte neighbours share bytes: one thread writes them all.
-  if (bits(to_.dtype) < 8) return run_range(from, to, 0, count);
-  parallel(host, count, 8, [&](int64_t begin, int64_t end, uint32_t) { run_range(from, to, begin, end); });
+  if (bits(to_.block.dtype) < 8) return run_range(from, to, 0, count_);
+  parallel(host, count_, 8, [&](int64_t begin, int64_t end, uint32_t) { run_range(from, to, begin, end); });
 }
 
 }  // namespace quoin::kernels

@@ -33,19 +33,26 @@ double rounded(DType dtype, double value);
 //   real -> real                 integers exactly (wrapping), others through binary64; bool is != 0
 class Converter {
  public:
+  // Borrows the qparams of both types.
   static Result<Converter> make(const TensorType& from, const TensorType& to);
   void run(const quoin_host& host, const void* from, void* to) const;
   bool copies() const { return path_ == Path::copy; }
 
  private:
   enum class Path { copy, integers, numbers, rescale, scaled };
+  struct Side {
+    Block block{};
+    const QParams* qparams = nullptr;
+    ScaleLayout scales;
+  };
+  static Status describe(const TensorType& type, Side& out);
   void run_range(const void* from, void* to, int64_t begin, int64_t end) const;
   void rescale(const void* from, void* to, int64_t first, int64_t count) const;
   void scaled(const void* from, void* to, int64_t first, int64_t count) const;
 
   Path path_ = Path::copy;
-  TensorType from_, to_;
-  ScaleLayout from_scale_, to_scale_;
+  Side from_, to_;
+  int64_t count_ = 0, bytes_ = 0;  // elements; bytes where they are copied
 };
 
 }  // namespace quoin::kernels

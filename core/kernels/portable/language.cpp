@@ -21,23 +21,23 @@ Status check_positions(const int64_t* positions, int64_t tokens, int64_t cache_r
 }
 
 // Angles, cosines and sines are those of one f32 product: position * frequency.
-struct Rope : KernelBase {
+struct Rope : Kernel {
   int64_t tokens = 0, heads = 0, length = 0, turned = 0;  // turned: pairs per head
   bool interleaved = false;
   float scale = 1;
 
   static bool accepts(const NodeView& view) { return real_f32(view.in(0)) && real_f32(view.in(2)); }
-  static Result<Rope> make(const NodeView& view) {
-    const Shape& x = view.in_shape();
-    return Rope{{},
-                x[0],
-                x[1],
-                x[2],
-                view.in_shape(2)[0],
-                get_bool(view.attrs, "interleaved"),
-                static_cast<float>(get_number(view.attrs, "scale"))};
+  Status prepare(const NodeView& node) override {
+    const Shape& x = node.in_shape();
+    tokens = x[0];
+    heads = x[1];
+    length = x[2];
+    turned = node.in_shape(2)[0];
+    interleaved = get_bool(node.attrs, "interleaved");
+    scale = static_cast<float>(get_number(node.attrs, "scale"));
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     const int64_t* positions = run.in<int64_t>(1);
     const float* frequencies = run.in<float>(2);
     parallel(run.host, tokens, heads * length + 40 * turned, [&](int64_t begin, int64_t end, uint32_t) {
@@ -69,15 +69,18 @@ void carry_over(const void* from, void* to, int64_t bytes) {
   if (from != to && bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));
 }
 
-struct KvUpdate : KernelBase {
+struct KvUpdate : Kernel {
   int64_t rows = 0, line = 0, tokens = 0;  // line: elements of one row
 
   static bool accepts(const NodeView& view) { return real_f32(view.in(0)) && real_f32(view.in(1)); }
-  static Result<KvUpdate> make(const NodeView& view) {
-    const Shape& cache = view.in_shape();
-    return KvUpdate{{}, cache[0], cache[1] * cache[2], view.in_shape(1)[0]};
+  Status prepare(const NodeView& node) override {
+    const Shape& cache = node.in_shape();
+    rows = cache[0];
+    line = cache[1] * cache[2];
+    tokens = node.in_shape(1)[0];
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     const int64_t* positions = run.in<int64_t>(2);
     QUOIN_CHECK(check_positions(positions, tokens, rows));
     carry_over(run.inputs[0], run.out(), rows * line * 4);
@@ -87,15 +90,19 @@ struct KvUpdate : KernelBase {
   }
 };
 
-struct KvUpdateInt8 : KernelBase {
+struct KvUpdateInt8 : Kernel {
   int64_t rows = 0, heads = 0, length = 0, tokens = 0;
 
   static bool accepts(const NodeView& view) { return real_f32(view.in(2)); }
-  static Result<KvUpdateInt8> make(const NodeView& view) {
-    const Shape& cache = view.in_shape();
-    return KvUpdateInt8{{}, cache[0], cache[1], cache[2], view.in_shape(2)[0]};
+  Status prepare(const NodeView& node) override {
+    const Shape& cache = node.in_shape();
+    rows = cache[0];
+    heads = cache[1];
+    length = cache[2];
+    tokens = node.in_shape(2)[0];
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     const int64_t* positions = run.in<int64_t>(3);
     QUOIN_CHECK(check_positions(positions, tokens, rows));
     carry_over(run.inputs[0], run.out(0), rows * heads * length);
@@ -121,59 +128,55 @@ struct KvUpdateInt8 : KernelBase {
   }
 };
 
-// A head of one cache row as floats. `buffer` holds them where the cache has codes.
-struct FloatRows {
-  const float* data;
-  const float* head(int64_t at, int64_t length, float*) const { return data + at * length; }
-};
-struct CodeRows {
-  const int8_t* codes;
-  const float* affine;
+// The rows of a cache, in floats or in codes with a scale and a zero point each.
+struct Cache {
+  const void* rows;
+  const float* affine;  // null: floats
+
+  // A head of one row as floats. `buffer` holds them where the cache has codes.
   const float* head(int64_t at, int64_t length, float* buffer) const {
+    if (affine == nullptr) return static_cast<const float*>(rows) + at * length;
+    const auto* codes = static_cast<const int8_t*>(rows) + at * length;
     for (int64_t i = 0; i < length; ++i)
-      buffer[i] = (static_cast<float>(codes[at * length + i]) - affine[2 * at + 1]) * affine[2 * at];
+      buffer[i] = (static_cast<float>(codes[i]) - affine[2 * at + 1]) * affine[2 * at];
     return buffer;
   }
 };
 
 // Scores and their exponentials are f32, their sum is f64, values are added in the order of the rows.
-template <bool kInt8>
-struct Attention : KernelBase {
-  static constexpr size_t kValues = kInt8 ? 3 : 2, kPositions = kInt8 ? 5 : 3;  // operand slots
+// Operands: query, keys, values, positions; keys and values of an int8 cache are codes and their scales.
+struct Attention : Kernel {
+  bool codes = false;
   int64_t tokens = 0, heads = 0, length = 0;
   int64_t rows = 0, shared_heads = 0, value_length = 0;  // of the cache
   int64_t window = 0;
   float scale = 1;
 
   static bool accepts(const NodeView& view) { return real_f32(view.in(0)); }
-  static Result<Attention> make(const NodeView& view) {
-    const Shape &q = view.in_shape(), &k = view.in_shape(1);
-    Attention out;
-    out.tokens = q[0];
-    out.heads = q[1];
-    out.length = q[2];
-    out.rows = k[0];
-    out.shared_heads = k[1];
-    out.value_length = view.in_shape(kValues)[2];
-    out.window = get_int(view.attrs, "window");
-    out.scale = static_cast<float>(get_number(view.attrs, "scale"));
-    return out;
+  Status prepare(const NodeView& node) override {
+    const Shape &q = node.in_shape(), &k = node.in_shape(1);
+    codes = node.is("quoin.attention_int8.default");
+    tokens = q[0];
+    heads = q[1];
+    length = q[2];
+    rows = k[0];
+    shared_heads = k[1];
+    value_length = node.in_shape(codes ? 3 : 2)[2];
+    window = get_int(node.attrs, "window");
+    scale = static_cast<float>(get_number(node.attrs, "scale"));
+    return {};
   }
   // Per worker: a score for every row, one key and one value.
   uint64_t worker_floats() const { return static_cast<uint64_t>(rows + length + value_length); }
-  uint64_t scratch(const quoin_host& host) const { return host.workers(host.self) * worker_floats() * sizeof(float); }
-
-  Status run(const Run& run) const {
-    QUOIN_CHECK(check_positions(run.in<int64_t>(kPositions), tokens, rows));
-    if constexpr (kInt8)
-      attend(run, CodeRows{run.in<int8_t>(1), run.in<float>(2)}, CodeRows{run.in<int8_t>(3), run.in<float>(4)});
-    else
-      attend(run, FloatRows{run.in<float>(1)}, FloatRows{run.in<float>(2)});
-    return {};
+  uint64_t scratch(const quoin_host& host) const override {
+    return host.workers(host.self) * worker_floats() * sizeof(float);
   }
-  template <class Cache>
-  void attend(const Run& run, const Cache& keys, const Cache& values) const {
-    const int64_t* positions = run.in<int64_t>(kPositions);
+
+  Status run(const Run& run) const override {
+    const auto* positions = run.in<int64_t>(codes ? 5 : 3);
+    QUOIN_CHECK(check_positions(positions, tokens, rows));
+    const Cache keys{run.inputs[1], codes ? run.in<float>(2) : nullptr};
+    const Cache values{run.inputs[codes ? 3 : 2], codes ? run.in<float>(4) : nullptr};
     parallel(run.host, tokens * heads, 2 * rows * length, [&](int64_t begin, int64_t end, uint32_t worker) {
       float* scores = reinterpret_cast<float*>(run.scratch) + worker * worker_floats();
       for (int64_t i = begin; i < end; ++i) {
@@ -189,12 +192,12 @@ struct Attention : KernelBase {
         for (int64_t d = 0; d < value_length; ++d) y[d] *= inverse;
       }
     });
+    return {};
   }
   struct Range {
     int64_t first, end, head;  // rows of the cache, head of the cache
   };
   // scores[row] = exp(score - largest); returns 1 / their sum.
-  template <class Cache>
   float softmax(const float* query, const Cache& keys, const Range& range, float* scores) const {
     float largest = -INFINITY;
     for (int64_t row = range.first; row < range.end; ++row) {
@@ -210,16 +213,16 @@ struct Attention : KernelBase {
   }
 };
 
+constexpr Row kRows[] = {
+    exact_row<Rope>("quoin.rope.default"),
+    exact_row<KvUpdate>("quoin.kv_update.default"),
+    exact_row<KvUpdateInt8>("quoin.kv_update_int8.default"),
+    exact_row<Attention>("quoin.attention.default"),
+    exact_row<Attention>("quoin.attention_int8.default"),
+};
+
 }  // namespace
 
-Rows language_rows() {
-  return {
-      exact_row<Rope>("quoin.rope.default"),
-      exact_row<KvUpdate>("quoin.kv_update.default"),
-      exact_row<KvUpdateInt8>("quoin.kv_update_int8.default"),
-      exact_row<Attention<false>>("quoin.attention.default"),
-      exact_row<Attention<true>>("quoin.attention_int8.default"),
-  };
-}
+Rows language_rows() { return kRows; }
 
 }  // namespace quoin::kernels

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "kernels/portable/products.hpp"
-#include "ops/shape.hpp"
+#include "kernels/portable/walk.hpp"
 
 namespace quoin::kernels {
 namespace {
@@ -36,10 +36,13 @@ void multiply_rows(const quoin_host& host, const LinearShape& s, const T* x, con
   });
 }
 
-struct FloatLinear : KernelBase {
+struct FloatLinear : Kernel {
   LinearShape shape;
-  static Result<FloatLinear> make(const NodeView& view) { return FloatLinear{{}, LinearShape::of(view)}; }
-  Status run(const Run& run) const {
+  Status prepare(const NodeView& node) override {
+    shape = LinearShape::of(node);
+    return {};
+  }
+  Status run(const Run& run) const override {
     const float* bias = run.in<float>(2);
     float* y = run.out<float>();
     multiply_rows(run.host, shape, run.in<float>(0), run.in<float>(1), [&](int64_t r, int64_t o, float sum) {
@@ -49,22 +52,23 @@ struct FloatLinear : KernelBase {
   }
 };
 
-struct IntegerLinear : KernelBase {
+struct IntegerLinear : Kernel {
   LinearShape shape;
   Centered x, w;
   ProductOutput output;
 
   static bool accepts(const NodeView& view) { return small_integers(view.in(1)) && ProductOutput::accepts(view, 0); }
-  static Result<IntegerLinear> make(const NodeView& view) {
-    const LinearShape shape = LinearShape::of(view);
-    QUOIN_TRY(Centered x, Centered::of(view.in(0)));
-    QUOIN_TRY(Centered w, Centered::of(view.in(1)));
-    QUOIN_TRY(ProductOutput output, ProductOutput::make(view, shape.outputs));
-    return IntegerLinear{{}, shape, std::move(x), std::move(w), std::move(output)};
+  Status prepare(const NodeView& node) override {
+    shape = LinearShape::of(node);
+    output.prepare(node, shape.outputs);
+    QUOIN_CHECK(x.prepare(node.in(0)));
+    return w.prepare(node.in(1));
   }
   uint64_t x_bytes() const { return aligned(static_cast<uint64_t>(x.count()) * 4); }
-  uint64_t scratch(const quoin_host&) const { return x_bytes() + aligned(static_cast<uint64_t>(w.count()) * 4); }
-  Status run(const Run& run) const {
+  uint64_t scratch(const quoin_host&) const override {
+    return x_bytes() + aligned(static_cast<uint64_t>(w.count()) * 4);
+  }
+  Status run(const Run& run) const override {
     auto* centered_x = reinterpret_cast<Word*>(run.scratch);
     auto* centered_w = reinterpret_cast<Word*>(run.scratch + x_bytes());
     x.read(run.host, run.inputs[0], centered_x);
@@ -80,42 +84,21 @@ struct IntegerLinear : KernelBase {
 
 struct MatmulShape {
   int64_t rows = 1, inner = 1, columns = 1;
-  std::vector<int64_t> a_first, b_first;  // first element of each matrix of the batch
-  static Result<MatmulShape> of(const NodeView& view);
+  Walk batch;  // numbers of the matrices of a and b
+
+  static MatmulShape of(const NodeView& node);
 };
 
-// Matrix numbers of `batch` (right-aligned, size-1 dims repeat) along the broadcast batch `out`.
-std::vector<int64_t> matrix_numbers(const Shape& batch, const Shape& out) {
-  std::vector<int64_t> numbers;
-  const size_t offset = out.size() - batch.size();
-  const Shape strides = strides_of(batch);
-  for (int64_t i = 0; i < numel(out); ++i) {
-    int64_t rest = i, number = 0;
-    for (size_t d = out.size(); d-- > 0;) {
-      const int64_t at = rest % out[d];
-      rest /= out[d];
-      if (d >= offset && batch[d - offset] != 1) number += at * strides[d - offset];
-    }
-    numbers.push_back(number);
-  }
-  return numbers;
-}
-
-Result<MatmulShape> MatmulShape::of(const NodeView& view) {
-  Shape a = view.in_shape(0), b = view.in_shape(1);
-  if (a.size() == 1) a.insert(a.begin(), 1);
-  if (b.size() == 1) b.push_back(1);
+MatmulShape MatmulShape::of(const NodeView& node) {
+  const std::span<const int64_t> a = node.in_shape(0), b = node.in_shape(1), out = node.out_shape();
+  const size_t a_dims = std::min<size_t>(a.size(), 2), b_dims = std::min<size_t>(b.size(), 2);  // of a matrix
   MatmulShape s;
-  s.rows = a[a.size() - 2];
+  if (a_dims == 2) s.rows = a[a.size() - 2];
   s.inner = a.back();
-  s.columns = b.back();
-  a.resize(a.size() - 2);
-  b.resize(b.size() - 2);
-  QUOIN_TRY(const Shape batch, broadcast(a, b));
-  s.a_first = matrix_numbers(a, batch);
-  s.b_first = matrix_numbers(b, batch);
-  for (int64_t& first : s.a_first) first *= s.rows * s.inner;
-  for (int64_t& first : s.b_first) first *= s.inner * s.columns;
+  if (b_dims == 2) s.columns = b.back();
+  const auto batch = out.first(out.size() + 2 - a_dims - b_dims);
+  s.batch = Walk(
+      batch, {Dims::broadcast(a.first(a.size() - a_dims), batch), Dims::broadcast(b.first(b.size() - b_dims), batch)});
   return s;
 }
 
@@ -124,13 +107,13 @@ template <class T, class Widen, class Sink>
 void multiply(const quoin_host& host, const MatmulShape& s, const T* a, const T* b, const Widen& widen,
               const Sink& sink) {
   const int64_t tiles = (s.columns + kColumnTile - 1) / kColumnTile;
-  const auto batch = static_cast<int64_t>(s.a_first.size());
-  parallel(host, batch * s.rows * tiles, kColumnTile * s.inner, [&](int64_t begin, int64_t end, uint32_t) {
+  parallel(host, s.batch.count() * s.rows * tiles, kColumnTile * s.inner, [&](int64_t begin, int64_t end, uint32_t) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t row = task % s.rows, first = task / s.rows % tiles * kColumnTile, matrix = task / s.rows / tiles;
       const int64_t count = std::min(kColumnTile, s.columns - first);
-      const T* left = a + s.a_first[static_cast<size_t>(matrix)] + row * s.inner;
-      const T* right = b + s.b_first[static_cast<size_t>(matrix)] + first;
+      const auto at_batch = s.batch.offsets_at(matrix);
+      const T* left = a + (at_batch[0] * s.rows + row) * s.inner;
+      const T* right = b + at_batch[1] * s.inner * s.columns + first;
       decltype(widen(T{})) sums[kColumnTile] = {};
       for (int64_t k = 0; k < s.inner; ++k)
         for (int64_t c = 0; c < count; ++c) sums[c] += widen(left[k]) * widen(right[k * s.columns + c]);
@@ -140,13 +123,13 @@ void multiply(const quoin_host& host, const MatmulShape& s, const T* a, const T*
   });
 }
 
-struct FloatMatmul : KernelBase {
+struct FloatMatmul : Kernel {
   MatmulShape shape;
-  static Result<FloatMatmul> make(const NodeView& view) {
-    QUOIN_TRY(MatmulShape shape, MatmulShape::of(view));
-    return FloatMatmul{{}, std::move(shape)};
+  Status prepare(const NodeView& node) override {
+    shape = MatmulShape::of(node);
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     float* y = run.out<float>();
     multiply(
         run.host, shape, run.in<float>(0), run.in<float>(1), [](float x) { return x; },
@@ -155,7 +138,7 @@ struct FloatMatmul : KernelBase {
   }
 };
 
-struct IntegerMatmul : KernelBase {
+struct IntegerMatmul : Kernel {
   MatmulShape shape;
   Centered a, b;
   ProductOutput output;
@@ -169,17 +152,20 @@ struct IntegerMatmul : KernelBase {
     const int64_t zero = type.qparams->zero_point_at(0);
     return std::max(std::abs(type.qparams->qmin - zero), std::abs(type.qparams->qmax - zero));
   }
-  static Result<IntegerMatmul> make(const NodeView& view) {
-    QUOIN_TRY(MatmulShape shape, MatmulShape::of(view));
-    QUOIN_TRY(Centered a, Centered::of(view.in(0)));
-    QUOIN_TRY(Centered b, Centered::of(view.in(1)));
-    QUOIN_TRY(ProductOutput output, ProductOutput::make(view, 1));
-    const double most = static_cast<double>(shape.inner) * static_cast<double>(reach(view.in(0)) * reach(view.in(1)));
-    return IntegerMatmul{{}, std::move(shape), std::move(a), std::move(b), std::move(output), most > INT32_MAX};
+  Status prepare(const NodeView& node) override {
+    shape = MatmulShape::of(node);
+    output.prepare(node, 1);
+    QUOIN_CHECK(a.prepare(node.in(0)));
+    QUOIN_CHECK(b.prepare(node.in(1)));
+    const double most = static_cast<double>(shape.inner) * static_cast<double>(reach(node.in(0)) * reach(node.in(1)));
+    wide = most > INT32_MAX;
+    return {};
   }
   uint64_t a_bytes() const { return aligned(static_cast<uint64_t>(a.count()) * 4); }
-  uint64_t scratch(const quoin_host&) const { return a_bytes() + aligned(static_cast<uint64_t>(b.count()) * 4); }
-  Status run(const Run& run) const {
+  uint64_t scratch(const quoin_host&) const override {
+    return a_bytes() + aligned(static_cast<uint64_t>(b.count()) * 4);
+  }
+  Status run(const Run& run) const override {
     auto* centered_a = reinterpret_cast<Word*>(run.scratch);
     auto* centered_b = reinterpret_cast<Word*>(run.scratch + a_bytes());
     a.read(run.host, run.inputs[0], centered_a);
@@ -196,15 +182,15 @@ struct IntegerMatmul : KernelBase {
   }
 };
 
+constexpr Row kRows[] = {
+    integer_row<IntegerLinear>("aten.linear.default"), float_row<FloatLinear>("aten.linear.default"),
+    integer_row<IntegerMatmul>("aten.matmul.default"), float_row<FloatMatmul>("aten.matmul.default"),
+    integer_row<IntegerMatmul>("aten.bmm.default"),    float_row<FloatMatmul>("aten.bmm.default"),
+    integer_row<IntegerMatmul>("aten.mm.default"),     float_row<FloatMatmul>("aten.mm.default"),
+};
+
 }  // namespace
 
-Rows matrix_rows() {
-  Rows rows{integer_row<IntegerLinear>("aten.linear.default"), float_row<FloatLinear>("aten.linear.default")};
-  for (const char* op : {"aten.matmul.default", "aten.bmm.default", "aten.mm.default"}) {
-    rows.push_back(integer_row<IntegerMatmul>(op));
-    rows.push_back(float_row<FloatMatmul>(op));
-  }
-  return rows;
-}
+Rows matrix_rows() { return kRows; }
 
 }  // namespace quoin::kernels

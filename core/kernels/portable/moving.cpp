@@ -1,5 +1,7 @@
-// Operators that move elements: each is a list of strided copies, and a fill for pad.
+// Operators that move elements: strided copies, and a fill for pad.
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include <quoin/numerics.hpp>
 
@@ -10,99 +12,74 @@
 namespace quoin::kernels {
 namespace {
 
-// Copies elements of operand `slot` along a walk of (result, operand) offsets.
-struct Piece {
-  size_t slot = 0;
-  Walk walk;
-};
-
-struct Moves {
-  std::vector<Piece> pieces;
-  bool fill = false;  // the result is first set to the operator's `value`
-};
-
-Shape picked(const Shape& from, const std::vector<int64_t>& dims) {
-  Shape out;
-  for (const int64_t dim : dims) out.push_back(from[static_cast<size_t>(dim)]);
-  return out;
-}
-
 // The whole result, read from operand 0 with these strides.
-Moves whole(const NodeView& view, Shape in_strides, int64_t first = 0) {
-  return {{{0, Walk(view.out_shape(), {strides_of(view.out_shape()), std::move(in_strides)}, {0, first})}}, false};
+Walk whole(const NodeView& node, const Dims& in_strides, int64_t first = 0) {
+  return Walk(node.out_shape(), {Dims::dense(node.out_shape()), in_strides}, {0, first});
 }
 
-int64_t dim_of(const NodeView& view, const char* name, size_t extra = 0) {
-  return *wrap_dim(get_int(view.attrs, name), view.in_shape().size() + extra);  // in range: inference checked it
+size_t dim_of(const NodeView& node, const char* name, size_t extra = 0) {
+  // In range: inference checked it.
+  return static_cast<size_t>(*wrap_dim(get_int(node.attrs, name), node.in_shape().size() + extra));
 }
 
-Moves permute(const NodeView& view) {
-  const size_t rank = view.in_shape().size();
-  std::vector<int64_t> dims;
-  for (size_t i = 0; i < rank; ++i) dims.push_back(static_cast<int64_t>(i));
-  if (view.schema->name == "aten.t.default") std::reverse(dims.begin(), dims.end());
-  if (view.schema->name == "aten.transpose.int" && rank > 0)
-    std::swap(dims[static_cast<size_t>(dim_of(view, "dim0"))], dims[static_cast<size_t>(dim_of(view, "dim1"))]);
-  if (view.schema->name == "aten.permute.default")
-    for (size_t i = 0; i < rank; ++i) dims[i] = *wrap_dim(get_ints(view.attrs, "dims")[i], rank);
-  return whole(view, picked(strides_of(view.in_shape()), dims));
+Walk permute(const NodeView& node) {
+  const size_t rank = node.in_shape().size();
+  const Dims strides = Dims::dense(node.in_shape());
+  std::array<size_t, kMaxRank> dims;
+  std::iota(dims.begin(), dims.end(), 0);
+  if (node.is("aten.t.default")) std::reverse(dims.begin(), dims.begin() + static_cast<ptrdiff_t>(rank));
+  if (node.is("aten.transpose.int") && rank > 0) std::swap(dims[dim_of(node, "dim0")], dims[dim_of(node, "dim1")]);
+  if (node.is("aten.permute.default"))
+    for (size_t i = 0; i < rank; ++i) dims[i] = static_cast<size_t>(*wrap_dim(get_ints(node.attrs, "dims")[i], rank));
+  Dims picked;
+  for (size_t i = 0; i < rank; ++i) picked.push_back(strides[dims[i]]);
+  return whole(node, picked);
 }
 
-Moves expand(const NodeView& view) { return whole(view, broadcast_strides(view.in_shape(), view.out_shape())); }
+Walk expand(const NodeView& node) { return whole(node, Dims::broadcast(node.in_shape(), node.out_shape())); }
 
 // The result as [repeat, size] pairs of dims.
-Moves repeat(const NodeView& view) {
-  const Shape &x = view.in_shape(), strides = strides_of(x), out_strides = strides_of(view.out_shape());
-  const size_t offset = view.out_shape().size() - x.size();
-  Shape shape, to, from;
-  for (size_t i = 0; i < view.out_shape().size(); ++i) {
-    const int64_t size = i < offset ? 1 : x[i - offset];
-    shape.insert(shape.end(), {get_ints(view.attrs, "repeats")[i], size});
-    to.insert(to.end(), {out_strides[i] * size, out_strides[i]});
-    from.insert(from.end(), {0, i < offset ? 0 : strides[i - offset]});
+Walk repeat(const NodeView& node) {
+  const Shape& x = node.in_shape();
+  const Dims strides = Dims::dense(x), out_strides = Dims::dense(node.out_shape());
+  const size_t offset = node.out_shape().size() - x.size();
+  Dims shape, to, from;
+  for (size_t i = 0; i < node.out_shape().size(); ++i) {
+    const bool added = i < offset;
+    const int64_t size = added ? 1 : x[i - offset];
+    shape.push_back(get_ints(node.attrs, "repeats")[i]);
+    to.push_back(out_strides[i] * size);
+    from.push_back(0);
+    shape.push_back(size);
+    to.push_back(out_strides[i]);
+    from.push_back(added ? 0 : strides[i - offset]);
   }
-  return {{{0, Walk(shape, {to, from})}}, false};
+  return Walk(shape, {to, from});
 }
 
-Moves slice(const NodeView& view) {
-  const auto dim = static_cast<size_t>(dim_of(view, "dim"));
-  Shape strides = strides_of(view.in_shape());
-  const int64_t size = view.in_shape()[dim], given = has(view.attrs, "start") ? get_int(view.attrs, "start") : 0;
+Walk slice(const NodeView& node) {
+  const size_t dim = dim_of(node, "dim");
+  Dims strides = Dims::dense(node.in_shape());
+  const int64_t size = node.in_shape()[dim], given = has(node.attrs, "start") ? get_int(node.attrs, "start") : 0;
   const int64_t start = std::clamp<int64_t>(given < 0 ? given + size : given, 0, size), first = start * strides[dim];
-  strides[dim] *= get_int(view.attrs, "step");
-  return whole(view, strides, first);
+  strides[dim] *= get_int(node.attrs, "step");
+  return whole(node, strides, first);
 }
 
-Moves select(const NodeView& view) {
-  const auto dim = static_cast<size_t>(dim_of(view, "dim"));
-  Shape strides = strides_of(view.in_shape());
-  const int64_t index = get_int(view.attrs, "index");
-  const int64_t first = (index < 0 ? index + view.in_shape()[dim] : index) * strides[dim];
-  strides.erase(strides.begin() + static_cast<ptrdiff_t>(dim));
-  return whole(view, strides, first);
-}
-
-// cat and stack: every operand goes to its own range of one dim of the result.
-Moves join(const NodeView& view) {
-  const bool stack = view.schema->name == "aten.stack.default";
-  const auto dim = static_cast<size_t>(dim_of(view, "dim", stack ? 1 : 0));
-  const Shape out_strides = strides_of(view.out_shape());
-  Moves out;
-  int64_t position = 0;
-  for (size_t slot = 0; slot < view.inputs.size(); ++slot) {
-    Shape shape = view.in_shape(slot);
-    if (stack) shape.insert(shape.begin() + static_cast<ptrdiff_t>(dim), 1);
-    out.pieces.push_back({slot, Walk(shape, {out_strides, strides_of(shape)}, {position * out_strides[dim], 0})});
-    position += shape[dim];
-  }
-  return out;
+Walk select(const NodeView& node) {
+  const size_t dim = dim_of(node, "dim");
+  Dims strides = Dims::dense(node.in_shape());
+  const int64_t index = get_int(node.attrs, "index");
+  const int64_t first = (index < 0 ? index + node.in_shape()[dim] : index) * strides[dim];
+  strides.erase(dim);
+  return whole(node, strides, first);
 }
 
 // The part of the operand that stays (negative amounts crop), inside a filled result.
-Moves pad(const NodeView& view) {
-  const auto& amounts = get_ints(view.attrs, "pad");
-  const Shape in_strides = strides_of(view.in_shape()), out_strides = strides_of(view.out_shape());
-  Shape shape = view.in_shape();
+Walk pad(const NodeView& node) {
+  const auto& amounts = get_ints(node.attrs, "pad");
+  const Dims in_strides = Dims::dense(node.in_shape()), out_strides = Dims::dense(node.out_shape());
+  Dims shape = node.in_shape();
   int64_t from = 0, to = 0;
   for (size_t i = 0; i < amounts.size() / 2; ++i) {
     const size_t dim = shape.size() - 1 - i;
@@ -111,97 +88,155 @@ Moves pad(const NodeView& view) {
     from += std::max<int64_t>(-before, 0) * in_strides[dim];
     to += std::max<int64_t>(before, 0) * out_strides[dim];
   }
-  return {{{0, Walk(shape, {out_strides, in_strides}, {to, from})}}, true};
+  return Walk(shape, {out_strides, in_strides}, {to, from});
 }
 
-// How the operators move. Their first operand moves, and all operands of cat and stack do.
+// How the operators move their first operand.
 struct Movement {
   const char* op;
-  Moves (*moves)(const NodeView&);
+  Walk (*walk)(const NodeView&);
 };
 constexpr Movement kMovements[] = {
-    {"aten.permute.default", permute}, {"aten.transpose.int", permute},    {"aten.t.default", permute},
-    {"aten.expand.default", expand},   {"aten.repeat.default", repeat},    {"aten.slice.Tensor", slice},
-    {"aten.select.int", select},       {"aten.cat.default", join},         {"aten.stack.default", join},
-    {"aten.pad.default", pad},         {"aten.expand_as.default", expand},
+    {"aten.permute.default", permute}, {"aten.transpose.int", permute}, {"aten.t.default", permute},
+    {"aten.expand.default", expand},   {"aten.repeat.default", repeat}, {"aten.slice.Tensor", slice},
+    {"aten.select.int", select},       {"aten.pad.default", pad},       {"aten.expand_as.default", expand},
 };
 
-struct Move : KernelBase {
-  Moves moves;
-  TensorType out;
-  std::array<std::byte, 8> fill{};  // one element
+// T: an unsigned integer as large as the elements.
+template <class T>
+void fill(void* to, int64_t count, const std::byte* element) {
+  T value;
+  std::memcpy(&value, element, sizeof value);
+  std::fill_n(static_cast<T*>(to), count, value);
+}
+template <class T>
+void copy(std::byte* to, int64_t to_step, const std::byte* from, int64_t from_step, int64_t count) {
+  auto* y = reinterpret_cast<T*>(to);
+  const auto* x = reinterpret_cast<const T*>(from);
+  for (int64_t i = 0; i < count; ++i) y[i * to_step] = x[i * from_step];
+}
+struct Element {
+  int64_t size;  // bytes
+  void (*fill)(void*, int64_t, const std::byte*);
+  void (*copy)(std::byte*, int64_t, const std::byte*, int64_t, int64_t);
+};
+template <class T>
+constexpr Element kElement{sizeof(T), fill<T>, copy<T>};
 
-  static Result<Move> make(const NodeView& view) {
-    const Movement* movement = std::ranges::find(kMovements, view.schema->name, &Movement::op);
-    Move made{{}, movement->moves(view), view.out(), {}};
-    if (!made.moves.fill) return made;
-    const double value = get_number(view.attrs, "value");
-    if (const auto& q = made.out.qparams) {
-      const int64_t integer =
-          numerics::quantize(static_cast<float>(value), 1.0f / q->scale[0], q->zero_point_at(0), q->qmin, q->qmax);
-      write_integers({made.out.dtype, 1}, made.fill.data(), 0, 1, &integer);
-    } else {
-      write_numbers({made.out.dtype, 1}, made.fill.data(), 0, 1, &value);
-    }
-    return made;
+const Element& element_of(DType dtype) {
+  switch (bits(dtype)) {
+    case 8:
+      return kElement<uint8_t>;
+    case 16:
+      return kElement<uint16_t>;
+    case 32:
+      return kElement<uint32_t>;
+    default:
+      return kElement<uint64_t>;
   }
+}
 
-  // T: an unsigned integer as large as the elements.
-  template <class T>
-  Status apply(const Run& run) const {
-    T* y = run.out<T>();
-    if (moves.fill) {
-      T value;
-      std::memcpy(&value, fill.data(), sizeof value);
-      std::fill_n(y, numel(out.shape), value);
-    }
-    for (const Piece& piece : moves.pieces) {
-      const T* x = run.in<T>(piece.slot);
-      const int64_t length = piece.walk.row_length(), to_step = piece.walk.row_steps()[0],
-                    from_step = piece.walk.row_steps()[1];
-      piece.walk.rows(run.host, [&](const auto& first) {
-        for (int64_t i = 0; i < length; ++i) y[first[0] + i * to_step] = x[first[1] + i * from_step];
-      });
+struct Move : Kernel {
+  Walk walk;  // result, operand
+  const Element* element = nullptr;
+  int64_t filled = 0;                // elements of the result that are first set to the operator's `value`
+  std::array<std::byte, 8> value{};  // one element
+
+  Status prepare(const NodeView& node) override {
+    walk = std::ranges::find(kMovements, node.schema->name, &Movement::op)->walk(node);
+    const TensorType& out = node.out();
+    element = &element_of(out.dtype);
+    if (!has(node.attrs, "value")) return {};
+    filled = numel(out.shape);
+    const double number = get_number(node.attrs, "value");
+    if (const auto& q = out.qparams) {
+      const int64_t integer =
+          numerics::quantize(static_cast<float>(number), 1.0f / q->scale[0], q->zero_point_at(0), q->qmin, q->qmax);
+      write_integers({out.dtype, 1}, value.data(), 0, 1, &integer);
+    } else {
+      write_numbers({out.dtype, 1}, value.data(), 0, 1, &number);
     }
     return {};
   }
-  Status run(const Run& run) const {
-    switch (bits(out.dtype)) {
-      case 8:
-        return apply<uint8_t>(run);
-      case 16:
-        return apply<uint16_t>(run);
-      case 32:
-        return apply<uint32_t>(run);
-      default:
-        return apply<uint64_t>(run);
+  Status run(const Run& run) const override {
+    if (filled > 0) element->fill(run.out(), filled, value.data());
+    const auto& steps = walk.row_steps();
+    walk.rows(run.host, [&](const auto& first) {
+      element->copy(run.out<std::byte>() + first[0] * element->size, steps[0],
+                    run.in<std::byte>(0) + first[1] * element->size, steps[1], walk.row_length());
+    });
+    return {};
+  }
+};
+
+// cat and stack: every operand goes to its own range of one dim of the result. Of each operand, as of the result, a
+// line is what has the same place in the dims before.
+struct Join : Kernel {
+  const NodeView* node = nullptr;
+  int64_t lines = 1, line = 0, element = 0;  // bytes: of a line of the result, of an element
+
+  Status prepare(const NodeView& view) override {
+    node = &view;
+    const Shape& out = view.out_shape();
+    const size_t dim = dim_of(view, "dim", view.is("aten.stack.default") ? 1 : 0);
+    for (size_t i = 0; i < dim; ++i) lines *= out[i];
+    element = bits(view.out().dtype) / 8;
+    if (lines > 0) line = numel(out) / lines * element;
+    return {};
+  }
+  Status run(const Run& run) const override {
+    auto* to = run.out<std::byte>();
+    for (size_t slot = 0; slot < node->inputs.size() && line > 0; ++slot) {
+      const int64_t part = numel(node->in_shape(slot)) / lines * element;
+      const auto* from = run.in<std::byte>(slot);
+      parallel(run.host, lines, part, [&](int64_t begin, int64_t end, uint32_t) {
+        for (int64_t i = begin; i < end && part > 0; ++i)
+          std::memcpy(to + i * line, from + i * part, static_cast<size_t>(part));
+      });
+      to += part;
     }
+    return {};
   }
 };
 
 // The same bytes under another shape; nothing to do where result and operand share memory.
-struct Copy : KernelBase {
+struct Copy : Kernel {
   size_t bytes = 0;
-  static Result<Copy> make(const NodeView& view) {
-    return Copy{{}, static_cast<size_t>(byte_size(view.out().dtype, view.out_shape()))};
+  Status prepare(const NodeView& node) override {
+    bytes = static_cast<size_t>(byte_size(node.out().dtype, node.out_shape()));
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     if (bytes != 0 && run.inputs[0] != run.outputs[0]) std::memmove(run.outputs[0], run.inputs[0], bytes);
     return {};
   }
 };
 
+constexpr Row kRows[] = {
+    move_row<Move>("aten.permute.default"),
+    move_row<Move>("aten.transpose.int"),
+    move_row<Move>("aten.t.default"),
+    move_row<Move>("aten.expand.default"),
+    move_row<Move, 2>("aten.expand_as.default"),  // its second operand only lends its shape
+    move_row<Move>("aten.repeat.default"),
+    move_row<Move>("aten.slice.Tensor"),
+    move_row<Move>("aten.select.int"),
+    move_row<Move>("aten.pad.default"),
+    move_row<Join>("aten.cat.default"),
+    move_row<Join>("aten.stack.default"),
+    move_row<Copy>("aten.view.default"),
+    move_row<Copy>("aten.reshape.default"),
+    move_row<Copy>("aten.flatten.using_ints"),
+    move_row<Copy>("aten.squeeze.dim"),
+    move_row<Copy>("aten.squeeze.dims"),
+    move_row<Copy>("aten.unsqueeze.default"),
+    move_row<Copy>("aten.dropout.default"),
+    move_row<Copy>("aten.contiguous.default"),
+    move_row<Copy>("aten.clone.default"),
+};
+
 }  // namespace
 
-Rows moving_rows() {
-  Rows rows;
-  for (const Movement& movement : kMovements) rows.push_back(move_row<Move>(movement.op));
-  rows.back() = move_row<Move, 2>("aten.expand_as.default");  // its second operand only lends its shape
-  for (const char* op :
-       {"aten.view.default", "aten.reshape.default", "aten.flatten.using_ints", "aten.squeeze.dim", "aten.squeeze.dims",
-        "aten.unsqueeze.default", "aten.dropout.default", "aten.contiguous.default", "aten.clone.default"})
-    rows.push_back(move_row<Copy>(op));
-  return rows;
-}
+Rows moving_rows() { return kRows; }
 
 }  // namespace quoin::kernels

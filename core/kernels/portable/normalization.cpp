@@ -10,16 +10,18 @@ namespace quoin::kernels {
 namespace {
 
 // y = (x - mean) / sqrt(var + eps) * weight + bias, per channel.
-struct BatchNorm : KernelBase {
+struct BatchNorm : Kernel {
   int64_t batch = 0, channels = 0, inner = 1;
   double eps = 0;
-  static Result<BatchNorm> make(const NodeView& view) {
-    const Shape& x = view.in_shape();
-    BatchNorm out{{}, x[0], x[1], 1, get_number(view.attrs, "eps")};
-    for (size_t i = 2; i < x.size(); ++i) out.inner *= x[i];
-    return out;
+  Status prepare(const NodeView& node) override {
+    const Shape& x = node.in_shape();
+    batch = x[0];
+    channels = x[1];
+    for (size_t i = 2; i < x.size(); ++i) inner *= x[i];
+    eps = get_number(node.attrs, "eps");
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     const float *weight = run.in<float>(1), *bias = run.in<float>(2), *mean = run.in<float>(3),
                 *variance = run.in<float>(4);
     parallel(run.host, batch * channels, inner, [&](int64_t begin, int64_t end, uint32_t) {
@@ -54,19 +56,18 @@ struct Moments {
 };
 
 // layer_norm: (x - mean) / sqrt(variance + eps); rms_norm: x / sqrt(mean(x^2) + eps); per row of the normalised dims.
-struct RowNorm : KernelBase {
+struct RowNorm : Kernel {
   int64_t rows = 0, count = 1;
   double eps = 0;
   bool root_mean_square = false;
-  static Result<RowNorm> make(const NodeView& view) {
-    RowNorm out;
-    for (const int64_t dim : get_ints(view.attrs, "normalized_shape")) out.count *= dim;
-    out.rows = out.count == 0 ? 0 : numel(view.in_shape()) / out.count;
-    out.root_mean_square = view.schema->name == "aten.rms_norm.default";
-    out.eps = has(view.attrs, "eps") ? get_number(view.attrs, "eps") : static_cast<double>(numerics::kDefaultEps);
-    return out;
+  Status prepare(const NodeView& node) override {
+    for (const int64_t dim : get_ints(node.attrs, "normalized_shape")) count *= dim;
+    rows = count == 0 ? 0 : numel(node.in_shape()) / count;
+    root_mean_square = node.is("aten.rms_norm.default");
+    eps = has(node.attrs, "eps") ? get_number(node.attrs, "eps") : static_cast<double>(numerics::kDefaultEps);
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     const float* weight = run.in<float>(1);
     const float* bias = root_mean_square ? nullptr : run.in<float>(2);
     parallel(run.host, rows, 4 * count, [&](int64_t begin, int64_t end, uint32_t) {
@@ -87,16 +88,13 @@ struct RowNorm : KernelBase {
   }
 };
 
-struct GroupNorm : KernelBase {
-  int64_t batch = 0, channels = 0, inner = 1, groups = 1;
-  double eps = 0;
-  static Result<GroupNorm> make(const NodeView& view) {
-    const Shape& x = view.in_shape();
-    GroupNorm out{{}, x[0], x[1], 1, get_int(view.attrs, "num_groups"), get_number(view.attrs, "eps")};
-    for (size_t i = 2; i < x.size(); ++i) out.inner *= x[i];
-    return out;
+struct GroupNorm : BatchNorm {
+  int64_t groups = 1;
+  Status prepare(const NodeView& node) override {
+    groups = get_int(node.attrs, "num_groups");
+    return BatchNorm::prepare(node);
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     const float *weight = run.in<float>(1), *bias = run.in<float>(2);
     const int64_t members = channels / groups, count = members * inner;
     parallel(run.host, count == 0 ? 0 : batch * groups, 4 * count, [&](int64_t begin, int64_t end, uint32_t) {
@@ -117,18 +115,18 @@ struct GroupNorm : KernelBase {
 };
 
 // exp(x - max) / sum, or x - max - log(sum), along dim.
-template <bool kLog>
-struct Softmax : KernelBase {
+struct Softmax : Kernel {
   int64_t outer = 1, count = 1, inner = 1;
-  static Result<Softmax> make(const NodeView& view) {
-    const Shape& x = view.in_shape();
-    QUOIN_TRY(const int64_t dim, wrap_dim(get_int(view.attrs, "dim"), x.size()));
-    Softmax out;
+  bool log = false;
+  Status prepare(const NodeView& node) override {
+    const Shape& x = node.in_shape();
+    QUOIN_TRY(const int64_t dim, wrap_dim(get_int(node.attrs, "dim"), x.size()));
     for (size_t i = 0; i < x.size(); ++i)
-      (static_cast<int64_t>(i) < dim ? out.outer : static_cast<int64_t>(i) == dim ? out.count : out.inner) *= x[i];
-    return out;
+      (static_cast<int64_t>(i) < dim ? outer : static_cast<int64_t>(i) == dim ? count : inner) *= x[i];
+    log = node.is("aten.log_softmax.int");
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     parallel(run.host, count == 0 ? 0 : outer * inner, 16 * count, [&](int64_t begin, int64_t end, uint32_t) {
       for (int64_t row = begin; row < end; ++row) {
         const int64_t first = row / inner * count * inner + row % inner;
@@ -144,21 +142,21 @@ struct Softmax : KernelBase {
     for (int64_t i = 0; i < count; ++i) {
       const float power = std::exp(x[i * inner] - largest);
       sum += static_cast<double>(power);
-      if (!kLog) y[i * inner] = power;
+      if (!log) y[i * inner] = power;
     }
-    const auto scale = static_cast<float>(kLog ? std::log(sum) : 1 / sum);
-    for (int64_t i = 0; i < count; ++i) y[i * inner] = kLog ? x[i * inner] - largest - scale : y[i * inner] * scale;
+    const auto scale = static_cast<float>(log ? std::log(sum) : 1 / sum);
+    for (int64_t i = 0; i < count; ++i) y[i * inner] = log ? x[i * inner] - largest - scale : y[i * inner] * scale;
   }
+};
+
+constexpr Row kRows[] = {
+    float_row<BatchNorm>("aten.batch_norm.default"), float_row<RowNorm>("aten.layer_norm.default"),
+    float_row<RowNorm>("aten.rms_norm.default"),     float_row<GroupNorm>("aten.group_norm.default"),
+    float_row<Softmax>("aten.softmax.int"),          float_row<Softmax>("aten.log_softmax.int"),
 };
 
 }  // namespace
 
-Rows normalization_rows() {
-  return {
-      float_row<BatchNorm>("aten.batch_norm.default"), float_row<RowNorm>("aten.layer_norm.default"),
-      float_row<RowNorm>("aten.rms_norm.default"),     float_row<GroupNorm>("aten.group_norm.default"),
-      float_row<Softmax<false>>("aten.softmax.int"),   float_row<Softmax<true>>("aten.log_softmax.int"),
-  };
-}
+Rows normalization_rows() { return kRows; }
 
 }  // namespace quoin::kernels

@@ -14,39 +14,13 @@ struct Number {
   DType type = DType::s64;  // floating, or any other: no type of its own
 };
 
-// f16 and bf16 meet in f32.
-inline DType promote(DType a, DType b) {
-  if (!is_floating(a)) return b;
-  if (!is_floating(b) || a == b) return a;
-  return a == DType::f64 || b == DType::f64 ? DType::f64 : DType::f32;
-}
+DType promote(DType a, DType b);  // f16 and bf16 meet in f32
 inline Number cast(Number x, DType type) { return {rounded(type, x.value), type}; }
 
-namespace detail {
-// Typed operands are exact in binary64, whose result rounds once more to theirs without harm (53 >= 2 * 24 + 2 bits).
-template <class F>
-Number combine(Number a, Number b, const F& f) {
-  const DType type = promote(a.type, b.type);
-  if (!is_floating(type)) return {f(a.value, b.value), type};
-  const auto operand = [&](const Number& x) {
-    return type == DType::f64 || is_floating(x.type) ? x.value : static_cast<double>(static_cast<float>(x.value));
-  };
-  return {rounded(type, f(operand(a), operand(b))), type};
-}
-}  // namespace detail
-
-inline Number operator+(Number a, Number b) {
-  return detail::combine(a, b, [](double x, double y) { return x + y; });
-}
-inline Number operator-(Number a, Number b) {
-  return detail::combine(a, b, [](double x, double y) { return x - y; });
-}
-inline Number operator*(Number a, Number b) {
-  return detail::combine(a, b, [](double x, double y) { return x * y; });
-}
-inline Number operator/(Number a, Number b) {
-  return detail::combine(a, b, [](double x, double y) { return x / y; });
-}
+Number operator+(Number a, Number b);
+Number operator-(Number a, Number b);
+Number operator*(Number a, Number b);
+Number operator/(Number a, Number b);
 
 // Half to even.
 inline float round_even(float x) { return std::nearbyintf(x); }

@@ -1,23 +1,23 @@
 #include "kernels/portable/plan.hpp"
 
 #include <algorithm>
+
 #include "base/checked.hpp"
 #include "ops/shape.hpp"
 
 namespace quoin::kernels {
 namespace {
 
+uint64_t bytes_of(const TensorType& type) { return static_cast<uint64_t>(byte_size(type.dtype, type.shape)); }
 bool per_tensor(const TensorType& type) { return type.qparams && type.qparams->scale.size() == 1; }
-
-TensorType plain(DType dtype, const TensorType& like) { return {dtype, like.shape, nullptr}; }
+bool real(const TensorType& type) { return type.qparams || is_floating(type.dtype); }
 
 // Type that Mode::numbers computes in.
-DType number_type(const NodeView& view, uint64_t as_is) {
-  const auto real = [](const TensorType& type) { return type.qparams || is_floating(type.dtype); };
+DType number_type(const NodeView& view, const Conversions& conversions) {
   for (size_t i = 0; i < view.inputs.size(); ++i)
-    if (view.inputs[i] && (as_is >> std::min<size_t>(i, 63) & 1u) == 0 && real(*view.inputs[i])) return DType::f32;
-  for (const TensorType& type : view.outputs)
-    if (real(type)) return DType::f32;
+    if (view.has_in(i) && !conversions.keeps(i) && real(view.in(i))) return DType::f32;
+  for (const TensorType* type : view.outputs)
+    if (real(*type)) return DType::f32;
   for (const auto& [name, attr] : view.attrs)
     if (const double* number = std::get_if<double>(&attr);
         number != nullptr && with_number(DType::s64, *number) != DType::s64)
@@ -33,128 +33,92 @@ bool same_bytes(const TensorType& a, const TensorType& b) {
 
 // What operands of a moving kernel become: the result's type where elements can be converted one by one without knowing
 // their place, else f32.
-TensorType moved_type(const NodeView& view, uint64_t as_is) {
-  const TensorType& out = view.outputs[0];
-  bool direct = true, identical = true;
+TensorType moved_type(const NodeView& view, const Conversions& conversions) {
+  const TensorType& out = view.out();
+  bool direct = bits(out.dtype) >= 8, identical = true;
   for (size_t i = 0; i < view.inputs.size(); ++i) {
-    if (!view.inputs[i] || (as_is >> std::min<size_t>(i, 63) & 1u) != 0) continue;
-    const TensorType& in = *view.inputs[i];
+    if (!view.has_in(i) || conversions.keeps(i)) continue;
+    const TensorType& in = view.in(i);
     identical = identical && same_bytes(in, out);
-    const bool fits = out.qparams ? per_tensor(out) && per_tensor(in) : true;
-    direct = direct && fits && bits(out.dtype) >= 8;
+    direct = direct && (!out.qparams || (per_tensor(out) && per_tensor(in)));
   }
-  return direct || identical ? out : plain(DType::f32, out);
+  return direct || identical ? TensorType{out.dtype, {}, out.qparams} : TensorType{};
 }
 
-class Builder {
- public:
-  Builder(const NodeView& view, Mode mode, uint64_t as_is, bool own_result)
-      : view_(view), mode_(mode), as_is_(as_is), own_result_(own_result) {}
+// Puts `target`, with the shape of the tensor, in the place of its type; null: the type stays.
+Status convert(Plan& plan, const TensorType*& place, const TensorType* target, bool result, Plan::Step& step) {
+  const TensorType& given = *place;
+  step.bytes = bytes_of(given);
+  if (target == nullptr) return {};
+  place = plan.seen.keep({target->dtype, given.shape, target->qparams});
+  QUOIN_TRY(step.converter, result ? Converter::make(*place, given) : Converter::make(given, *place));
+  if (step.converter.copies()) return {};
+  step.offset = align_up<uint64_t>(plan.scratch, 64);
+  plan.scratch = step.offset + bytes_of(*place);
+  return {};
+}
 
-  Result<Plan> build() {
-    plan_.seen = view_;
-    plan_.scratch = (view_.inputs.size() + view_.outputs.size()) * sizeof(void*);
-    if (mode_ == Mode::numbers) compute_ = number_type(view_, as_is_);
-    if (mode_ == Mode::moves) moved_ = moved_type(view_, as_is_);
-    for (size_t i = 0; i < view_.inputs.size(); ++i) QUOIN_CHECK(add_input(i));
-    for (size_t i = 0; i < view_.outputs.size(); ++i) QUOIN_CHECK(add_output(i));
-    plan_.scratch = align_up<uint64_t>(plan_.scratch, 64);
-    return std::move(plan_);
-  }
-
- private:
-  TensorType target(const TensorType& type) const {
-    if (mode_ == Mode::moves) return {moved_.dtype, type.shape, moved_.qparams};
-    return plain(compute_, type);
-  }
-  uint64_t reserve(const TensorType& type) {
-    const uint64_t offset = align_up<uint64_t>(plan_.scratch, 64);
-    plan_.scratch = offset + static_cast<uint64_t>(byte_size(type.dtype, type.shape));
-    return offset;
-  }
-
-  Status add_input(size_t i) {
-    plan_.inputs.emplace_back();
-    plan_.input_bytes.push_back(0);
-    if (!view_.inputs[i]) return {};
-    const TensorType& type = *view_.inputs[i];
-    plan_.input_bytes.back() = static_cast<uint64_t>(byte_size(type.dtype, type.shape));
-    const bool keep = (as_is_ >> std::min<size_t>(i, 63) & 1u) != 0;
-    const TensorType seen = mode_ == Mode::exact || keep ? type : target(type);
-    if (keep || mode_ == Mode::exact || (mode_ == Mode::moves && same_bytes(type, seen))) return {};
-    QUOIN_TRY(Converter converter, Converter::make(type, seen));
-    plan_.seen.inputs[i] = seen;
-    if (converter.copies()) return {};
-    plan_.inputs.back() = {std::move(converter), reserve(seen)};
-    return {};
-  }
-
-  Status add_output(size_t i) {
-    plan_.outputs.emplace_back();
-    const TensorType& type = view_.outputs[i];
-    plan_.output_bytes.push_back(static_cast<uint64_t>(byte_size(type.dtype, type.shape)));
-    if (mode_ == Mode::exact || own_result_) return {};
-    const TensorType seen = target(type);
-    QUOIN_TRY(Converter converter, Converter::make(seen, type));
-    plan_.seen.outputs[i] = seen;
-    if (converter.copies()) return {};
-    plan_.outputs.back() = {std::move(converter), reserve(seen)};
-    return {};
-  }
-
-  const NodeView& view_;
-  const Mode mode_;
-  const uint64_t as_is_;
-  const bool own_result_;
-  DType compute_ = DType::f32;
-  TensorType moved_;
-  Plan plan_;
-};
-
-Status check_tensors(const quoin_array& tensors, std::span<const uint64_t> bytes, std::string_view what) {
-  if (tensors.count > bytes.size())
-    return fail(Code::internal, "{} {}s given, {} planned", tensors.count, what, bytes.size());
-  for (uint32_t i = 0; i < bytes.size(); ++i) {
+Status check_tensors(const quoin_array& tensors, std::span<const Plan::Step> steps, std::string_view what) {
+  if (tensors.count > steps.size())
+    return fail(Code::internal, "{} {}s given, {} planned", tensors.count, what, steps.size());
+  for (uint32_t i = 0; i < steps.size(); ++i) {
     const quoin_tensor tensor = i < tensors.count ? element<quoin_tensor>(tensors, i) : quoin_tensor{};
-    if (tensor.size < bytes[i] || (bytes[i] != 0 && tensor.data == nullptr))
-      return fail(Code::internal, "{} {} has {} bytes, {} planned", what, i, tensor.size, bytes[i]);
+    if (tensor.size < steps[i].bytes || (steps[i].bytes != 0 && tensor.data == nullptr))
+      return fail(Code::internal, "{} {} has {} bytes, {} planned", what, i, tensor.size, steps[i].bytes);
   }
   return {};
 }
 
 }  // namespace
 
-Result<Plan> Plan::make(const NodeView& view, Mode mode, uint64_t as_is, bool own_result) {
-  return Builder(view, mode, as_is, own_result).build();
+Status Plan::make(const Conversions& conversions) {
+  inputs.resize(seen.inputs.size());
+  outputs.resize(seen.outputs.size());
+  scratch = (inputs.size() + outputs.size()) * sizeof(void*);
+  TensorType type;  // f32
+  if (conversions.mode == Mode::numbers) type.dtype = number_type(seen, conversions);
+  if (conversions.mode == Mode::moves) type = moved_type(seen, conversions);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!seen.has_in(i)) continue;
+    const bool stays = conversions.exact() || conversions.keeps(i) ||
+                       (conversions.mode == Mode::moves && same_bytes(seen.in(i), type));
+    QUOIN_CHECK(convert(*this, seen.inputs[i], stays ? nullptr : &type, false, inputs[i]));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    QUOIN_CHECK(convert(*this, seen.outputs[i], conversions.exact() || conversions.own_result ? nullptr : &type, true,
+                        outputs[i]));
+  scratch = align_up<uint64_t>(scratch, 64);
+  return {};
 }
 
 Status Plan::check(const quoin_run& run, uint64_t own) const {
   const uint64_t needed = scratch + own;
   if (run.scratch_size < needed || run.scratch == nullptr)
     return fail(Code::internal, "{} bytes of scratch given, {} planned", run.scratch_size, needed);
-  QUOIN_CHECK(check_tensors(run.inputs, input_bytes, "operand"));
-  return check_tensors(run.outputs, output_bytes, "result");
+  QUOIN_CHECK(check_tensors(run.inputs, inputs, "operand"));
+  return check_tensors(run.outputs, outputs, "result");
 }
 
-Pointers Plan::before(const quoin_host& host, const quoin_run& run) const {
+Run Plan::before(const quoin_host& host, const quoin_run& run) const {
   auto* memory = static_cast<std::byte*>(run.scratch);
-  Pointers out{reinterpret_cast<const void**>(memory), reinterpret_cast<void**>(memory) + inputs.size(),
-               memory + scratch};
+  const Run out{host, reinterpret_cast<const void**>(memory), reinterpret_cast<void**>(memory) + inputs.size(),
+                memory + scratch};
   for (uint32_t i = 0; i < inputs.size(); ++i) {
-    out.inputs[i] = i < run.inputs.count && seen.inputs[i] ? element<quoin_tensor>(run.inputs, i).data : nullptr;
-    if (!inputs[i].converter) continue;
-    inputs[i].converter->run(host, out.inputs[i], memory + inputs[i].offset);
-    out.inputs[i] = memory + inputs[i].offset;
+    const Step& step = inputs[i];
+    const void* data = i < run.inputs.count && seen.has_in(i) ? element<quoin_tensor>(run.inputs, i).data : nullptr;
+    out.inputs[i] = step.converter.copies() ? data : memory + step.offset;
+    if (!step.converter.copies()) step.converter.run(host, data, memory + step.offset);
   }
   for (uint32_t i = 0; i < outputs.size(); ++i)
-    out.outputs[i] = outputs[i].converter ? memory + outputs[i].offset : element<quoin_tensor>(run.outputs, i).data;
+    out.outputs[i] =
+        outputs[i].converter.copies() ? element<quoin_tensor>(run.outputs, i).data : memory + outputs[i].offset;
   return out;
 }
 
-void Plan::after(const quoin_host& host, const quoin_run& run, const Pointers& pointers) const {
+void Plan::after(const Run& pointers, const quoin_run& run) const {
   for (uint32_t i = 0; i < outputs.size(); ++i)
-    if (outputs[i].converter)
-      outputs[i].converter->run(host, pointers.outputs[i], element<quoin_tensor>(run.outputs, i).data);
+    if (!outputs[i].converter.copies())
+      outputs[i].converter.run(pointers.host, pointers.outputs[i], element<quoin_tensor>(run.outputs, i).data);
 }
 
 }  // namespace quoin::kernels

@@ -28,9 +28,19 @@ void store_integer(DType dtype, void* out, int64_t index, int32_t value) {
   }
 }
 
-Result<Centered> Centered::of(const TensorType& type) {
-  QUOIN_TRY(const ScaleLayout layout, check_scales(*type.qparams, type.shape));
-  return Centered{type, layout};
+PerTensor PerTensor::of(const TensorType& type) {
+  const QParams& q = *type.qparams;
+  return {type.dtype, q.scale[0], q.zero_point_at(0), q.qmin, q.qmax};
+}
+
+void PerTensor::write(int64_t sum, float multiplier, void* out, int64_t i) const {
+  store_integer(dtype, out, i, numerics::requantize(sum, multiplier, zero_point, qmin, qmax));
+}
+
+Status Centered::prepare(const TensorType& tensor) {
+  type = &tensor;
+  QUOIN_TRY(layout, check_scales(*tensor.qparams, tensor.shape));
+  return {};
 }
 
 template <class F>
@@ -39,7 +49,7 @@ void Centered::pieces(const void* data, int64_t begin, int64_t end, const F& f) 
   int64_t block[kBlock];
   for (int64_t first = begin; first < end; first += kBlock) {
     const int64_t size = std::min(kBlock, end - first);
-    read_integers(Block::of(type), data, first, size, block);
+    read_integers(Block::of(*type), data, first, size, block);
     layout.runs(first, first + size, [&](int64_t scale, int64_t from, int64_t run) {
       f(static_cast<size_t>(scale), from, run, block + (from - first));
     });
@@ -47,22 +57,22 @@ void Centered::pieces(const void* data, int64_t begin, int64_t end, const F& f) 
 }
 
 template <class T>
-void Centered::read(const quoin_host& host, const void* data, T* out) const {
+void Centered::read_as(const quoin_host& host, const void* data, T* out) const {
   parallel(host, count(), 8, [&](int64_t begin, int64_t end, uint32_t) {
     pieces(data, begin, end, [&](size_t scale, int64_t first, int64_t run, const int64_t* codes) {
-      const int32_t zero = type.qparams->zero_point_at(scale);
+      const int32_t zero = type->qparams->zero_point_at(scale);
       for (int64_t i = 0; i < run; ++i) out[first + i] = static_cast<T>(codes[i] - zero);
     });
   });
 }
 
-template void Centered::read(const quoin_host&, const void*, Word*) const;
-template void Centered::read(const quoin_host&, const void*, int16_t*) const;
+void Centered::read(const quoin_host& host, const void* data, Word* out) const { read_as(host, data, out); }
+void Centered::read(const quoin_host& host, const void* data, int16_t* out) const { read_as(host, data, out); }
 
 void Centered::dequantize(const void* data, int64_t begin, int64_t end, float* out) const {
   pieces(data, begin, end, [&](size_t scale, int64_t first, int64_t run, const int64_t* codes) {
-    const float step = type.qparams->scale[scale];
-    const int32_t zero = type.qparams->zero_point_at(scale);
+    const float step = type->qparams->scale[scale];
+    const int32_t zero = type->qparams->zero_point_at(scale);
     for (int64_t i = 0; i < run; ++i)
       out[first - begin + i] = numerics::dequantize(static_cast<int32_t>(codes[i]), step, zero);
   });
@@ -86,47 +96,40 @@ bool ProductOutput::accepts(const NodeView& view, int32_t weight_axis) {
   return true;
 }
 
-Result<ProductOutput> ProductOutput::make(const NodeView& view, int64_t channels) {
-  ProductOutput out;
-  const TensorType &x = view.in(0), &w = view.in(1), &y = view.out();
-  out.scale_x_ = x.qparams->scale[0];
-  if (view.has_in(2)) out.bias_ = view.in(2).dtype;
-  out.out_ = y.dtype;
-  if (y.qparams) {
-    out.zero_point_ = y.qparams->zero_point_at(0);
-    out.qmin_ = y.qparams->qmin;
-    out.qmax_ = y.qparams->qmax;
+void ProductOutput::prepare(const NodeView& node, int64_t channels) {
+  const TensorType& y = node.out();
+  const std::vector<float>& scale_w = node.in(1).qparams->scale;
+  scale_x_ = node.in(0).qparams->scale[0];
+  if (node.has_in(2)) bias_ = node.in(2).dtype;
+  quantized_ = y.qparams != nullptr;
+  if (quantized_) out_ = PerTensor::of(y);
+  scales_.resize(static_cast<size_t>(channels));
+  for (size_t c = 0; c < scales_.size(); ++c) {
+    const float w = scale_w[c % scale_w.size()];
+    scales_[c] = {w, numerics::requantize_multiplier(scale_x_, w, out_.scale)};
   }
-  for (int64_t c = 0; c < channels; ++c) {
-    out.scale_w_.push_back(w.qparams->scale[static_cast<size_t>(c) % w.qparams->scale.size()]);
-    if (y.qparams)
-      out.multiplier_.push_back(
-          numerics::requantize_multiplier(out.scale_x_, out.scale_w_.back(), y.qparams->scale[0]));
-  }
-  return out;
 }
 
 void ProductOutput::store(Word sum, int64_t channel, const void* bias, void* out, int64_t index) const {
   const auto c = static_cast<size_t>(channel);
-  const bool quantized = !multiplier_.empty();
   if (bias != nullptr && bias_ == DType::s32) {
     sum += static_cast<Word>(static_cast<const int32_t*>(bias)[c]);
-  } else if (bias != nullptr && quantized) {
-    sum += static_cast<Word>(numerics::quantize_bias(static_cast<const float*>(bias)[c], scale_x_, scale_w_[c]));
+  } else if (bias != nullptr && quantized_) {
+    sum += static_cast<Word>(numerics::quantize_bias(static_cast<const float*>(bias)[c], scale_x_, scales_[c].w));
   }
   const auto total = static_cast<int32_t>(sum);
-  if (quantized) return store(int64_t{total}, channel, out, index);
-  float real = numerics::dequantize_product(total, scale_x_, scale_w_[c]);
+  if (quantized_) return store(int64_t{total}, channel, out, index);
+  float real = numerics::dequantize_product(total, scale_x_, scales_[c].w);
   if (bias != nullptr && bias_ == DType::f32) real += static_cast<const float*>(bias)[c];
   static_cast<float*>(out)[index] = real;
 }
 
 void ProductOutput::store(int64_t sum, int64_t channel, void* out, int64_t index) const {
-  const auto c = static_cast<size_t>(channel);
-  if (multiplier_.empty())
-    static_cast<float*>(out)[index] = numerics::dequantize_product(sum, scale_x_, scale_w_[c]);
+  const Scale& scale = scales_[static_cast<size_t>(channel)];
+  if (quantized_)
+    out_.write(sum, scale.multiplier, out, index);
   else
-    store_integer(out_, out, index, numerics::requantize(sum, multiplier_[c], zero_point_, qmin_, qmax_));
+    static_cast<float*>(out)[index] = numerics::dequantize_product(sum, scale_x_, scale.w);
 }
 
 }  // namespace quoin::kernels

@@ -34,15 +34,27 @@ inline Word dot(const int16_t* a, const int16_t* b, int64_t count) {
   return sum;
 }
 
+// The numbers of a type that tensor_quantized() holds for.
+struct PerTensor {
+  DType dtype = DType::s8;
+  float scale = 1;
+  int32_t zero_point = 0, qmin = 0, qmax = 0;
+  static PerTensor of(const TensorType& type);
+  // q - zero point of element i.
+  int64_t read(const void* data, int64_t i) const { return integer_at(dtype, data, i) - zero_point; }
+  // numerics::requantize as element i.
+  void write(int64_t sum, float multiplier, void* out, int64_t i) const;
+};
+
 // A quantized tensor, read as numbers around its zero points.
 struct Centered {
-  TensorType type;
+  const TensorType* type = nullptr;
   ScaleLayout layout;
-  static Result<Centered> of(const TensorType& type);
-  int64_t count() const { return numel(type.shape); }
+  Status prepare(const TensorType& tensor);  // which outlives this
+  int64_t count() const { return numel(type->shape); }
   // out[i] = q - zero point, as T: Word, or int16_t for types of at most 8 bits.
-  template <class T>
-  void read(const quoin_host& host, const void* data, T* out) const;
+  void read(const quoin_host& host, const void* data, Word* out) const;
+  void read(const quoin_host& host, const void* data, int16_t* out) const;
   // Elements [begin, end): out[i - begin] = numerics::dequantize.
   void dequantize(const void* data, int64_t begin, int64_t end, float* out) const;
 
@@ -50,6 +62,8 @@ struct Centered {
   // f(scale index, first, count, codes) over the elements [begin, end) in pieces with one scale each.
   template <class F>
   void pieces(const void* data, int64_t begin, int64_t end, const F& f) const;
+  template <class T>
+  void read_as(const quoin_host& host, const void* data, T* out) const;
 };
 
 // Turns the sum of output channel c into element i of the result. Scales: s[c] = scale_x * scale_w[c].
@@ -57,10 +71,11 @@ struct Centered {
 //   float result:     numerics::dequantize_product(sum + int32 bias, ...) + float bias
 class ProductOutput {
  public:
-  // `weight_axis`: the dim of a per-channel weight that counts output channels; `channels` of them (a group of a
-  // transposed convolution has fewer scales than channels: they repeat). Bias is slot 2 if the operator has one.
-  static Result<ProductOutput> make(const NodeView& view, int64_t channels);
-  // The types of x, weight, bias and result that integer products are defined for.
+  // `channels`: of the output (a group of a transposed convolution has fewer scales: they repeat). Bias is slot 2 if
+  // the operator has one.
+  void prepare(const NodeView& node, int64_t channels);
+  // The types of x, weight, bias and result that integer products are defined for. `weight_axis`: the dim of a
+  // per-channel weight that counts output channels.
   static bool accepts(const NodeView& view, int32_t weight_axis);
 
   void store(Word sum, int64_t channel, const void* bias, void* out, int64_t index) const;
@@ -68,11 +83,14 @@ class ProductOutput {
   void store(int64_t sum, int64_t channel, void* out, int64_t index) const;
 
  private:
+  struct Scale {
+    float w, multiplier;  // multiplier: of quantized results
+  };
   float scale_x_ = 1;
-  std::vector<float> scale_w_;  // per channel
-  std::vector<float> multiplier_;
-  DType bias_ = DType::f32, out_ = DType::f32;
-  int32_t zero_point_ = 0, qmin_ = 0, qmax_ = 0;
+  std::vector<Scale> scales_;  // per channel
+  bool quantized_ = false;
+  DType bias_ = DType::f32;
+  PerTensor out_;
 };
 
 // Quantized, at most 8 bits.

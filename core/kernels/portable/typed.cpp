@@ -1,26 +1,14 @@
-// quoin.*: what the typed form adds. Formulas are those of numerics.hpp.
+// quoin.linear_dynamic: linear with an integer weight, on rows that are quantized when they come. Formulas are those of
+// numerics.hpp.
 #include "kernels/portable/products.hpp"
 
 namespace quoin::kernels {
 namespace {
 
-// quantize, dequantize and requantize: the conversion between the types of operand and result.
-struct Convert : KernelBase {
-  Converter converter;
-  static Result<Convert> make(const NodeView& view) {
-    QUOIN_TRY(Converter converter, Converter::make(view.in(0), view.out()));
-    return Convert{{}, std::move(converter)};
-  }
-  Status run(const Run& run) const {
-    converter.run(run.host, run.inputs[0], run.out());
-    return {};
-  }
-};
-
 // Rows of x are quantized with their own range (or all with one), multiplied with the integer weight, and dequantized:
 //   one scale per output   y[r][o] = numerics::dequantize_product(sum of (qx - zx) * (qw - zw), sx[r], sw[o]) + bias[o]
 //   groups                 y[r][o] = numerics::dequantize_groups(acc, corr[o], x[r]) + bias[o]
-struct LinearDynamic : KernelBase {
+struct LinearDynamic : Kernel {
   int64_t rows = 0, inner = 0, outputs = 0, group = 0;
   int32_t qmin = -128, qmax = 127;
   float eps = numerics::kDefaultEps;
@@ -34,29 +22,27 @@ struct LinearDynamic : KernelBase {
     const bool rows = q.scheme == Scheme::per_channel && q.axis == 0;
     return (q.scale.size() == 1 || rows || q.scheme == Scheme::per_group) && (!view.has_in(2) || real_f32(view.in(2)));
   }
-  static Result<LinearDynamic> make(const NodeView& view) {
-    const Shape& shape = view.in_shape(1);
-    QUOIN_TRY(Centered w, Centered::of(view.in(1)));
-    LinearDynamic out;
-    out.outputs = shape[0];
-    out.inner = shape[1];
-    out.rows = out.inner == 0 ? 0 : numel(view.in_shape(0)) / out.inner;
-    out.grouped = w.type.qparams->scheme == Scheme::per_group;
-    out.group = out.grouped ? static_cast<int64_t>(w.type.qparams->group) : out.inner;
-    out.qmin = static_cast<int32_t>(get_int(view.attrs, "qmin"));
-    out.qmax = static_cast<int32_t>(get_int(view.attrs, "qmax"));
-    out.per_token = get_text(view.attrs, "granularity") == "per_token";
-    out.eps = static_cast<float>(get_number(view.attrs, "eps"));
-    out.scheme = *numerics::dynamic_scheme(get_text(view.attrs, "scheme"));  // checked by the operator's type inference
-    out.w = std::move(w);
-    return out;
+  Status prepare(const NodeView& node) override {
+    const Shape& shape = node.in_shape(1);
+    const QParams& q = *node.in(1).qparams;
+    outputs = shape[0];
+    inner = shape[1];
+    rows = inner == 0 ? 0 : numel(node.in_shape(0)) / inner;
+    grouped = q.scheme == Scheme::per_group;
+    group = grouped ? static_cast<int64_t>(q.group) : inner;
+    qmin = static_cast<int32_t>(get_int(node.attrs, "qmin"));
+    qmax = static_cast<int32_t>(get_int(node.attrs, "qmax"));
+    per_token = get_text(node.attrs, "granularity") == "per_token";
+    eps = static_cast<float>(get_number(node.attrs, "eps"));
+    scheme = *numerics::dynamic_scheme(get_text(node.attrs, "scheme"));  // checked by the operator's type inference
+    return w.prepare(node.in(1));
   }
 
   // Scratch: the weight and x as integers, the qparams of each row, the correction of each output.
   uint64_t w_bytes() const { return (static_cast<uint64_t>(w.count()) * sizeof(int16_t) + 63) & ~uint64_t{63}; }
   uint64_t x_bytes() const { return (static_cast<uint64_t>(rows * inner) * sizeof(int16_t) + 63) & ~uint64_t{63}; }
   uint64_t row_bytes() const { return static_cast<uint64_t>(rows) * sizeof(numerics::Affine); }
-  uint64_t scratch(const quoin_host&) const {
+  uint64_t scratch(const quoin_host&) const override {
     return w_bytes() + x_bytes() + row_bytes() + static_cast<uint64_t>(outputs) * sizeof(float);
   }
 
@@ -76,9 +62,9 @@ struct LinearDynamic : KernelBase {
       for (int64_t row = first / inner; row < (first + span) / inner; ++row) chosen[row] = q;
     }
   }
-  float scale_of(int64_t element) const { return w.type.qparams->scale[static_cast<size_t>(w.layout(element))]; }
+  float scale_of(int64_t element) const { return w.type->qparams->scale[static_cast<size_t>(w.layout(element))]; }
   const float* group_scales(int64_t output) const {
-    return &w.type.qparams->scale[static_cast<size_t>(output * (inner / group))];
+    return &w.type->qparams->scale[static_cast<size_t>(output * (inner / group))];
   }
   float correction(const int16_t* weight, int64_t output) const {
     float corr = 0;
@@ -97,7 +83,7 @@ struct LinearDynamic : KernelBase {
       acc += static_cast<float>(static_cast<int32_t>(dot(x + k, weight + k, group))) * *scale++;
     return acc;
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     auto* weight = reinterpret_cast<int16_t*>(run.scratch);
     auto* x = reinterpret_cast<int16_t*>(run.scratch + w_bytes());
     auto* chosen = reinterpret_cast<numerics::Affine*>(run.scratch + w_bytes() + x_bytes());
@@ -120,15 +106,10 @@ struct LinearDynamic : KernelBase {
   }
 };
 
+constexpr Row kRows[] = {exact_row<LinearDynamic>("quoin.linear_dynamic.default")};
+
 }  // namespace
 
-Rows typed_rows() {
-  return {
-      exact_row<Convert>("quoin.quantize.default"),
-      exact_row<Convert>("quoin.dequantize.default"),
-      exact_row<Convert>("quoin.requantize.default"),
-      exact_row<LinearDynamic>("quoin.linear_dynamic.default"),
-  };
-}
+Rows typed_rows() { return kRows; }
 
 }  // namespace quoin::kernels

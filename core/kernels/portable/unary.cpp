@@ -1,8 +1,7 @@
 // Elementwise operators of one tensor. An operator is a struct whose call computes one element.
 #include <algorithm>
+#include <array>
 #include <cmath>
-
-#include <quoin/numerics.hpp>
 
 #include "kernels/portable/kernel.hpp"
 
@@ -166,15 +165,18 @@ constexpr Function kFunctions[] = {
     number<Power>("aten.pow.Tensor_Scalar"),
 };
 
-struct Map : KernelBase {
+struct Map : Kernel {
   const Function* function = nullptr;
   State state{};
   int64_t count = 0;
   bool integers = false;
 
-  static Result<Map> make(const NodeView& view) {
-    const Function* function = std::ranges::find(kFunctions, view.schema->name, &Function::op);
-    return Map{{}, function, function->state(view.attrs), numel(view.out_shape()), view.in(0).dtype == DType::s64};
+  Status prepare(const NodeView& node) override {
+    function = std::ranges::find(kFunctions, node.schema->name, &Function::op);
+    state = function->state(node.attrs);
+    count = numel(node.out_shape());
+    integers = node.in(0).dtype == DType::s64;
+    return {};
   }
   template <class T>
   Status apply(const Run& run, void (*part)(const State&, const T*, T*, int64_t)) const {
@@ -183,138 +185,39 @@ struct Map : KernelBase {
     });
     return {};
   }
-  Status run(const Run& run) const { return integers ? apply(run, function->integers) : apply(run, function->floats); }
+  Status run(const Run& run) const override {
+    return integers ? apply(run, function->integers) : apply(run, function->floats);
+  }
 };
 
-struct LogicalNot : KernelBase {
+struct LogicalNot : Kernel {
   static constexpr bool kOwnResult = true;
   int64_t count = 0;
   bool integers = false;
-  static Result<LogicalNot> make(const NodeView& view) {
-    return LogicalNot{{}, numel(view.out_shape()), view.in(0).dtype == DType::s64};
+  Status prepare(const NodeView& node) override {
+    count = numel(node.out_shape());
+    integers = node.in(0).dtype == DType::s64;
+    return {};
   }
-  Status run(const Run& run) const {
+  Status run(const Run& run) const override {
     auto* y = run.out<uint8_t>();
     for (int64_t i = 0; i < count; ++i) y[i] = integers ? run.in<int64_t>(0)[i] == 0 : run.in<float>(0)[i] == 0.0f;
     return {};
   }
 };
 
-// The bounds of relu, relu6, hardtanh and clamp*, by operator.
-struct Bounds {
-  double low = -INFINITY, high = INFINITY;
-  static Bounds of(const NodeView& view) {
-    const std::string& op = view.schema->name;
-    Bounds out;
-    if (op == "aten.relu.default" || op == "aten.relu6.default") out.low = 0;
-    if (op == "aten.relu6.default") out.high = 6;
-    const auto take = [&](const char* name, double& bound) {
-      if (has(view.attrs, name)) bound = get_number(view.attrs, name);
-    };
-    take("min", out.low);
-    take("min_val", out.low);
-    take("max", out.high);
-    take("max_val", out.high);
-    return out;
-  }
-};
-
-// On f32, s64 and NaN: min(max(x, low), high); NaN stays NaN.
-struct Clamp : KernelBase {
-  Bounds bounds;
-  int64_t count = 0;
-  bool integers = false;
-  static Result<Clamp> make(const NodeView& view) {
-    return Clamp{{}, Bounds::of(view), numel(view.out_shape()), view.in(0).dtype == DType::s64};
-  }
-  Status run(const Run& run) const {
-    if (integers) {
-      constexpr double kLimit = 0x1p63;
-      const int64_t low = bounds.low < -kLimit ? INT64_MIN : static_cast<int64_t>(bounds.low);
-      const int64_t high = bounds.high >= kLimit ? INT64_MAX : static_cast<int64_t>(bounds.high);
-      for (int64_t i = 0; i < count; ++i) run.out<int64_t>()[i] = std::min(std::max(run.in<int64_t>(0)[i], low), high);
-      return {};
-    }
-    const auto low = static_cast<float>(bounds.low), high = static_cast<float>(bounds.high);
-    const float* x = run.in<float>(0);
-    float* y = run.out<float>();
-    for (int64_t i = 0; i < count; ++i) {
-      const float raised = x[i] < low ? low : x[i];
-      y[i] = raised > high ? high : raised;
-    }
-    return {};
-  }
-};
-
-// Per-tensor quantized in and out: rescale, limited to the integer images of the bounds in the result's qparams.
-struct IntegerClamp : KernelBase {
-  std::shared_ptr<const QParams> from, to;
-  TensorType in, out;
-  int32_t low = 0, high = 0;
-
-  static bool accepts(const NodeView& view) {
-    const auto fits = [](const TensorType& type) {
-      return type.qparams && type.qparams->scale.size() == 1 && bits(type.dtype) >= 8;
-    };
-    return fits(view.in(0)) && fits(view.out());
-  }
-  static Result<IntegerClamp> make(const NodeView& view) {
-    const Bounds bounds = Bounds::of(view);
-    const QParams& q = *view.out().qparams;
-    const auto image = [&](double bound) {
-      return numerics::clamp_bound(static_cast<float>(bound), q.scale[0], q.zero_point_at(0), q.qmin, q.qmax);
-    };
-    return IntegerClamp{{},         view.in(0).qparams, view.out().qparams, view.in(0),
-                        view.out(), image(bounds.low),  image(bounds.high)};
-  }
-  Status run(const Run& run) const {
-    const float ratio = from->scale[0] / to->scale[0];
-    parallel(run.host, numel(out.shape), 16, [&](int64_t begin, int64_t end, uint32_t) {
-      int64_t block[256];
-      for (int64_t first = begin; first < end; first += 256) {
-        const int64_t size = std::min<int64_t>(256, end - first);
-        read_integers(Block::of(in), run.inputs[0], first, size, block);
-        for (int64_t i = 0; i < size; ++i) {
-          const int32_t q = numerics::rescale(static_cast<int32_t>(block[i]), from->zero_point_at(0), ratio,
-                                              to->zero_point_at(0), to->qmin, to->qmax);
-          block[i] = std::min(std::max(q, low), high);
-        }
-        write_integers(Block::of(out), run.out(), first, size, block);
-      }
-    });
-    return {};
-  }
-};
-
-// Conversion of numbers: the plan's converter does it, on the types of the node.
-struct Cast : KernelBase {
-  Converter converter;
-  static Result<Cast> make(const NodeView& view) {
-    QUOIN_TRY(Converter converter, Converter::make(view.in(0), view.out()));
-    return Cast{{}, std::move(converter)};
-  }
-  Status run(const Run& run) const {
-    converter.run(run.host, run.inputs[0], run.out());
-    return {};
-  }
-};
+constexpr Row row_of(const Function& function) {
+  return function.integers == nullptr ? float_row<Map>(function.op) : number_row<Map>(function.op);
+}
+constexpr auto kRows = [] {
+  std::array<Row, std::size(kFunctions) + 1> rows;
+  std::ranges::transform(kFunctions, rows.begin(), row_of);
+  rows.back() = number_row<LogicalNot>("aten.logical_not.default");
+  return rows;
+}();
 
 }  // namespace
 
-Rows unary_rows() {
-  Rows rows{
-      number_row<LogicalNot>("aten.logical_not.default"),
-      exact_row<Cast>("aten.to.dtype"),
-      exact_row<Cast>("quantized_decomposed.convert_element_type.no_fuse"),
-  };
-  for (const Function& function : kFunctions)
-    rows.push_back(function.integers == nullptr ? float_row<Map>(function.op) : number_row<Map>(function.op));
-  for (const char* op : {"aten.relu.default", "aten.relu6.default", "aten.hardtanh.default", "aten.clamp.default",
-                         "aten.clamp_min.default", "aten.clamp_max.default"}) {
-    rows.push_back(integer_row<IntegerClamp>(op));
-    rows.push_back(number_row<Clamp>(op));
-  }
-  return rows;
-}
+Rows unary_rows() { return kRows; }
 
 }  // namespace quoin::kernels

@@ -1,11 +1,33 @@
 #include "kernels/portable/walk.hpp"
 
-#include "ops/shape.hpp"
-
 namespace quoin::kernels {
 
-Walk::Walk(const Shape& shape, std::initializer_list<Shape> strides, const Offsets& first) : first_(first) {
-  dims_.clear();
+Dims Dims::dense(std::span<const int64_t> shape) {
+  Dims out(shape);
+  int64_t stride = 1;
+  for (size_t d = shape.size(); d-- > 0;) {
+    out[d] = stride;
+    stride *= shape[d];
+  }
+  return out;
+}
+
+Dims Dims::broadcast(std::span<const int64_t> shape, std::span<const int64_t> out) {
+  const Dims dense = Dims::dense(shape);
+  Dims strides;
+  strides.size_ = out.size();
+  const size_t offset = out.size() - shape.size();
+  for (size_t d = 0; d < shape.size(); ++d) strides[offset + d] = shape[d] == 1 ? 0 : dense[d];
+  return strides;
+}
+
+void Dims::erase(size_t dim) {
+  for (--size_; dim < size_; ++dim) dims_[dim] = dims_[dim + 1];
+  dims_[size_] = 0;
+}
+
+Walk::Walk(const Dims& shape, std::initializer_list<Dims> strides, const Offsets& first) : first_(first) {
+  rank_ = 0;
   for (size_t d = 0; d < shape.size(); ++d) {
     Dim dim{shape[d], {}};
     Offsets joined{};  // steps of a row that this dim continues
@@ -13,20 +35,17 @@ Walk::Walk(const Shape& shape, std::initializer_list<Shape> strides, const Offse
       dim.steps[n] = strides.begin()[n][d];
       joined[n] = dim.steps[n] * dim.size;
     }
-    if (!dims_.empty() && dims_.back().steps == joined) {
-      dim.size *= dims_.back().size;
-      dims_.pop_back();
-    }
-    dims_.push_back(dim);
+    if (rank_ > 0 && dims_[rank_ - 1].steps == joined) dim.size *= dims_[--rank_].size;
+    dims_[rank_++] = dim;
   }
-  if (dims_.empty()) dims_.emplace_back();
+  if (rank_ == 0) dims_[rank_++].size = 1;
   rows_ = row_length() == 0 ? 0 : 1;
-  for (size_t d = 0; d + 1 < dims_.size(); ++d) rows_ *= dims_[d].size;
+  for (size_t d = 0; d + 1 < rank_; ++d) rows_ *= dims_[d].size;
 }
 
 Walk::Offsets Walk::offsets_of(int64_t row) const {
   Offsets out = first_;
-  for (size_t d = dims_.size() - 1; d-- > 0;) {
+  for (size_t d = rank_ - 1; d-- > 0;) {
     const int64_t at = row % dims_[d].size;
     row /= dims_[d].size;
     for (size_t n = 0; n < kMaxOperands; ++n) out[n] += at * dims_[d].steps[n];
@@ -34,12 +53,10 @@ Walk::Offsets Walk::offsets_of(int64_t row) const {
   return out;
 }
 
-Shape broadcast_strides(const Shape& shape, const Shape& out) {
-  const Shape dense = strides_of(shape);
-  Shape strides(out.size(), 0);
-  const size_t offset = out.size() - shape.size();
-  for (size_t i = 0; i < shape.size(); ++i) strides[offset + i] = shape[i] == 1 ? 0 : dense[i];
-  return strides;
+Walk::Offsets Walk::offsets_at(int64_t element) const {
+  Offsets out = offsets_of(element / row_length());
+  for (size_t n = 0; n < kMaxOperands; ++n) out[n] += element % row_length() * row_steps()[n];
+  return out;
 }
 
 }  // namespace quoin::kernels
