@@ -115,11 +115,17 @@ Result<std::vector<TensorType>> infer_checked(const OpSchema& schema, std::span<
   return outputs;
 }
 
+// Null if absent.
+const Attr* find(const Attrs& attrs, std::string_view name) {
+  const auto found = attrs.find(name);
+  return found == attrs.end() ? nullptr : &found->second;
+}
+
 template <class T>
 const T& get(const Attrs& attrs, std::string_view name) {
-  const auto found = attrs.find(name);
-  if (found == attrs.end() || !std::holds_alternative<T>(found->second)) std::abort();
-  return std::get<T>(found->second);
+  const T* value = std::get_if<T>(find(attrs, name));
+  if (value == nullptr) std::abort();
+  return *value;
 }
 
 struct Printer {
@@ -169,6 +175,6 @@ const std::vector<int64_t>& get_ints(const Attrs& attrs, std::string_view name) 
 const std::vector<double>& get_numbers(const Attrs& attrs, std::string_view name) {
   return get<std::vector<double>>(attrs, name);
 }
-bool has(const Attrs& attrs, std::string_view name) { return attrs.find(name) != attrs.end(); }
+bool has(const Attrs& attrs, std::string_view name) { return find(attrs, name) != nullptr; }
 
 }  // namespace quoin

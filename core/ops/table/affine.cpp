@@ -91,7 +91,7 @@ Types infer_choose(Operands operands, const Attrs& attrs) {
   }
   if (!is_floating(scale)) return fail(Code::model, "scale_dtype {} is not a floating type", name(scale));
   const Shape shape = chosen_shape(x.shape, attrs);
-  return std::vector<TensorType>{{scale, shape, nullptr}, {zero_point, shape, nullptr}};
+  return two(scale, shape, zero_point, shape);
 }
 
 constexpr Row kRows[] = {

@@ -5,8 +5,8 @@ namespace quoin::table {
 namespace {
 
 Types broadcast_as(Operands operands, size_t a, size_t b, DType dtype) {
-  QUOIN_TRY(Shape shape, broadcast(operands[a]->shape, operands[b]->shape));
-  return one(dtype, std::move(shape));
+  QUOIN_TRY(const Shape shape, broadcast(operands[a]->shape, operands[b]->shape));
+  return one(dtype, shape);
 }
 
 Types infer_arithmetic(Operands operands, const Attrs&) {
@@ -39,8 +39,8 @@ Status expect_condition(Operands operands) {
 Types infer_where(Operands operands, const Attrs&) {
   QUOIN_CHECK(expect_condition(operands));
   QUOIN_TRY(const Shape values, broadcast(operands[1]->shape, operands[2]->shape));
-  QUOIN_TRY(Shape shape, broadcast(operands[0]->shape, values));
-  return one(promote(operands[1]->dtype, operands[2]->dtype), std::move(shape));
+  QUOIN_TRY(const Shape shape, broadcast(operands[0]->shape, values));
+  return one(promote(operands[1]->dtype, operands[2]->dtype), shape);
 }
 
 Types infer_where_number(Operands operands, const Attrs& attrs) {

@@ -6,6 +6,12 @@
 #include "ops/integer_range.hpp"
 
 namespace quoin::table {
+Types one(DType dtype, const Shape& shape) { return std::vector<TensorType>{{dtype, shape, nullptr}}; }
+Types one(DType dtype, std::initializer_list<int64_t> shape) { return one(dtype, Shape(shape)); }
+Types two(DType first, const Shape& first_shape, DType second, const Shape& second_shape) {
+  return std::vector<TensorType>{{first, first_shape, nullptr}, {second, second_shape, nullptr}};
+}
+
 Types same_as_first(Operands operands, const Attrs&) { return one(operands[0]->dtype, operands[0]->shape); }
 Types float_as_first(Operands operands, const Attrs&) {
   const DType dtype = operands[0]->dtype;
@@ -31,6 +37,10 @@ Status expect_shape(const TensorType* type, const Shape& shape, std::string_view
   if (type != nullptr && type->shape != shape)
     return fail(Code::model, "{} must have shape {}, found {}", what, to_string(shape), to_string(type->shape));
   return {};
+}
+
+Status expect_shape(const TensorType* type, std::initializer_list<int64_t> shape, std::string_view what) {
+  return expect_shape(type, Shape(shape), what);
 }
 
 Status expect_integer(const TensorType& type, std::string_view what) {

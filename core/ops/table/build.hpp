@@ -26,16 +26,19 @@ inline constexpr Traits kView{.moves_data = true, .view = true};
 inline constexpr Traits kIdentity{.moves_data = true, .elementwise = true, .view = true};
 
 // -- inference helpers
-inline Types one(DType dtype, Shape shape) { return std::vector<TensorType>{{dtype, std::move(shape), nullptr}}; }
+Types one(DType dtype, const Shape& shape);
+Types one(DType dtype, std::initializer_list<int64_t> shape);
+Types two(DType first, const Shape& first_shape, DType second, const Shape& second_shape);
 Types same_as_first(Operands operands, const Attrs& attrs);
 Types float_as_first(Operands operands, const Attrs& attrs);  // integers become f32 (exp, softmax, ...)
 
 Result<DType> dtype_attr(const Attrs& attrs, std::string_view name);
 Status expect_rank(const TensorType& type, size_t rank, std::string_view what);
 Status expect_shape(const TensorType* type, const Shape& shape, std::string_view what);  // null passes
-Status expect_integer(const TensorType& type, std::string_view what);                    // s32 or s64: indices
-Status expect_real(const TensorType& type, std::string_view what);                       // f32, f16 or bf16
-Status expect_storage(DType dtype);                                                      // of quantized numbers
+Status expect_shape(const TensorType* type, std::initializer_list<int64_t> shape, std::string_view what);
+Status expect_integer(const TensorType& type, std::string_view what);  // s32 or s64: indices
+Status expect_real(const TensorType& type, std::string_view what);     // f32, f16 or bf16
+Status expect_storage(DType dtype);                                    // of quantized numbers
 // quant_min and quant_max, where given, lie in what `storage` holds. Error (model).
 Status expect_limits(const Attrs& attrs, DType storage);
 

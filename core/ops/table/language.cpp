@@ -61,7 +61,7 @@ Status expect_codes(const TensorType& codes, const TensorType& affine, std::stri
 Types infer_kv_update_int8(Operands operands, const Attrs&) {
   QUOIN_CHECK(expect_codes(*operands[0], *operands[1], "cache"));
   QUOIN_CHECK(expect_update(*operands[0], *operands[2], *operands[3]));
-  return std::vector<TensorType>{{DType::s8, operands[0]->shape, nullptr}, {DType::f32, operands[1]->shape, nullptr}};
+  return two(DType::s8, operands[0]->shape, DType::f32, operands[1]->shape);
 }
 
 Types attention(const TensorType& query, const TensorType& keys, const TensorType& values, const TensorType& positions,

@@ -79,9 +79,7 @@ Status expect_groups(Operands operands, const Attrs& attrs) {
 }
 
 // (scale, zero point) chosen from the data.
-Types chosen(const Shape& shape, DType scale, DType zero_point) {
-  return std::vector<TensorType>{{scale, shape, nullptr}, {zero_point, shape, nullptr}};
-}
+Types chosen(const Shape& shape, DType scale, DType zero_point) { return two(scale, shape, zero_point, shape); }
 Types infer_choose_tensor(Operands operands, const Attrs& attrs) {
   QUOIN_CHECK(storage(attrs));
   QUOIN_CHECK(expect_real(*operands[0], "input"));
