@@ -79,11 +79,10 @@ Status Decoder::text(const flatbuffers::String* from, std::string& to, size_t li
 template <class T, class U>
 Status Decoder::list(const flatbuffers::Vector<T>* from, std::vector<U>& to) {
   static_assert(sizeof(T) == sizeof(U));
-  to.clear();
   if (from == nullptr) return {};
   QUOIN_CHECK(budget_.spend(from->size(), sizeof(T)));
   // The verifier does not look at the alignment of elements, so they are not read in place.
-  to.resize(from->size());
+  to = std::vector<U>(from->size());
   if (!to.empty()) std::memcpy(to.data(), from->Data(), to.size() * sizeof(T));
   return {};
 }
@@ -92,11 +91,9 @@ template <class T, class U>
 Status Decoder::tables(const flatbuffers::Vector<flatbuffers::Offset<T>>* from, std::vector<U>& to, const char* what,
                        Status (Decoder::*decode)(const T&, U&)) {
   if (from == nullptr) return {};
-  for (const T* item : *from) {
-    auto done = budget_.spend(1, kTableBytes);
-    if (done) done = (this->*decode)(*item, to.emplace_back());
-    if (!done) return std::move(done).failure().at("{} {}", what, to.size() - 1);
-  }
+  QUOIN_CHECK(budget_.spend(from->size(), kTableBytes));
+  to = std::vector<U>(from->size());  // all at once: no code that moves them as they grow
+  for (uint32_t i = 0; i < from->size(); ++i) QUOIN_CHECK_AT((this->*decode)(*from->Get(i), to[i]), "{} {}", what, i);
   return {};
 }
 
