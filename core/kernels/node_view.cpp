@@ -103,4 +103,13 @@ Result<NodeView> NodeView::of(const quoin_graph& graph, uint32_t index) {
   return view;
 }
 
+bool NodeView::is(const char* op) const { return schema->name == op; }
+bool NodeView::has(const char* name) const { return quoin::has(attrs, name); }
+bool NodeView::get_bool(const char* name) const { return quoin::get_bool(attrs, name); }
+int64_t NodeView::get_int(const char* name) const { return quoin::get_int(attrs, name); }
+double NodeView::get_number(const char* name) const { return quoin::get_number(attrs, name); }
+const std::string& NodeView::get_text(const char* name) const { return quoin::get_text(attrs, name); }
+const std::vector<int64_t>& NodeView::get_ints(const char* name) const { return quoin::get_ints(attrs, name); }
+const std::vector<double>& NodeView::get_numbers(const char* name) const { return quoin::get_numbers(attrs, name); }
+
 }  // namespace quoin::kernels

@@ -33,7 +33,16 @@ struct NodeView {
   const TensorType& out(size_t slot = 0) const { return *outputs[slot]; }
   const Shape& in_shape(size_t slot = 0) const { return in(slot).shape; }
   const Shape& out_shape(size_t slot = 0) const { return out(slot).shape; }
-  bool is(std::string_view op) const { return schema->name == op; }
+
+  bool is(const char* op) const;
+  // Attributes, as in ops/schema.hpp.
+  bool has(const char* name) const;
+  bool get_bool(const char* name) const;
+  int64_t get_int(const char* name) const;
+  double get_number(const char* name) const;
+  const std::string& get_text(const char* name) const;
+  const std::vector<int64_t>& get_ints(const char* name) const;
+  const std::vector<double>& get_numbers(const char* name) const;
 };
 
 }  // namespace quoin::kernels

@@ -11,13 +11,6 @@
 namespace quoin::kernels {
 namespace {
 
-// A kernel that fits a node, with what decides between it and others.
-struct Fit {
-  size_t entry = 0;
-  int32_t cost = 0;
-  bool forced = false;
-};
-
 std::string_view op_of(const quoin_node& node) { return {node.op.data, node.op.size}; }
 
 // The name of the first dtype that the signature does not allow, or "" when all fit.
@@ -50,33 +43,33 @@ std::string defect(const quoin_kernel& kernel) {
   return {};
 }
 
-// The cost, or why the kernel does not take the node.
-Result<int32_t> ask(const quoin_kernel& kernel, const quoin_graph* graph, uint32_t node) {
-  int32_t cost = 0;
-  if (kernel.accepts == nullptr) return cost;
-  if (const auto breach = escaped([&] { cost = kernel.accepts(graph, node); }))
-    return fail(Code::plugin, "let an exception escape from accepts(): {}", *breach);
-  if (cost < 0) return fail(Code::unsupported, "does not accept these shapes, types or attributes");
-  return cost;
-}
-
 }  // namespace
 
-KernelSet::KernelSet() {
-  for (const quoin_kernel& kernel : portable()) insert(kPortable, kernel, nullptr);
-}
+// A kernel that fits a node, with what decides between it and others.
+struct KernelSet::Fit {
+  const quoin_kernel* kernel;
+  const std::shared_ptr<const Entry>* entry;  // null: portable
+  int32_t cost;
+  bool forced;
 
-// The portable set comes last.
-void KernelSet::insert(const std::string& provider, const quoin_kernel& kernel, std::shared_ptr<const void> keep) {
-  struct Kept {
-    quoin_kernel kernel;
-    std::shared_ptr<const void> keep;
-  };
-  const auto kept = std::make_shared<const Kept>(Kept{kernel, std::move(keep)});
-  const auto portable_set =
-      std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.provider == kPortable; });
-  entries_.insert(provider == kPortable ? entries_.end() : portable_set, {provider, {kept, &kept->kernel}});
-}
+  // Fits are in the order of the set.
+  static bool better(const Fit& a, const Fit& b) {
+    if (a.forced != b.forced) return a.forced;
+    if (!a.entry != !b.entry) return a.entry != nullptr;
+    if (a.kernel->priority != b.kernel->priority) return a.kernel->priority > b.kernel->priority;
+    if (a.cost != b.cost) return a.cost < b.cost;
+    if (a.entry != nullptr && (*a.entry)->provider != (*b.entry)->provider) return a.entry < b.entry;
+    return std::strcmp(a.kernel->name, b.kernel->name) < 0;
+  }
+};
+
+struct KernelSet::Request {
+  const quoin_graph* graph;
+  uint32_t index;
+  quoin_node node;
+  uint64_t isa;
+  bool in_place;
+};
 
 void KernelSet::add(const std::string& provider, quoin_array kernels, Diagnostics& diagnostics,
                     std::shared_ptr<const void> keep) {
@@ -84,7 +77,7 @@ void KernelSet::add(const std::string& provider, quoin_array kernels, Diagnostic
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string wrong = defect(rows[i]);
     if (wrong.empty())
-      insert(provider, rows[i], keep);
+      entries_.push_back(std::make_shared<const Entry>(Entry{provider, rows[i], keep}));
     else
       diagnostics.warn("plugin " + provider,
                        fmt::format("kernel {}{} is left out: {}", i,
@@ -94,62 +87,57 @@ void KernelSet::add(const std::string& provider, quoin_array kernels, Diagnostic
 }
 
 void KernelSet::remove(const std::string& provider) {
-  std::erase_if(entries_, [&](const Entry& entry) { return entry.provider == provider; });
+  std::erase_if(entries_, [&](const auto& entry) { return entry->provider == provider; });
+}
+
+// Why a kernel of the operator does not take the node, or "" and its cost.
+std::string KernelSet::refusal(const quoin_kernel& kernel, const Request& request, int32_t& cost) const {
+  if (kernel.op_version != request.node.op_version)
+    return fmt::format("made for version {} of the operator, the node has {}", kernel.op_version,
+                       request.node.op_version);
+  if (denied_.count(std::string_view(kernel.name)) != 0) return "denied by the recipe";
+  if ((kernel.isa & ~request.isa) != 0) return "isa not available";
+  if (request.in_place && (kernel.flags & QUOIN_IN_PLACE) == 0) return "does not write over its operands";
+  if (std::string conflict = signature_conflict(kernel, *request.graph, request.node); !conflict.empty())
+    return conflict;
+  if (kernel.accepts == nullptr) return {};
+  if (const auto breach = escaped([&] { cost = kernel.accepts(request.graph, request.index); }))
+    return "let an exception escape from accepts(): " + *breach;
+  return cost < 0 ? "does not accept these shapes, types or attributes" : "";
 }
 
 Result<Choice> KernelSet::select(const quoin_graph* graph, uint32_t index, uint64_t isa, bool in_place) const {
   if (index >= graph->nodes.count) return fail(Code::internal, "node {} of {}", index, graph->nodes.count);
-  const auto node = element<quoin_node>(graph->nodes, index);
-  const auto forced = forced_.find(std::string(op_of(node)));
+  const Request request{graph, index, element<quoin_node>(graph->nodes, index), isa, in_place};
+  const std::string_view op = op_of(request.node);
+  const auto found = forced_.find(op);
+  const std::string* forced = found == forced_.end() ? nullptr : &found->second;
   std::vector<Fit> fits;
   Choice choice;
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    const quoin_kernel& kernel = *entries_[i].kernel;
-    if (op_of(node) != kernel.op) continue;
-    const auto pass = [&](std::string_view reason) {
-      choice.passed_over.push_back(fmt::format("{}: {}", kernel.name, reason));
-    };
-    if (kernel.op_version != node.op_version) {
-      pass(fmt::format("made for version {} of the operator, the node has {}", kernel.op_version, node.op_version));
-    } else if (denied_.count(kernel.name) != 0) {
-      pass("denied by the recipe");
-    } else if ((kernel.isa & ~isa) != 0) {
-      pass("isa not available");
-    } else if (in_place && (kernel.flags & QUOIN_IN_PLACE) == 0) {
-      pass("does not write over its operands");
-    } else if (const std::string conflict = signature_conflict(kernel, *graph, node); !conflict.empty()) {
-      pass(conflict);
-    } else if (const auto cost = ask(kernel, graph, index); !cost) {
-      pass(cost.error().what);
-    } else {
-      fits.push_back({i, *cost, forced != forced_.end() && forced->second == kernel.name});
-    }
-  }
+  const auto pass = [&](std::string_view kernel, std::string_view reason) {
+    choice.passed_over.push_back(fmt::format("{}: {}", kernel, reason));
+  };
+  const auto consider = [&](const quoin_kernel& kernel, const std::shared_ptr<const Entry>* entry) {
+    if (op != kernel.op) return;
+    int32_t cost = 0;
+    if (const std::string reason = refusal(kernel, request, cost); !reason.empty()) return pass(kernel.name, reason);
+    fits.push_back({&kernel, entry, cost, forced != nullptr && *forced == kernel.name});
+  };
+  for (const auto& entry : entries_) consider(entry->kernel, &entry);
+  for (const quoin_kernel& kernel : portable()) consider(kernel, nullptr);
   if (fits.empty())
     return fail(
         Error{Code::unsupported,
-              fmt::format("no kernel for {}", op_of(node)),
+              fmt::format("no kernel for {}", op),
               {},
               choice.passed_over.empty() ? "no plugin offers one" : "candidates: " + join(choice.passed_over, ", ")});
-  const auto better = [&](const Fit& a, const Fit& b) {
-    const Entry &left = entries_[a.entry], &right = entries_[b.entry];
-    if (a.forced != b.forced) return a.forced;
-    const bool left_last = left.provider == kPortable, right_last = right.provider == kPortable;
-    if (left_last != right_last) return right_last;
-    if (left.kernel->priority != right.kernel->priority) return left.kernel->priority > right.kernel->priority;
-    if (a.cost != b.cost) return a.cost < b.cost;
-    if (left.provider != right.provider) return a.entry < b.entry;  // entries lie in provider order
-    return std::strcmp(left.kernel->name, right.kernel->name) < 0;
-  };
-  const Fit best = *std::min_element(fits.begin(), fits.end(), better);
+  const Fit best = *std::min_element(fits.begin(), fits.end(), Fit::better);
   for (const Fit& fit : fits)
-    if (fit.entry != best.entry)
-      choice.passed_over.push_back(
-          fmt::format("{}: {} is preferred", entries_[fit.entry].kernel->name, entries_[best.entry].kernel->name));
-  if (forced != forced_.end() && !best.forced)
-    choice.passed_over.push_back(fmt::format("{}: forced by the recipe, but it cannot run this node", forced->second));
-  choice.kernel = entries_[best.entry].kernel;
-  choice.provider = entries_[best.entry].provider;
+    if (fit.kernel != best.kernel) pass(fit.kernel->name, fmt::format("{} is preferred", best.kernel->name));
+  if (forced != nullptr && !best.forced) pass(*forced, "forced by the recipe, but it cannot run this node");
+  const std::shared_ptr<const void> keep = best.entry == nullptr ? nullptr : *best.entry;
+  choice.kernel = {keep, best.kernel};
+  choice.provider = best.entry == nullptr ? kPortable : (*best.entry)->provider;
   return choice;
 }
 

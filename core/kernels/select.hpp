@@ -33,7 +33,6 @@ struct Choice {
 // Const use is thread safe.
 class KernelSet {
  public:
-  KernelSet();  // holds the portable set
   // `keep` keeps the tables in memory; the set and everything that selected one of them hold it. Kernels that lack a
   // part are left out with a warning.
   void add(const std::string& provider, quoin_array kernels, Diagnostics& diagnostics,
@@ -48,13 +47,16 @@ class KernelSet {
  private:
   struct Entry {
     std::string provider;
-    std::shared_ptr<const quoin_kernel> kernel;  // widened to this header's struct
+    quoin_kernel kernel;  // widened to this header's struct
+    std::shared_ptr<const void> keep;
   };
-  void insert(const std::string& provider, const quoin_kernel& kernel, std::shared_ptr<const void> keep);
+  struct Fit;
+  struct Request;
+  std::string refusal(const quoin_kernel& kernel, const Request& request, int32_t& cost) const;
 
-  std::vector<Entry> entries_;
-  std::map<std::string, std::string> forced_;
-  std::set<std::string> denied_;
+  std::vector<std::shared_ptr<const Entry>> entries_;  // of plugins
+  std::map<std::string, std::string, std::less<>> forced_;
+  std::set<std::string, std::less<>> denied_;
 };
 
 }  // namespace quoin::kernels

@@ -102,13 +102,20 @@ void set_functions(const Row& row, quoin_kernel& kernel) {
   kernel.release = release_node;
 }
 
-void parallel_pieces(const quoin_host& host, int64_t count, int64_t cost, quoin_range_fn fn, void* context) {
+void parallel(const quoin_host& host, int64_t count, int64_t cost, Callback<int64_t, int64_t, uint32_t> f) {
   constexpr int64_t kPiece = int64_t{1} << 17;
   const int64_t grain = std::max<int64_t>(kPiece / std::max<int64_t>(cost, 1), 1);
+  const auto call = [](void* context, uint64_t begin, uint64_t end, uint32_t worker) {
+    (*static_cast<decltype(f)*>(context))(static_cast<int64_t>(begin), static_cast<int64_t>(end), worker);
+  };
   if (count > grain)
-    host.parallel_for(host.self, static_cast<uint64_t>(count), static_cast<uint64_t>(grain), fn, context);
+    host.parallel_for(host.self, static_cast<uint64_t>(count), static_cast<uint64_t>(grain), call, &f);
   else if (count > 0)
-    fn(context, 0, static_cast<uint64_t>(count), 0);
+    f(0, count, 0);
+}
+
+void scale_runs(const ScaleLayout& layout, int64_t begin, int64_t end, Callback<int64_t, int64_t, int64_t> f) {
+  layout.runs(begin, end, f);
 }
 
 }  // namespace quoin::kernels

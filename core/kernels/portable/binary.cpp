@@ -169,20 +169,20 @@ struct Binary : Kernel {
   bool with_number = false, integers = false;
 
   Status prepare(const NodeView& node) override {
-    with_number = has(node.attrs, "other");
+    with_number = node.has("other");
     operation =
         std::ranges::find(kOperations, node.schema->name, with_number ? &Operation::number : &Operation::tensors);
     walk = walk_of(node, with_number);
     integers = node.in(0).dtype == DType::s64;
-    if (with_number) number = Literal(get_number(node.attrs, "other"), integers);
-    if (has(node.attrs, "alpha")) alpha = get_number(node.attrs, "alpha");
+    if (with_number) number = Literal(node.get_number("other"), integers);
+    if (node.has("alpha")) alpha = node.get_number("alpha");
     return {};
   }
   Status run(const Run& run) const override {
     const int64_t size = integers ? 8 : 4, result_size = operation->predicate ? 1 : size;
     const auto *a = run.in<std::byte>(0), *b = with_number ? number.data() : run.in<std::byte>(1);
     const auto& steps = walk.row_steps();
-    walk.rows(run.host, [&](const auto& first) {
+    walk.rows(run.host, [&](const Walk::Offsets& first) {
       const Line line{a + first[1] * size,
                       b + first[2] * size,
                       run.out<std::byte>() + first[0] * result_size,
@@ -211,8 +211,8 @@ struct Where : Kernel {
     const Shape& shape = node.out_shape();
     integers = node.out().dtype == DType::s64;
     const auto take = [&](const char* name, size_t slot) {
-      if (!has(node.attrs, name)) return slot;
-      number = Literal(get_number(node.attrs, name), integers);
+      if (!node.has(name)) return slot;
+      number = Literal(node.get_number(name), integers);
       return size_t{0};
     };
     left = take("self", 1);
@@ -231,7 +231,7 @@ struct Where : Kernel {
     const auto* condition = run.in<uint8_t>(0);
     T* y = run.out<T>();
     const auto& steps = walk.row_steps();
-    walk.rows(run.host, [&](const auto& first) {
+    walk.rows(run.host, [&](const Walk::Offsets& first) {
       for (int64_t i = 0; i < walk.row_length(); ++i)
         y[first[0] + i] =
             condition[first[1] + i * steps[1]] != 0 ? a[first[2] + i * steps[2]] : b[first[3] + i * steps[3]];
@@ -267,13 +267,13 @@ struct IntegerBinary : Kernel {
       return {};
     }
     a_ratio = a.scale / y.scale;
-    b_ratio = static_cast<float>(get_number(node.attrs, "alpha")) * (b.scale / y.scale);
+    b_ratio = static_cast<float>(node.get_number("alpha")) * (b.scale / y.scale);
     if (node.is("aten.sub.Tensor")) b_ratio = -b_ratio;
     return {};
   }
   Status run(const Run& run) const override {
     const auto& steps = walk.row_steps();
-    walk.rows(run.host, [&](const auto& first) {
+    walk.rows(run.host, [&](const Walk::Offsets& first) {
       for (int64_t i = 0; i < walk.row_length(); ++i) {
         const int64_t left = a.read(run.inputs[0], first[1] + i * steps[1]),
                       right = b.read(run.inputs[1], first[2] + i * steps[2]), at = first[0] + i;

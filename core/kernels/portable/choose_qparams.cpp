@@ -85,7 +85,7 @@ struct Formula {
 };
 
 // f32 whatever the input is: halves meet it in f32.
-Number eps_tensor(const NodeView& view) { return cast(literal(get_number(view.attrs, "eps")), DType::f32); }
+Number eps_tensor(const NodeView& view) { return cast(literal(view.get_number("eps")), DType::f32); }
 
 double smallest_normal(DType dtype) {
   return dtype == DType::f16 ? 0x1p-14 : static_cast<double>(std::numeric_limits<float>::min());
@@ -93,17 +93,17 @@ double smallest_normal(DType dtype) {
 
 Formula of_torchao(const NodeView& view) {
   Formula out;
-  const std::string& mapping = get_text(view.attrs, "mapping_type");
+  const std::string& mapping = view.get_text("mapping_type");
   if (mapping == "SYMMETRIC") out.kind = Formula::Kind::symmetric;
   if (mapping == "SYMMETRIC_NO_CLIPPING_ERR") out.kind = Formula::Kind::no_clipping;
-  if (get_text(view.attrs, "zero_point_domain") == "FLOAT") out.kind = Formula::Kind::real_zero;
-  const IntegerRange all = integer_range(*parse_dtype(get_text(view.attrs, "target_dtype")));
-  out.low = has(view.attrs, "quant_min") ? get_int(view.attrs, "quant_min") : all.low;
-  out.high = has(view.attrs, "quant_max") ? get_int(view.attrs, "quant_max") : all.high;
+  if (view.get_text("zero_point_domain") == "FLOAT") out.kind = Formula::Kind::real_zero;
+  const IntegerRange all = integer_range(*parse_dtype(view.get_text("target_dtype")));
+  out.low = view.has("quant_min") ? view.get_int("quant_min") : all.low;
+  out.high = view.has("quant_max") ? view.get_int("quant_max") : all.high;
   const DType type = view.in(0).dtype;
-  out.eps = cast(literal(has(view.attrs, "eps") ? get_number(view.attrs, "eps") : smallest_normal(type)), type);
+  out.eps = cast(literal(view.has("eps") ? view.get_number("eps") : smallest_normal(type)), type);
   out.middle = static_cast<double>((out.low + out.high + 1) / 2);
-  out.keeps_zero = get_bool(view.attrs, "preserve_zero");
+  out.keeps_zero = view.get_bool("preserve_zero");
   return out;
 }
 
@@ -118,11 +118,11 @@ Formula Formula::of(const NodeView& view) {
     out.kind = Kind::token_symmetric;
     out.eps = cast(literal(1e-5), view.out().dtype);
   } else {
-    out.low = get_int(view.attrs, "quant_min");
-    out.high = get_int(view.attrs, "quant_max");
+    out.low = view.get_int("quant_min");
+    out.high = view.get_int("quant_max");
     out.eps = eps_tensor(view);
     if (op.find("symmetric") != std::string::npos) out.kind = Kind::symmetric;
-    if (get_text(view.attrs, "dtype") == "u8") out.middle = 128;
+    if (view.get_text("dtype") == "u8") out.middle = 128;
   }
   return out;
 }
@@ -141,8 +141,8 @@ struct ChooseQParams : Kernel {
     scale_type = node.out(0).dtype;
     zero_type = node.out(1).dtype;
     formula = Formula::of(node);
-    if (has(node.attrs, "block_size")) {
-      QUOIN_TRY(layout, ScaleLayout::of_blocks(shape, get_ints(node.attrs, "block_size")));
+    if (node.has("block_size")) {
+      QUOIN_TRY(layout, ScaleLayout::of_blocks(shape, node.get_ints("block_size")));
     } else if (node.schema->name.find("per_token") != std::string::npos) {
       QParams q;
       q.scheme = Scheme::per_token;
@@ -160,7 +160,7 @@ struct ChooseQParams : Kernel {
     std::fill_n(ranges, layout.count() * 2, std::numeric_limits<double>::quiet_NaN());
     double x[kBlock];
     int64_t nan = -1;
-    layout.runs(0, elements, [&](int64_t block, int64_t first, int64_t count) {
+    scale_runs(layout, 0, elements, [&](int64_t block, int64_t first, int64_t count) {
       double &low = ranges[2 * block], &high = ranges[2 * block + 1];
       for (int64_t at = first; at < first + count; at += kBlock) {
         const int64_t size = std::min(kBlock, first + count - at);
@@ -193,7 +193,8 @@ constexpr Row kRows[] = {
     exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_symmetric.tensor"),
     exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_per_token.default"),
     exact_row<ChooseQParams>("quantized_decomposed.choose_qparams_per_token_asymmetric.default"),
-    exact_row<ChooseQParams>("quantized_decomposed._choose_qparams_per_token_asymmetric_impl.default"),
+    exact_row<ChooseQParams>("quantized_decomposed._choose_qparams_per_token_"
+                             "asymmetric_impl.default"),
     exact_row<ChooseQParams>("torchao.choose_qparams_affine.default"),
 };
 

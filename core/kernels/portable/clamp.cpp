@@ -15,7 +15,7 @@ struct Bounds {
     if (view.is("aten.relu.default") || view.is("aten.relu6.default")) out.low = 0;
     if (view.is("aten.relu6.default")) out.high = 6;
     const auto take = [&](const char* name, double& bound) {
-      if (has(view.attrs, name)) bound = get_number(view.attrs, name);
+      if (view.has(name)) bound = view.get_number(name);
     };
     take("min", out.low);
     take("min_val", out.low);

@@ -47,11 +47,10 @@ struct Geometry {
 
 Geometry Geometry::of(const NodeView& node) {
   const Shape &x = node.in_shape(0), &w = node.in_shape(1), &y = node.out_shape();
-  const auto &stride = get_ints(node.attrs, "stride"), &pad = get_ints(node.attrs, "padding"),
-             &dilation = get_ints(node.attrs, "dilation");
+  const auto &stride = node.get_ints("stride"), &pad = node.get_ints("padding"), &dilation = node.get_ints("dilation");
   Geometry g;
   g.transposed = node.is("aten.conv_transpose2d.input");
-  g.groups = get_int(node.attrs, "groups");
+  g.groups = node.get_int("groups");
   g.batch = x[0];
   g.in_channels = x[1];
   g.out_channels = y[1];

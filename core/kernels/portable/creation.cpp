@@ -14,8 +14,8 @@ struct Sequence : Kernel {
     const bool full = node.is("aten.full.default");
     out = Block::of(node.out());
     count = numel(node.out_shape());
-    first = get_number(node.attrs, full ? "fill_value" : "start");
-    if (!full) step = get_number(node.attrs, "step");
+    first = node.get_number(full ? "fill_value" : "start");
+    if (!full) step = node.get_number("step");
     return {};
   }
   Status run(const Run& run) const override {

@@ -26,18 +26,18 @@ struct Rule {
     const bool rows = op.find("per_token") != std::string::npos || op.find("channel_group") != std::string::npos;
     if (rows) return {Rounding::before, Difference::exact, false, true};
     if (op.find("per_channel") != std::string::npos) return {Rounding::after, Difference::exact, true, true};
-    if (!has(view.attrs, "zero_point_domain")) return {};
-    const std::string& domain = get_text(view.attrs, "zero_point_domain");
+    if (!view.has("zero_point_domain")) return {};
+    const std::string& domain = view.get_text("zero_point_domain");
     return {domain == "FLOAT" ? Rounding::midpoint : Rounding::after, Difference::in_result, false, domain != "NONE"};
   }
 };
 
 DType storage_of(const NodeView& view) {
-  const bool torchao = has(view.attrs, "zero_point_domain");
-  if (!torchao) return *parse_dtype(get_text(view.attrs, "dtype"));
+  const bool torchao = view.has("zero_point_domain");
+  if (!torchao) return *parse_dtype(view.get_text("dtype"));
   for (const char* key : {"input_dtype", "quant_dtype"})
-    if (has(view.attrs, key)) return *parse_dtype(get_text(view.attrs, key));
-  return *parse_dtype(get_text(view.attrs, "output_dtype"));
+    if (view.has(key)) return *parse_dtype(view.get_text(key));
+  return *parse_dtype(view.get_text("output_dtype"));
 }
 
 // The integer range: attributes, operands 3 and 4, or the type's own.
@@ -46,11 +46,11 @@ struct Limits {
   int64_t low = 0, high = 0;
   static Limits of(const NodeView& view) {
     if (view.schema->inputs.size() > 3) return {true, 0, 0};
-    if (has(view.attrs, "quant_min") && has(view.attrs, "quant_max"))
-      return {false, get_int(view.attrs, "quant_min"), get_int(view.attrs, "quant_max")};
+    if (view.has("quant_min") && view.has("quant_max"))
+      return {false, view.get_int("quant_min"), view.get_int("quant_max")};
     const IntegerRange all = integer_range(storage_of(view));
-    return {false, has(view.attrs, "quant_min") ? get_int(view.attrs, "quant_min") : all.low,
-            has(view.attrs, "quant_max") ? get_int(view.attrs, "quant_max") : all.high};
+    return {false, view.has("quant_min") ? view.get_int("quant_min") : all.low,
+            view.has("quant_max") ? view.get_int("quant_max") : all.high};
   }
 };
 
@@ -79,15 +79,15 @@ struct Scales {
 
   static Result<ScaleLayout> layout_of(const NodeView& view) {
     const Shape& shape = view.in_shape();
-    if (has(view.attrs, "block_size")) return ScaleLayout::of_blocks(shape, get_ints(view.attrs, "block_size"));
+    if (view.has("block_size")) return ScaleLayout::of_blocks(shape, view.get_ints("block_size"));
     QParams q;
-    if (has(view.attrs, "axis")) {
-      const int64_t axis = get_int(view.attrs, "axis");
+    if (view.has("axis")) {
+      const int64_t axis = view.get_int("axis");
       q.scheme = Scheme::per_channel;
       q.axis = static_cast<int32_t>(axis < 0 ? axis + static_cast<int64_t>(shape.size()) : axis);
-    } else if (has(view.attrs, "group_size")) {
+    } else if (view.has("group_size")) {
       q.scheme = Scheme::per_group;
-      q.group = static_cast<uint32_t>(get_int(view.attrs, "group_size"));
+      q.group = static_cast<uint32_t>(view.get_int("group_size"));
     } else if (view.schema->name.find("per_token") != std::string::npos) {
       q.scheme = Scheme::per_token;
     }
@@ -97,8 +97,8 @@ struct Scales {
     QUOIN_TRY(layout, layout_of(view));
     literal = view.schema->name.find("per_tensor") != std::string::npos;
     if (view.schema->inputs.size() == 1) {
-      scale = get_number(view.attrs, "scale");
-      zero_point = static_cast<double>(get_int(view.attrs, "zero_point"));
+      scale = view.get_number("scale");
+      zero_point = static_cast<double>(view.get_int("zero_point"));
       return {};
     }
     scale_type = view.in(1).dtype;
@@ -110,10 +110,10 @@ struct Scales {
 constexpr int64_t kBlock = 256;  // elements per stack buffer
 
 // f(scale, first, count) for pieces of at most kBlock elements with one scale, on all threads.
-template <class F>
-void each_piece(const Run& run, const Scales& scales, int64_t elements, const F& f) {
+void each_piece(const Run& run, const Scales& scales, int64_t elements,
+                Callback<const Scales::One&, int64_t, int64_t> f) {
   parallel(run.host, elements, 32, [&](int64_t begin, int64_t end, uint32_t) {
-    scales.layout.runs(begin, end, [&](int64_t scale, int64_t first, int64_t count) {
+    scale_runs(scales.layout, begin, end, [&](int64_t scale, int64_t first, int64_t count) {
       const Scales::One one = scales.at(run, scale);
       for (int64_t at = first; at < first + count; at += kBlock) f(one, at, std::min(kBlock, first + count - at));
     });

@@ -2,7 +2,7 @@
 
 #include <quoin/numerics.hpp>
 
-#include <cmath>
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/portable/kernel.hpp"
@@ -13,20 +13,21 @@ namespace {
 
 constexpr int64_t kBlock = 256;  // elements per stack buffer
 
+// How types that C++ has not are stored.
 struct Half {
   uint16_t bits;
+  explicit Half(double value) : bits(float_to_half(static_cast<float>(value))) {}
   operator double() const { return static_cast<double>(half_to_float(bits)); }
-  static Half from(double value) { return {float_to_half(static_cast<float>(value))}; }
 };
 struct BFloat {
   uint16_t bits;
+  explicit BFloat(double value) : bits(float_to_bfloat(static_cast<float>(value))) {}
   operator double() const { return static_cast<double>(bfloat_to_float(bits)); }
-  static BFloat from(double value) { return {float_to_bfloat(static_cast<float>(value))}; }
 };
 struct Bool {
   uint8_t bits;
-  operator double() const { return bits != 0 ? 1.0 : 0.0; }
-  static Bool from(double value) { return {static_cast<uint8_t>(value != 0)}; }
+  explicit Bool(int64_t value) : bits(value != 0) {}
+  operator int64_t() const { return bits != 0; }
 };
 
 // Truncates; saturates; NaN is 0. The bounds are powers of two, exact in binary64.
@@ -36,9 +37,9 @@ int64_t to_int64(double value) {
   return value < -0x1p63 ? INT64_MIN : static_cast<int64_t>(value);
 }
 
-// Calls f with a null pointer of the C++ type that stores `dtype`; false for sub-byte types.
+// Calls f with a null pointer of the C++ type that stores a floating `dtype`; false for others.
 template <class F>
-bool visit(DType dtype, const F& f) {
+bool visit_floating(DType dtype, const F& f) {
   switch (dtype) {
     case DType::f32:
       f(static_cast<float*>(nullptr));
@@ -52,6 +53,14 @@ bool visit(DType dtype, const F& f) {
     case DType::bf16:
       f(static_cast<BFloat*>(nullptr));
       return true;
+    default:
+      return false;
+  }
+}
+// The same of bool and integers of whole bytes.
+template <class F>
+bool visit_integer(DType dtype, const F& f) {
+  switch (dtype) {
     case DType::s8:
       f(static_cast<int8_t*>(nullptr));
       return true;
@@ -73,12 +82,9 @@ bool visit(DType dtype, const F& f) {
     case DType::boolean:
       f(static_cast<Bool*>(nullptr));
       return true;
-    case DType::s4:
-    case DType::u4:
-    case DType::s2:
+    default:
       return false;
   }
-  return false;
 }
 
 // Sub-byte element: row r of the last axis starts on a byte, element 0 in the low bits.
@@ -105,58 +111,69 @@ void write_bits(const Block& block, void* data, int64_t index, int64_t value) {
   byte = static_cast<uint8_t>((byte & ~(mask << at.shift)) | ((static_cast<uint32_t>(value) & mask) << at.shift));
 }
 
-template <class T>
-T narrow(double value) {
-  if constexpr (std::is_floating_point_v<T>)
-    return static_cast<T>(value);
-  else if constexpr (std::is_integral_v<T>)
-    return static_cast<T>(to_int64(value));
-  else
-    return T::from(value);
+// f(offset, size) over [0, count) in pieces of a stack buffer.
+template <class F>
+void in_blocks(int64_t count, const F& f) {
+  for (int64_t at = 0; at < count; at += kBlock) f(at, std::min(kBlock, count - at));
 }
 
 }  // namespace
 
 void read_integers(const Block& block, const void* data, int64_t first, int64_t count, int64_t* out) {
-  const bool whole = visit(block.dtype, [&]<class T>(T*) {
+  if (is_floating(block.dtype)) {
+    double numbers[kBlock];
+    return in_blocks(count, [&](int64_t at, int64_t size) {
+      read_numbers(block, data, first + at, size, numbers);
+      std::transform(numbers, numbers + size, out + at, to_int64);
+    });
+  }
+  const bool whole = visit_integer(block.dtype, [&]<class T>(T*) {
     const T* from = static_cast<const T*>(data) + first;
-    for (int64_t i = 0; i < count; ++i) {
-      if constexpr (std::is_integral_v<T>)
-        out[i] = static_cast<int64_t>(from[i]);
-      else
-        out[i] = to_int64(static_cast<double>(from[i]));
-    }
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<int64_t>(from[i]);
   });
   for (int64_t i = 0; !whole && i < count; ++i) out[i] = read_bits(block, data, first + i);
 }
 
 void read_numbers(const Block& block, const void* data, int64_t first, int64_t count, double* out) {
-  const bool whole = visit(block.dtype, [&]<class T>(T*) {
+  const bool real = visit_floating(block.dtype, [&]<class T>(T*) {
     const T* from = static_cast<const T*>(data) + first;
     for (int64_t i = 0; i < count; ++i) out[i] = static_cast<double>(from[i]);
   });
-  for (int64_t i = 0; !whole && i < count; ++i) out[i] = static_cast<double>(read_bits(block, data, first + i));
+  if (real) return;
+  int64_t integers[kBlock];
+  in_blocks(count, [&](int64_t at, int64_t size) {
+    read_integers(block, data, first + at, size, integers);
+    std::copy_n(integers, size, out + at);
+  });
 }
 
 void write_integers(const Block& block, void* data, int64_t first, int64_t count, const int64_t* from) {
-  const bool whole = visit(block.dtype, [&]<class T>(T*) {
+  if (is_floating(block.dtype)) {
+    double numbers[kBlock];
+    return in_blocks(count, [&](int64_t at, int64_t size) {
+      std::copy_n(from + at, size, numbers);
+      write_numbers(block, data, first + at, size, numbers);
+    });
+  }
+  const bool whole = visit_integer(block.dtype, [&]<class T>(T*) {
     T* out = static_cast<T*>(data) + first;
-    for (int64_t i = 0; i < count; ++i) {
-      if constexpr (std::is_integral_v<T>)
-        out[i] = static_cast<T>(from[i]);
-      else
-        out[i] = narrow<T>(static_cast<double>(from[i]));
-    }
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(from[i]);
   });
   for (int64_t i = 0; !whole && i < count; ++i) write_bits(block, data, first + i, from[i]);
 }
 
 void write_numbers(const Block& block, void* data, int64_t first, int64_t count, const double* from) {
-  const bool whole = visit(block.dtype, [&]<class T>(T*) {
+  const bool real = visit_floating(block.dtype, [&]<class T>(T*) {
     T* out = static_cast<T*>(data) + first;
-    for (int64_t i = 0; i < count; ++i) out[i] = narrow<T>(from[i]);
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(from[i]);
   });
-  for (int64_t i = 0; !whole && i < count; ++i) write_bits(block, data, first + i, to_int64(from[i]));
+  if (real) return;
+  int64_t integers[kBlock];
+  const bool truth = block.dtype == DType::boolean;
+  in_blocks(count, [&](int64_t at, int64_t size) {
+    for (int64_t i = 0; i < size; ++i) integers[i] = truth ? from[at + i] != 0 : to_int64(from[at + i]);
+    write_integers(block, data, first + at, size, integers);
+  });
 }
 
 int64_t integer_at(DType dtype, const void* data, int64_t index) {
@@ -176,9 +193,9 @@ double rounded(DType dtype, double value) {
     case DType::f32:
       return static_cast<double>(static_cast<float>(value));
     case DType::f16:
-      return static_cast<double>(Half::from(value));
+      return static_cast<double>(Half(value));
     case DType::bf16:
-      return static_cast<double>(BFloat::from(value));
+      return static_cast<double>(BFloat(value));
     default:
       return value;
   }
@@ -226,7 +243,7 @@ void Converter::scaled(const void* from, void* to, int64_t first, int64_t count)
   if (from_.qparams != nullptr) {
     const QParams& q = *from_.qparams;
     read_integers(from_.block, from, first, count, integers);
-    from_.scales.runs(first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
+    scale_runs(from_.scales, first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
       const float step = q.scale[static_cast<size_t>(scale)];
       const int32_t zero = q.zero_point_at(static_cast<size_t>(scale));
       for (int64_t i = begin - first; i < begin - first + size; ++i)
@@ -237,7 +254,7 @@ void Converter::scaled(const void* from, void* to, int64_t first, int64_t count)
   }
   if (to_.qparams == nullptr) return write_numbers(to_.block, to, first, count, numbers);
   const QParams& q = *to_.qparams;
-  to_.scales.runs(first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
+  scale_runs(to_.scales, first, first + count, [&](int64_t scale, int64_t begin, int64_t size) {
     const float inverse = 1.0f / q.scale[static_cast<size_t>(scale)];
     const int32_t zero = q.zero_point_at(static_cast<size_t>(scale));
     for (int64_t i = begin - first; i < begin - first + size; ++i)

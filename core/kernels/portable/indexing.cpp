@@ -35,7 +35,7 @@ struct Lines : Kernel {
   static bool accepts(const NodeView& view) { return bits(view.out().dtype) >= 8; }
   Status prepare(const NodeView& node) override {
     const Shape& x = node.in_shape();
-    QUOIN_TRY(const int64_t dim, wrap_dim(has(node.attrs, "dim") ? get_int(node.attrs, "dim") : 0, x.size()));
+    QUOIN_TRY(const int64_t dim, wrap_dim(node.has("dim") ? node.get_int("dim") : 0, x.size()));
     for (size_t i = 0; i < x.size(); ++i) {
       const auto at = static_cast<int64_t>(i);
       (at < dim ? outer : at == dim ? indices.size : length) *= x[i];
@@ -89,7 +89,7 @@ struct Gather : Kernel {
   static bool accepts(const NodeView& view) { return bits(view.out().dtype) >= 8; }
   Status prepare(const NodeView& node) override {
     const Shape& x = node.in_shape();
-    QUOIN_TRY(const int64_t dim, wrap_dim(get_int(node.attrs, "dim"), x.size()));
+    QUOIN_TRY(const int64_t dim, wrap_dim(node.get_int("dim"), x.size()));
     Dims strides = Dims::dense(x);
     if (!x.empty()) {
       stride = std::exchange(strides[static_cast<size_t>(dim)], 0);

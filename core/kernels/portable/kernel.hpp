@@ -24,17 +24,25 @@ struct Kernel {
   virtual uint64_t scratch(const quoin_host&) const { return 0; }
 };
 
-// fn(context, begin, end, worker) over [0, count) in pieces of about 2^17 operations; `cost`: operations per item,
-// roughly. Less work than that runs inline. fn must not throw.
-void parallel_pieces(const quoin_host& host, int64_t count, int64_t cost, quoin_range_fn fn, void* context);
-// The same of f(begin, end, worker).
-template <class F>
-void parallel(const quoin_host& host, int64_t count, int64_t cost, const F& f) {
-  const auto call = [](void* context, uint64_t begin, uint64_t end, uint32_t worker) {
-    (*static_cast<const F*>(context))(static_cast<int64_t>(begin), static_cast<int64_t>(end), worker);
-  };
-  parallel_pieces(host, count, cost, call, const_cast<F*>(&f));
-}
+// A borrowed function: what takes one is compiled once, whatever it calls.
+template <class... Args>
+class Callback {
+ public:
+  template <class F>
+  Callback(const F& f)
+      : context_(&f), call_([](const void* context, Args... args) { (*static_cast<const F*>(context))(args...); }) {}
+  void operator()(Args... args) const { call_(context_, args...); }
+
+ private:
+  const void* context_;
+  void (*call_)(const void*, Args...);
+};
+
+// f(begin, end, worker) over [0, count) in pieces of about 2^17 operations; `cost`: operations per item, roughly. Less
+// work than that runs inline. f must not throw.
+void parallel(const quoin_host& host, int64_t count, int64_t cost, Callback<int64_t, int64_t, uint32_t> f);
+// f(scale, first, count): ScaleLayout::runs.
+void scale_runs(const ScaleLayout& layout, int64_t begin, int64_t end, Callback<int64_t, int64_t, int64_t> f);
 
 // What makes one: static storage.
 struct Maker {

@@ -33,8 +33,8 @@ struct Rope : Kernel {
     heads = x[1];
     length = x[2];
     turned = node.in_shape(2)[0];
-    interleaved = get_bool(node.attrs, "interleaved");
-    scale = static_cast<float>(get_number(node.attrs, "scale"));
+    interleaved = node.get_bool("interleaved");
+    scale = static_cast<float>(node.get_number("scale"));
     return {};
   }
   Status run(const Run& run) const override {
@@ -114,15 +114,9 @@ struct KvUpdateInt8 : Kernel {
     return {};
   }
   void quantize(const float* x, int8_t* codes, float* affine) const {
-    float low = 0, high = 0;  // the scheme covers 0 anyhow
-    for (int64_t i = 0; i < length; ++i) {
-      low = std::min(low, x[i]);
-      high = std::max(high, x[i]);
-    }
-    constexpr auto kScheme = numerics::Dynamic::token;
-    const numerics::Affine q = numerics::choose_dynamic(kScheme, low, high, -128, 127, numerics::kDefaultEps);
-    for (int64_t i = 0; i < length; ++i)
-      codes[i] = static_cast<int8_t>(numerics::quantize_dynamic(kScheme, x[i], q, -128, 127));
+    const DynamicRow row;
+    const numerics::Affine q = row.choose(0, x, length);  // the scheme covers 0 anyhow
+    for (int64_t i = 0; i < length; ++i) codes[i] = static_cast<int8_t>(row.quantize(x[i], q));
     affine[0] = q.scale;
     affine[1] = static_cast<float>(q.zero_point);
   }
@@ -162,8 +156,8 @@ struct Attention : Kernel {
     rows = k[0];
     shared_heads = k[1];
     value_length = node.in_shape(codes ? 3 : 2)[2];
-    window = get_int(node.attrs, "window");
-    scale = static_cast<float>(get_number(node.attrs, "scale"));
+    window = node.get_int("window");
+    scale = static_cast<float>(node.get_number("scale"));
     return {};
   }
   // Per worker: a score for every row, one key and one value.

@@ -19,7 +19,7 @@ Walk whole(const NodeView& node, const Dims& in_strides, int64_t first = 0) {
 
 size_t dim_of(const NodeView& node, const char* name, size_t extra = 0) {
   // In range: inference checked it.
-  return static_cast<size_t>(*wrap_dim(get_int(node.attrs, name), node.in_shape().size() + extra));
+  return static_cast<size_t>(*wrap_dim(node.get_int(name), node.in_shape().size() + extra));
 }
 
 Walk permute(const NodeView& node) {
@@ -30,7 +30,7 @@ Walk permute(const NodeView& node) {
   if (node.is("aten.t.default")) std::reverse(dims.begin(), dims.begin() + static_cast<ptrdiff_t>(rank));
   if (node.is("aten.transpose.int") && rank > 0) std::swap(dims[dim_of(node, "dim0")], dims[dim_of(node, "dim1")]);
   if (node.is("aten.permute.default"))
-    for (size_t i = 0; i < rank; ++i) dims[i] = static_cast<size_t>(*wrap_dim(get_ints(node.attrs, "dims")[i], rank));
+    for (size_t i = 0; i < rank; ++i) dims[i] = static_cast<size_t>(*wrap_dim(node.get_ints("dims")[i], rank));
   Dims picked;
   for (size_t i = 0; i < rank; ++i) picked.push_back(strides[dims[i]]);
   return whole(node, picked);
@@ -47,7 +47,7 @@ Walk repeat(const NodeView& node) {
   for (size_t i = 0; i < node.out_shape().size(); ++i) {
     const bool added = i < offset;
     const int64_t size = added ? 1 : x[i - offset];
-    shape.push_back(get_ints(node.attrs, "repeats")[i]);
+    shape.push_back(node.get_ints("repeats")[i]);
     to.push_back(out_strides[i] * size);
     from.push_back(0);
     shape.push_back(size);
@@ -60,16 +60,16 @@ Walk repeat(const NodeView& node) {
 Walk slice(const NodeView& node) {
   const size_t dim = dim_of(node, "dim");
   Dims strides = Dims::dense(node.in_shape());
-  const int64_t size = node.in_shape()[dim], given = has(node.attrs, "start") ? get_int(node.attrs, "start") : 0;
+  const int64_t size = node.in_shape()[dim], given = node.has("start") ? node.get_int("start") : 0;
   const int64_t start = std::clamp<int64_t>(given < 0 ? given + size : given, 0, size), first = start * strides[dim];
-  strides[dim] *= get_int(node.attrs, "step");
+  strides[dim] *= node.get_int("step");
   return whole(node, strides, first);
 }
 
 Walk select(const NodeView& node) {
   const size_t dim = dim_of(node, "dim");
   Dims strides = Dims::dense(node.in_shape());
-  const int64_t index = get_int(node.attrs, "index");
+  const int64_t index = node.get_int("index");
   const int64_t first = (index < 0 ? index + node.in_shape()[dim] : index) * strides[dim];
   strides.erase(dim);
   return whole(node, strides, first);
@@ -77,7 +77,7 @@ Walk select(const NodeView& node) {
 
 // The part of the operand that stays (negative amounts crop), inside a filled result.
 Walk pad(const NodeView& node) {
-  const auto& amounts = get_ints(node.attrs, "pad");
+  const auto& amounts = node.get_ints("pad");
   const Dims in_strides = Dims::dense(node.in_shape()), out_strides = Dims::dense(node.out_shape());
   Dims shape = node.in_shape();
   int64_t from = 0, to = 0;
@@ -146,9 +146,9 @@ struct Move : Kernel {
     walk = std::ranges::find(kMovements, node.schema->name, &Movement::op)->walk(node);
     const TensorType& out = node.out();
     element = &element_of(out.dtype);
-    if (!has(node.attrs, "value")) return {};
+    if (!node.has("value")) return {};
     filled = numel(out.shape);
-    const double number = get_number(node.attrs, "value");
+    const double number = node.get_number("value");
     if (const auto& q = out.qparams) {
       const int64_t integer =
           numerics::quantize(static_cast<float>(number), 1.0f / q->scale[0], q->zero_point_at(0), q->qmin, q->qmax);
@@ -161,7 +161,7 @@ struct Move : Kernel {
   Status run(const Run& run) const override {
     if (filled > 0) element->fill(run.out(), filled, value.data());
     const auto& steps = walk.row_steps();
-    walk.rows(run.host, [&](const auto& first) {
+    walk.rows(run.host, [&](const Walk::Offsets& first) {
       element->copy(run.out<std::byte>() + first[0] * element->size, steps[0],
                     run.in<std::byte>(0) + first[1] * element->size, steps[1], walk.row_length());
     });

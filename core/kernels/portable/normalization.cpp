@@ -18,7 +18,7 @@ struct BatchNorm : Kernel {
     batch = x[0];
     channels = x[1];
     for (size_t i = 2; i < x.size(); ++i) inner *= x[i];
-    eps = get_number(node.attrs, "eps");
+    eps = node.get_number("eps");
     return {};
   }
   Status run(const Run& run) const override {
@@ -61,10 +61,10 @@ struct RowNorm : Kernel {
   double eps = 0;
   bool root_mean_square = false;
   Status prepare(const NodeView& node) override {
-    for (const int64_t dim : get_ints(node.attrs, "normalized_shape")) count *= dim;
+    for (const int64_t dim : node.get_ints("normalized_shape")) count *= dim;
     rows = count == 0 ? 0 : numel(node.in_shape()) / count;
     root_mean_square = node.is("aten.rms_norm.default");
-    eps = has(node.attrs, "eps") ? get_number(node.attrs, "eps") : static_cast<double>(numerics::kDefaultEps);
+    eps = node.has("eps") ? node.get_number("eps") : static_cast<double>(numerics::kDefaultEps);
     return {};
   }
   Status run(const Run& run) const override {
@@ -91,7 +91,7 @@ struct RowNorm : Kernel {
 struct GroupNorm : BatchNorm {
   int64_t groups = 1;
   Status prepare(const NodeView& node) override {
-    groups = get_int(node.attrs, "num_groups");
+    groups = node.get_int("num_groups");
     return BatchNorm::prepare(node);
   }
   Status run(const Run& run) const override {
@@ -120,7 +120,7 @@ struct Softmax : Kernel {
   bool log = false;
   Status prepare(const NodeView& node) override {
     const Shape& x = node.in_shape();
-    QUOIN_TRY(const int64_t dim, wrap_dim(get_int(node.attrs, "dim"), x.size()));
+    QUOIN_TRY(const int64_t dim, wrap_dim(node.get_int("dim"), x.size()));
     for (size_t i = 0; i < x.size(); ++i)
       (static_cast<int64_t>(i) < dim ? outer : static_cast<int64_t>(i) == dim ? count : inner) *= x[i];
     log = node.is("aten.log_softmax.int");

@@ -44,13 +44,13 @@ struct Pool {
       axis.in = x[x.size() - 2 + i];
       axis.out = y[y.size() - 2 + i];
       const auto take = [&](const char* name, int64_t& value) {
-        if (has(node.attrs, name)) value = get_ints(node.attrs, name)[i];
+        if (node.has(name)) value = node.get_ints(name)[i];
       };
       take("kernel_size", axis.kernel);
       take("stride", axis.stride);
       take("padding", axis.pad);
       take("dilation", axis.dilation);
-      axis.count_pad = has(node.attrs, "count_include_pad") && get_bool(node.attrs, "count_include_pad");
+      axis.count_pad = node.has("count_include_pad") && node.get_bool("count_include_pad");
     }
     return out;
   }
@@ -64,7 +64,7 @@ struct Average : Kernel {
 
   Status prepare(const NodeView& node) override {
     pool = Pool::of(node);
-    if (has(node.attrs, "divisor_override")) divisor = get_int(node.attrs, "divisor_override");
+    if (node.has("divisor_override")) divisor = node.get_int("divisor_override");
     return {};
   }
   // sink(element of the result, sum over the window, divisor); `at(i)`: element i of x.

@@ -43,14 +43,13 @@ Status Centered::prepare(const TensorType& tensor) {
   return {};
 }
 
-template <class F>
-void Centered::pieces(const void* data, int64_t begin, int64_t end, const F& f) const {
+void Centered::pieces(const void* data, int64_t begin, int64_t end, Pieces f) const {
   constexpr int64_t kBlock = 256;
   int64_t block[kBlock];
   for (int64_t first = begin; first < end; first += kBlock) {
     const int64_t size = std::min(kBlock, end - first);
     read_integers(Block::of(*type), data, first, size, block);
-    layout.runs(first, first + size, [&](int64_t scale, int64_t from, int64_t run) {
+    scale_runs(layout, first, first + size, [&](int64_t scale, int64_t from, int64_t run) {
       f(static_cast<size_t>(scale), from, run, block + (from - first));
     });
   }
@@ -76,6 +75,19 @@ void Centered::dequantize(const void* data, int64_t begin, int64_t end, float* o
     for (int64_t i = 0; i < run; ++i)
       out[first - begin + i] = numerics::dequantize(static_cast<int32_t>(codes[i]), step, zero);
   });
+}
+
+numerics::Affine DynamicRow::choose(float start, const float* x, int64_t count) const {
+  float low = start, high = start;
+  for (int64_t i = 0; i < count; ++i) {
+    low = std::min(low, x[i]);
+    high = std::max(high, x[i]);
+  }
+  return numerics::choose_dynamic(scheme, low, high, qmin, qmax, eps);
+}
+
+int32_t DynamicRow::quantize(float x, const numerics::Affine& q) const {
+  return numerics::quantize_dynamic(scheme, x, q, qmin, qmax);
 }
 
 bool ProductOutput::accepts(const NodeView& view, int32_t weight_axis) {

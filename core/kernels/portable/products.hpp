@@ -60,8 +60,8 @@ struct Centered {
 
  private:
   // f(scale index, first, count, codes) over the elements [begin, end) in pieces with one scale each.
-  template <class F>
-  void pieces(const void* data, int64_t begin, int64_t end, const F& f) const;
+  using Pieces = Callback<size_t, int64_t, int64_t, const int64_t*>;
+  void pieces(const void* data, int64_t begin, int64_t end, Pieces f) const;
   template <class T>
   void read_as(const quoin_host& host, const void* data, T* out) const;
 };
@@ -91,6 +91,16 @@ class ProductOutput {
   bool quantized_ = false;
   DType bias_ = DType::f32;
   PerTensor out_;
+};
+
+// A row that is quantized with its own range.
+struct DynamicRow {
+  numerics::Dynamic scheme = numerics::Dynamic::token;
+  int32_t qmin = -128, qmax = 127;
+  float eps = numerics::kDefaultEps;
+  // Of the range of x and `start`.
+  numerics::Affine choose(float start, const float* x, int64_t count) const;
+  int32_t quantize(float x, const numerics::Affine& q) const;
 };
 
 // Quantized, at most 8 bits.

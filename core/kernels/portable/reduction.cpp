@@ -97,7 +97,7 @@ struct Norm : Reduction {
   double order = 2;
 
   Status prepare(const NodeView& node) override {
-    order = get_number(node.attrs, "ord");
+    order = node.get_number("ord");
     return Reduction::prepare(node);
   }
   void reduce(const Run& run, int64_t result, int64_t first) const override {
@@ -160,8 +160,8 @@ struct ArgMax : Reduction {
     const Shape& x = node.in_shape();
     std::vector<int64_t> dims(x.size());
     std::iota(dims.begin(), dims.end(), 0);
-    if (has(node.attrs, "dim")) {
-      QUOIN_TRY(const int64_t dim, wrap_dim(get_int(node.attrs, "dim"), x.size()));
+    if (node.has("dim")) {
+      QUOIN_TRY(const int64_t dim, wrap_dim(node.get_int("dim"), x.size()));
       dims = {dim};
     }
     split(x, dims);

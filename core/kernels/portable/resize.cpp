@@ -8,8 +8,8 @@ namespace {
 
 // Input step per output step: 1 / scale factor where factors are given, else in / out.
 double step_of(const NodeView& view, size_t axis, int64_t in, int64_t out) {
-  if (has(view.attrs, "scale_factors") && !get_numbers(view.attrs, "scale_factors").empty())
-    return 1.0 / get_numbers(view.attrs, "scale_factors")[axis];
+  if (view.has("scale_factors") && !view.get_numbers("scale_factors").empty())
+    return 1.0 / view.get_numbers("scale_factors")[axis];
   return static_cast<double>(in) / static_cast<double>(out);
 }
 
@@ -70,7 +70,7 @@ struct Bilinear : Resize {
 
   Status prepare(const NodeView& node) override {
     QUOIN_CHECK(Resize::prepare(node));
-    corners = get_bool(node.attrs, "align_corners");
+    corners = node.get_bool("align_corners");
     for (Axis* axis : {&rows, &columns})
       if (corners)
         axis->step = axis->out > 1

@@ -10,9 +10,7 @@ namespace {
 //   groups                 y[r][o] = numerics::dequantize_groups(acc, corr[o], x[r]) + bias[o]
 struct LinearDynamic : Kernel {
   int64_t rows = 0, inner = 0, outputs = 0, group = 0;
-  int32_t qmin = -128, qmax = 127;
-  float eps = numerics::kDefaultEps;
-  numerics::Dynamic scheme = numerics::Dynamic::affine;
+  DynamicRow dynamic;
   bool per_token = true, grouped = false;
   Centered w;
 
@@ -30,11 +28,12 @@ struct LinearDynamic : Kernel {
     rows = inner == 0 ? 0 : numel(node.in_shape(0)) / inner;
     grouped = q.scheme == Scheme::per_group;
     group = grouped ? static_cast<int64_t>(q.group) : inner;
-    qmin = static_cast<int32_t>(get_int(node.attrs, "qmin"));
-    qmax = static_cast<int32_t>(get_int(node.attrs, "qmax"));
-    per_token = get_text(node.attrs, "granularity") == "per_token";
-    eps = static_cast<float>(get_number(node.attrs, "eps"));
-    scheme = *numerics::dynamic_scheme(get_text(node.attrs, "scheme"));  // checked by the operator's type inference
+    dynamic.qmin = static_cast<int32_t>(node.get_int("qmin"));
+    dynamic.qmax = static_cast<int32_t>(node.get_int("qmax"));
+    per_token = node.get_text("granularity") == "per_token";
+    dynamic.eps = static_cast<float>(node.get_number("eps"));
+    // Checked by the operator's type inference.
+    dynamic.scheme = *numerics::dynamic_scheme(node.get_text("scheme"));
     return w.prepare(node.in(1));
   }
 
@@ -50,15 +49,9 @@ struct LinearDynamic : Kernel {
   void quantize_rows(const float* x, int16_t* out, numerics::Affine* chosen) const {
     const int64_t span = per_token ? inner : rows * inner;
     for (int64_t first = 0; first < rows * inner; first += span) {
-      float low = x[first], high = x[first];
-      for (int64_t i = first; i < first + span; ++i) {
-        low = std::min(low, x[i]);
-        high = std::max(high, x[i]);
-      }
-      const numerics::Affine q = numerics::choose_dynamic(scheme, low, high, qmin, qmax, eps);
+      const numerics::Affine q = dynamic.choose(x[first], x + first, span);
       const int32_t zero = grouped ? 0 : q.zero_point;
-      for (int64_t i = first; i < first + span; ++i)
-        out[i] = static_cast<int16_t>(numerics::quantize_dynamic(scheme, x[i], q, qmin, qmax) - zero);
+      for (int64_t i = first; i < first + span; ++i) out[i] = static_cast<int16_t>(dynamic.quantize(x[i], q) - zero);
       for (int64_t row = first / inner; row < (first + span) / inner; ++row) chosen[row] = q;
     }
   }

@@ -59,4 +59,10 @@ Walk::Offsets Walk::offsets_at(int64_t element) const {
   return out;
 }
 
+void Walk::rows(const quoin_host& host, Callback<const Offsets&> f) const {
+  parallel(host, rows_, 2 * row_length(), [&](int64_t begin, int64_t end, uint32_t) {
+    for (int64_t row = begin; row < end; ++row) f(offsets_of(row));
+  });
+}
+
 }  // namespace quoin::kernels

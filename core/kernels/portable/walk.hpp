@@ -50,12 +50,7 @@ class Walk {
   // Offsets of an element, counted in row-major order.
   Offsets offsets_at(int64_t element) const;
   // f(offsets of the row's first elements); rows run in parallel.
-  template <class F>
-  void rows(const quoin_host& host, const F& f) const {
-    parallel(host, rows_, 2 * row_length(), [&](int64_t begin, int64_t end, uint32_t) {
-      for (int64_t row = begin; row < end; ++row) f(offsets_of(row));
-    });
-  }
+  void rows(const quoin_host& host, Callback<const Offsets&> f) const;
 
  private:
   struct Dim {
