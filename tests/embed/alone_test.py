@@ -9,9 +9,9 @@ from typing import List
 from support import HERE, PLUGIN, ROOT, EmbedTest
 import tap
 
-# Bytes, stripped, as gcc makes them for x86-64: a little more than docs/performance.md says, which also says where they
-# are. The goals are 300 KB and 50 KB.
-LIMIT, LIMIT_WITHOUT_KERNELS = 425_000, 170_000
+# Bytes, stripped, as gcc makes them for x86-64. The first is the goal, the other a little more than docs/performance.md
+# says, which also says where they are; the goal there is 50,000.
+LIMIT, LIMIT_WITHOUT_KERNELS = 300_000, 138_000
 ALLOWED = re.compile(r"(libc|libm|libstdc\+\+|libgcc_s|ld-linux-[\w-]+|linux-vdso)\.so")
 
 
