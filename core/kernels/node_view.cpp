@@ -48,8 +48,7 @@ Status read_type(const quoin_value& value, TensorType& out) {
   if (!dtype) return fail(Code::model, "value {} has unknown dtype {}", text(value.name), value.dtype);
   out.dtype = *dtype;
   out.shape.assign(value.dims, value.dims + value.rank);
-  if (auto count = checked_numel(out.shape); !count)
-    return fail(in("value " + text(value.name), std::move(count).error()));
+  QUOIN_CHECK_AT(checked_numel(out.shape), "value {}", text(value.name));
   if (value.qparams == nullptr) return {};
   const auto qparams = std::make_shared<QParams>();
   out.qparams = qparams;

@@ -91,8 +91,7 @@ Status check_operands(const OpSchema& schema, std::span<const TensorType* const>
     const Slot& slot = schema.inputs[i < least ? i : std::min(i, schema.inputs.size() - 1)];
     if (inputs[i] == nullptr && !slot.optional) return fail(Code::model, "operand {} ({}) is missing", i, slot.name);
     if (inputs[i] == nullptr) continue;
-    if (auto count = checked_numel(inputs[i]->shape); !count)
-      return fail(in(fmt::format("operand {} ({})", i, slot.name), std::move(count).error()));
+    QUOIN_CHECK_AT(checked_numel(inputs[i]->shape), "operand {} ({})", i, slot.name);
   }
   return {};
 }
@@ -150,18 +149,18 @@ Result<Attrs> complete_attrs(const OpSchema& schema, Attrs attrs) {
   for (const AttrSpec& spec : schema.attrs) names.push_back(spec.name);
   for (const auto& [name, value] : attrs) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    return fail(Error{Code::model, fmt::format("unknown attribute {} = {}", name, to_string(value)), schema.name,
-                      did_you_mean(name, names)});
+    return fail(Code::model, "unknown attribute {} = {}", name, to_string(value))
+        .at("{}", schema.name)
+        .hint(did_you_mean(name, names));
   }
-  for (const AttrSpec& spec : schema.attrs)
-    if (auto done = complete_one(spec, attrs); !done) return fail(in(schema.name, std::move(done).error()));
+  for (const AttrSpec& spec : schema.attrs) QUOIN_CHECK_AT(complete_one(spec, attrs), "{}", schema.name);
   return attrs;
 }
 
 Result<std::vector<TensorType>> infer_types(const OpSchema& schema, std::span<const TensorType* const> inputs,
                                             const Attrs& attrs) {
   auto types = infer_checked(schema, inputs, attrs);
-  if (!types) return fail(in(schema.name, std::move(types).error()));
+  if (!types) return std::move(types).failure().at("{}", schema.name);
   return types;
 }
 

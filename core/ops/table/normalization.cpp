@@ -8,7 +8,7 @@ Types infer_batch_norm(Operands operands, const Attrs& attrs) {
   const Shape& x = operands[0]->shape;
   if (x.size() < 2) return fail(Code::model, "input needs a channel dim, found {}", to_string(x));
   if (get_bool(attrs, "training"))
-    return fail(Error{Code::unsupported, "training is true", {}, "export the model in eval mode"});
+    return fail(Code::unsupported, "training is true").hint("export the model in eval mode");
   for (size_t i = 1; i < 5; ++i)
     QUOIN_CHECK(expect_shape(operands[i], {x[1]},
                              i == 1   ? "weight"
