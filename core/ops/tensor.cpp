@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -19,15 +20,18 @@ int64_t numel(const Shape& shape) {
 Result<int64_t> checked_numel(std::span<const int64_t> shape) {
   constexpr int64_t kMaxElements = int64_t{1} << 48;
   if (shape.size() > kMaxRank) return fail(Code::limit, "rank {} is over the limit of {}", shape.size(), kMaxRank);
-  int64_t count = 1;
+  // Axes without elements count as one: strides and blocks are products of the others.
+  int64_t extent = 1;
+  bool empty = false;
   for (const int64_t dim : shape) {
     if (dim < 0) return fail(Code::limit, "negative dimension in shape [{}]", fmt::join(shape, ", "));
-    const auto product = checked_mul(count, dim);
+    const auto product = checked_mul(extent, std::max<int64_t>(dim, 1));
     if (!product || *product > kMaxElements)
       return fail(Code::limit, "shape [{}] has more than 2^48 elements", fmt::join(shape, ", "));
-    count = *product;
+    extent = *product;
+    empty = empty || dim == 0;
   }
-  return count;
+  return empty ? 0 : extent;
 }
 
 int64_t byte_size(DType dtype, const Shape& shape) {

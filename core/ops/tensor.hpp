@@ -18,7 +18,7 @@ inline constexpr size_t kMaxRank = 8;
 
 // Number of elements. Precondition: every dim >= 0 and the product fits (checked_numel first for foreign shapes).
 int64_t numel(const Shape& shape);
-// Errors (limit): rank over kMaxRank, a negative dim, more than 2^48 elements.
+// Errors (limit): rank over kMaxRank, a negative dim, more than 2^48 elements, also if empty axes had one each.
 Result<int64_t> checked_numel(std::span<const int64_t> shape);
 // Bytes of a dense tensor; sub-byte types pad each row of the last axis to a byte.
 int64_t byte_size(DType dtype, const Shape& shape);
