@@ -72,10 +72,4 @@ DType with_number(DType dtype, double value) {
   return dtype == DType::boolean ? DType::s64 : dtype;
 }
 
-Shape strides_of(const Shape& shape) {
-  Shape out(shape.size(), 1);
-  for (size_t i = shape.size(); i-- > 1;) out[i - 1] = out[i] * shape[i];
-  return out;
-}
-
 }  // namespace quoin

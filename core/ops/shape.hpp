@@ -13,8 +13,6 @@ Result<std::vector<int64_t>> reduced_dims(const Attrs& attrs, std::string_view n
 Shape without_dims(const Shape& shape, std::span<const int64_t> dims, bool keep);
 // numpy broadcasting. Errors (model).
 Result<Shape> broadcast(const Shape& a, const Shape& b);
-// Elements between neighbours along each dim of a dense row-major tensor.
-Shape strides_of(const Shape& shape);
 
 // Floating wins over integer wins over bool; within a class the wider type wins (u8 with s8: s16).
 DType promote(DType a, DType b);

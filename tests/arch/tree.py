@@ -59,7 +59,6 @@ THIRD_PARTY = {
     "openssl/": {"core/host"},
     "xxhash.h": {"core"},
     "fmt/": {"core"},
-    "tl/expected.hpp": {"core/base"},
 }
 # Headers of the C library, the kernel and the compiler that have a suffix; C++ headers have none.
 SYSTEM = re.compile(
