@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <optional>
 
 namespace quoin {
@@ -18,6 +19,8 @@ constexpr std::optional<T> checked_add(T a, T b) {
   if (__builtin_add_overflow(a, b, &out)) return std::nullopt;
   return out;
 }
+// As std::has_single_bit, without the library function that counts bits.
+constexpr bool is_power_of_two(uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
 // Smallest multiple of alignment (a power of two) that is >= value; the caller guarantees that it fits.
 template <std::unsigned_integral T>
 constexpr T align_up(T value, T alignment) {

@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/map.hpp"
+
 namespace quoin {
 namespace {
 
@@ -34,23 +36,13 @@ class Descriptor {
   int value_;
 };
 
-Result<size_t> regular_size(int descriptor, const std::string& path) {
-  struct stat info {};
-  if (::fstat(descriptor, &info) != 0) return os_error(path, "inspect the file");
-  if (!S_ISREG(info.st_mode)) return fail(Code::io, "not a regular file").at("{}", path);
-  return static_cast<size_t>(info.st_size);
-}
-
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return os_error(path, "open");
-  QUOIN_TRY(const size_t size, regular_size(file.get(), path));
-  if (size == 0) return MappedFile(nullptr, 0);
-  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (data == MAP_FAILED) return os_error(path, "map");
-  return MappedFile(static_cast<const std::byte*>(data), size);
+  Bytes bytes;
+  Fault fault;
+  if (!map_file(path.c_str(), bytes, fault)) return fault.failure();
+  return MappedFile(bytes.data(), bytes.size());
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
@@ -62,9 +54,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
-}
+MappedFile::~MappedFile() { unmap(bytes()); }
 
 void MappedFile::release(Bytes part) const {
   if (part.empty()) return;

@@ -8,23 +8,25 @@ namespace quoin {
 
 // Bytes of the character at the start of `text`; 0 where none is: overlong forms, surrogates, what lies above U+10FFFF.
 inline size_t utf8_character(std::string_view text) {
-  const auto at = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto follows = [&](size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
-    return at(i) >= low && at(i) <= high;
+  // First bytes from `first` on, up to those of the next row, need a second byte in a range; what follows is a
+  // continuation.
+  struct Row {
+    unsigned char first, size, low, high;
   };
-  const unsigned first = at(0);
+  static constexpr Row kRows[] = {{0x00, 1, 0, 0},       {0x80, 0, 0, 0},       {0xc2, 2, 0x80, 0xbf},
+                                  {0xe0, 3, 0xa0, 0xbf}, {0xe1, 3, 0x80, 0xbf}, {0xed, 3, 0x80, 0x9f},
+                                  {0xee, 3, 0x80, 0xbf}, {0xf0, 4, 0x90, 0xbf}, {0xf1, 4, 0x80, 0xbf},
+                                  {0xf4, 4, 0x80, 0x8f}, {0xf5, 0, 0, 0}};
   if (text.empty()) return 0;
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const unsigned low = first == 0xe0 ? 0xa0 : 0x80, high = first == 0xed ? 0x9f : 0xbf;
-    return follows(1, low, high) && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const unsigned low = first == 0xf0 ? 0x90 : 0x80, high = first == 0xf4 ? 0x8f : 0xbf;
-    return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
+  const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const Row* row = kRows;
+  for (const Row& next : kRows)
+    if (next.first <= at(0)) row = &next;
+  if (row->size > text.size()) return 0;
+  if (row->size > 1 && (at(1) < row->low || at(1) > row->high)) return 0;
+  for (size_t i = 2; i < row->size; ++i)
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  return row->size;
 }
 
 // The same for terminals and documents: control characters are none.
@@ -40,6 +42,13 @@ inline bool valid_utf8(std::string_view text) {
     text.remove_prefix(size);
   }
   return true;
+}
+
+// At most `room` bytes of `text`, cut between characters.
+inline size_t cut_size(std::string_view text, size_t room) {
+  if (text.size() <= room) return text.size();
+  while (room > 0 && (static_cast<unsigned char>(text[room]) & 0xc0) == 0x80) --room;
+  return room;
 }
 
 }  // namespace quoin

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <set>
 
 #include "host/services.hpp"
-#include "program/external.hpp"
 #include "program/file.hpp"
 #include "program/lifetime.hpp"
+#include "program/view/external.hpp"
 
 namespace quoin::cli {
 namespace {
@@ -27,27 +28,27 @@ std::string op_of(const program::Model& model, const program::Node& node) {
 }
 
 uint64_t peak_live(const program::Graph& graph) {
-  return program::peak_live(
-      program::storages(graph, [](const program::Node&, size_t, program::Sharing) { return true; }));
+  return program::peak_live(program::storages(graph, program::Joining::all).all);
 }
 
 // What lies where in the arena, and between which nodes: by offset, then by time.
 Json memory_json(const program::Graph& graph) {
-  auto all = program::storages(graph, [&](const program::Node& node, size_t slot, program::Sharing) {
-    return program::is_at_operand(graph, node, slot);
-  });
-  const auto offset = [&](const program::Storage& storage) { return graph.values[storage.values[0]].offset; };
-  std::ranges::stable_sort(all, {}, [&](const auto& s) { return std::pair(offset(s), s.first); });
+  const program::Storages storages = program::storages(graph, program::Joining::planned);
+  std::vector<Json> values(storages.all.size(), Json::array());
+  for (const program::Node& node : graph.nodes)
+    for (const uint32_t id : node.outputs)
+      if (storages.of[id] != program::kNone) values[storages.of[id]].push_back(graph.values[id].name);
+  std::vector<size_t> order(storages.all.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto offset = [&](size_t i) { return graph.values[storages.all[i].value].offset; };
+  std::ranges::stable_sort(order, {}, [&](size_t i) { return std::pair(offset(i), storages.all[i].first); });
   Json out = Json::array();
-  for (const program::Storage& storage : all) {
-    Json values = Json::array();
-    for (const uint32_t id : storage.values) values.push_back(graph.values[id].name);
-    out.push_back({{"offset", offset(storage)},
-                   {"bytes", storage.size},
-                   {"first", graph.nodes[storage.first].name},
-                   {"last", graph.nodes[storage.last].name},
-                   {"values", values}});
-  }
+  for (const size_t i : order)
+    out.push_back({{"offset", offset(i)},
+                   {"bytes", storages.all[i].size},
+                   {"first", graph.nodes[storages.all[i].first].name},
+                   {"last", graph.nodes[storages.all[i].last].name},
+                   {"values", values[i]}});
   return out;
 }
 
@@ -118,16 +119,24 @@ class WeightCount {
 
 uint64_t bytes_of(const OpenProgram& program, uint32_t kind) {
   uint64_t sum = 0;
-  for (const program::Segment& segment : program.layout.segments)
-    if (segment.kind == kind) sum += segment.size;
+  for (const program::view::Segment& segment : program.layout.segments)
+    if (segment.entry.kind == kind) sum += segment.entry.size;
   return sum;
 }
 
+// The file that holds the weights, if another one does.
+std::optional<program::view::ExternalWeights> external_of(const OpenProgram& program) {
+  program::view::ExternalWeights out{};
+  Fault fault;  // none: the program was read
+  for (const program::view::Segment& segment : program.layout.segments)
+    if (segment.entry.kind == program::kExternalSegment && program::view::read_reference(segment.bytes, out, fault))
+      return out;
+  return std::nullopt;
+}
+
 uint64_t external_bytes(const OpenProgram& program) {
-  for (const program::Segment& segment : program.layout.segments)
-    if (segment.kind == program::kExternalSegment)
-      if (const auto external = program::decode_reference(segment.bytes)) return external->size;
-  return 0;
+  const auto external = external_of(program);
+  return external ? external->size : 0;
 }
 
 // Where the bytes of the file and of its weights' file are: together they are their size.
@@ -153,14 +162,14 @@ Json sizes_json(const OpenProgram& program) {
 }
 
 // What a segment is for: "delegate 2 (cpu)".
-std::string holds(const OpenProgram& program, const program::Segment& segment) {
-  if (segment.kind == program::kGraphSegment) return "graph, plan, metadata";
-  if (segment.kind == program::kWeightsSegment) return "constants, named data";
+std::string holds(const OpenProgram& program, const program::view::Segment& segment) {
+  if (segment.entry.kind == program::kGraphSegment) return "graph, plan, metadata";
+  if (segment.entry.kind == program::kWeightsSegment) return "constants, named data";
   for (size_t i = 0; i < program.model.delegates.size(); ++i)
-    if (segment.kind == program::kBlobSegment && program.model.delegates[i].blob.data() == segment.bytes.data())
+    if (segment.entry.kind == program::kBlobSegment && program.model.delegates[i].blob.data() == segment.bytes.data())
       return fmt::format("delegate {} ({})", i, program.model.delegates[i].plugin);
-  if (segment.kind == program::kTestSegment) return "tests for verify --run";
-  if (segment.kind == program::kExternalSegment) return "name of the file with constants, named data";
+  if (segment.entry.kind == program::kTestSegment) return "tests for verify --run";
+  if (segment.entry.kind == program::kExternalSegment) return "name of the file with constants, named data";
   return "not known to this version";
 }
 
@@ -172,27 +181,25 @@ Result<OpenProgram> open_program(const std::string& path) {
   program::ReadOptions options;
   options.folder = std::filesystem::path(path).parent_path().string();
   QUOIN_TRY(program::Model model, program::read(file, file->bytes(), path, options));
-  auto layout = program::parse_layout(file->bytes(), true);
+  auto layout = program::read_layout(file->bytes(), true);
   if (!layout) return std::move(layout).failure().at("{}", path);
   return OpenProgram{path, file, *std::move(layout), std::move(model)};
 }
 
 Json layout_json(const OpenProgram& program) {
   Json segments = Json::array();
-  for (const program::Segment& segment : program.layout.segments)
-    segments.push_back({{"kind", program::kind_name(segment.kind)},
-                        {"offset", segment.offset},
-                        {"bytes", segment.size},
-                        {"alignment", segment.alignment},
-                        {"hash", fmt::format("{:016x}", segment.hash)},
+  for (const program::view::Segment& segment : program.layout.segments)
+    segments.push_back({{"kind", std::string_view(program::view::kind_name(segment.entry.kind))},
+                        {"offset", segment.entry.offset},
+                        {"bytes", segment.entry.size},
+                        {"alignment", segment.entry.alignment},
+                        {"hash", fmt::format("{:016x}", segment.entry.hash)},
                         {"holds", holds(program, segment)}});
   Json weights = nullptr;
-  for (const program::Segment& segment : program.layout.segments)
-    if (segment.kind == program::kExternalSegment)
-      if (const auto external = program::decode_reference(segment.bytes))
-        weights = {{"name", external->name},
-                   {"bytes", external->size},
-                   {"digest", fmt::format("{:016x}{:016x}", external->digest[1], external->digest[0])}};
+  if (const auto external = external_of(program))
+    weights = {{"name", external->name},
+               {"bytes", external->size},
+               {"digest", fmt::format("{:016x}{:016x}", external->digest[1], external->digest[0])}};
   return {{"file", program.path},
           {"format", fmt::format("{}.{}", program.layout.major, program.layout.minor)},
           {"bytes", program.file->bytes().size()},

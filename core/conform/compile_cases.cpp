@@ -4,7 +4,7 @@
 #include "conform/compare.hpp"
 #include "conform/graph_copy.hpp"
 #include "conform/workbench.hpp"
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 #include "ir/snapshot.hpp"
 #include "lower/buffer.hpp"
 

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstring>
 
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 
 namespace quoin::conform {
 namespace {

@@ -6,8 +6,8 @@
 #include "conform/accuracy.hpp"
 #include "ir/snapshot.hpp"
 #include "ops/abi_read.hpp"
-#include "program/lifetime.hpp"
-#include "runtime/step.hpp"
+#include "program/view/lifetime.hpp"
+#include "runtime/kernel.hpp"
 
 namespace quoin::conform {
 namespace {
@@ -26,7 +26,8 @@ class OneNode {
     runtime::PreparedKernel kernel(choice, host);
     quoin_memory_need need{};
     need.struct_size = sizeof need;
-    QUOIN_CHECK(kernel.prepare(snapshot_.view(), index_, need));
+    Fault fault;
+    if (!kernel.prepare(snapshot_.view(), index_, need, fault)) return fault.failure();
     const ir::ValueId result = node_.outputs[0];
     std::vector<Tensor> operands;
     std::vector<quoin_tensor> inputs;
@@ -45,7 +46,7 @@ class OneNode {
     call.outputs = {&output, 1, sizeof(quoin_tensor)};
     call.scratch = reinterpret_cast<void*>(align_up(address, std::max<uint64_t>(need.alignment, 1)));
     call.scratch_size = need.scratch;
-    QUOIN_CHECK(kernel.run(call));
+    if (!kernel.run(call, fault)) return fault.failure();
     return own;
   }
 
@@ -83,9 +84,12 @@ std::string compare_in_place(const Material& material, const kernels::KernelSet&
     if ((choice->kernel->flags & QUOIN_IN_PLACE) == 0) continue;
     const OneNode one(material, snapshot, i);
     for (size_t slot = 0; slot < node.inputs.size(); ++slot) {
-      const TensorType& result = graph.value(node.outputs[0]).type;
+      const auto dense = [&](ir::ValueId id) {
+        const TensorType& type = graph.value(id).type;
+        return program::view::Dense{type.dtype, type.shape};
+      };
       if (node.inputs[slot] == ir::kNone ||
-          !program::can_overwrite(*node.schema, graph.value(node.inputs[slot]).type, result))
+          !program::view::can_overwrite(*node.schema, dense(node.inputs[slot]), dense(node.outputs[0])))
         continue;
       const auto apart = one.run(*choice, host, std::nullopt), over = one.run(*choice, host, slot);
       if (!apart || !over) return (apart ? over : apart).error().text();

@@ -5,7 +5,7 @@
 #include "conform/delegate.hpp"
 #include "conform/group.hpp"
 #include "conform/param.hpp"
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 #include "ops/abi_read.hpp"
 
 namespace quoin::conform {

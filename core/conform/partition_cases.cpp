@@ -6,7 +6,7 @@
 #include "conform/graph_copy.hpp"
 #include "conform/rewire.hpp"
 #include "conform/workbench.hpp"
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 #include "ir/snapshot.hpp"
 #include "ops/abi_read.hpp"
 

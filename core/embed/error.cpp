@@ -6,50 +6,49 @@
 namespace quoin::embed {
 namespace {
 
-quoin_status status_of(Code code) {
-  switch (code) {
-    case Code::not_found:
-      return QUOIN_NOT_FOUND;
-    case Code::unsupported:
-      return QUOIN_UNSUPPORTED;
-    case Code::usage:
-    case Code::data:
-    case Code::input:
-      return QUOIN_INVALID;
-    case Code::plugin_abi:
-    case Code::program_version:
-      return QUOIN_INCOMPATIBLE;
-    case Code::model:
-    case Code::program:
-      return QUOIN_CORRUPT;
-    case Code::limit:
-      return QUOIN_OUT_OF_MEMORY;
-    case Code::cancelled:
-      return QUOIN_CANCELLED;
-    default:
-      return QUOIN_INTERNAL;
-  }
-}
+struct Row {
+  Code code;
+  quoin_status status;
+};
+constexpr Row kRows[] = {
+    {Code::not_found, QUOIN_NOT_FOUND},
+    {Code::unsupported, QUOIN_UNSUPPORTED},
+    {Code::usage, QUOIN_INVALID},
+    {Code::data, QUOIN_INVALID},
+    {Code::input, QUOIN_INVALID},
+    {Code::plugin_abi, QUOIN_INCOMPATIBLE},
+    {Code::program_version, QUOIN_INCOMPATIBLE},
+    {Code::model, QUOIN_CORRUPT},
+    {Code::program, QUOIN_CORRUPT},
+    {Code::limit, QUOIN_OUT_OF_MEMORY},
+    {Code::cancelled, QUOIN_CANCELLED},
+};
 
-// Cut between characters: the message is UTF-8.
-size_t fitting(std::string_view text, size_t room) {
-  if (text.size() <= room) return text.size();
-  while (room > 0 && (static_cast<unsigned char>(text[room]) & 0xc0) == 0x80) --room;
-  return room;
+quoin_status status_of(Code code) {
+  for (const Row& row : kRows)
+    if (row.code == code) return row.status;
+  return QUOIN_INTERNAL;
 }
 
 }  // namespace
 
-quoin_status report(const Error& error, quoin_error* out) noexcept {
-  const quoin_status status = status_of(error.code);
+quoin_status report(const Fault& fault, quoin_error* out) noexcept {
+  const quoin_status status = status_of(fault.code());
   if (out == nullptr || out->struct_size < sizeof(quoin_error)) return status;
-  const auto text = guarded([&]() -> Result<std::string> { return error.text(); });
-  const std::string_view message = text ? std::string_view(*text) : std::string_view("out of memory");
   out->code = status;
-  out->vendor_code = static_cast<uint32_t>(error.code);
-  out->message_size = static_cast<uint32_t>(fitting(message, sizeof out->message));
-  std::memcpy(out->message, message.data(), out->message_size);
+  out->vendor_code = static_cast<uint32_t>(fault.code());
+  out->message_size = static_cast<uint32_t>(fault.text(out->message, sizeof out->message));
   return status;
+}
+
+bool read_options(const void* given, void* to, uint32_t size, Fault& fault) {
+  std::memset(to, 0, size);
+  if (given == nullptr) return true;
+  uint32_t given_size = 0;
+  std::memcpy(&given_size, given, sizeof given_size);
+  if (given_size < sizeof(uint64_t)) return fault.fail(Code::input, "struct_size of the options is not set");
+  std::memcpy(to, given, std::min(given_size, size));
+  return true;
 }
 
 }  // namespace quoin::embed

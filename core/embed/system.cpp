@@ -3,7 +3,7 @@
 #include <ctime>
 
 #include "base/checked.hpp"
-#include "base/file.hpp"
+#include "base/map.hpp"
 #include "embed/objects.hpp"
 #include "host/services.hpp"
 
@@ -23,22 +23,20 @@ uint64_t now_ns(void*) {
   return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(t.tv_nsec);
 }
 
-quoin_status open_file(void*, const char* path, quoin_bytes* out, void** file, quoin_error* error) {
-  return answer(error, [&]() -> Status {
-    QUOIN_TRY(MappedFile mapped, MappedFile::open(path));
-    auto kept = std::make_unique<MappedFile>(std::move(mapped));
-    *out = {kept->bytes().data(), kept->bytes().size()};
-    *file = kept.release();
-    return {};
+quoin_status open_file(void*, const char* path, quoin_bytes* out, void**, quoin_error* error) {
+  return answer(error, [&](Fault& fault) {
+    Bytes bytes;
+    if (!map_file(path, bytes, fault)) return false;
+    *out = {bytes.data(), bytes.size()};
+    return true;
   });
 }
 
+void close_file(void*, void*, quoin_bytes bytes) { unmap({static_cast<const std::byte*>(bytes.data), bytes.size}); }
+
 }  // namespace
 
-quoin_files system_files() {
-  return {sizeof(quoin_files), 0, nullptr, open_file,
-          [](void*, void* file, quoin_bytes) { delete static_cast<MappedFile*>(file); }};
-}
+quoin_files system_files() { return {sizeof(quoin_files), 0, nullptr, open_file, close_file}; }
 
 }  // namespace quoin::embed
 
@@ -47,7 +45,7 @@ quoin_host quoin_host_of_system(void) {
   host.struct_size = sizeof host;
   host.abi_major = QUOIN_ABI_MAJOR;
   host.abi_minor = QUOIN_ABI_MINOR;
-  host.isa = quoin::host::detect_isa().value_or(0);
+  host.isa = quoin::host::allowed_isa();
   host.alloc = quoin::embed::allocate;
   host.free = [](void*, void* memory, uint64_t, uint64_t) { std::free(memory); };
   host.log = [](void*, int32_t, quoin_str) {};

@@ -12,7 +12,7 @@ enum class Amx : uint8_t {
   refused,    // it does, but not for this process
   granted
 };
-// Asks for them, once per process.
+// Asks for them; asking again is answered again.
 Amx amx();
 // Why the AMX of this processor stays unused; empty where it is used, or where there is none.
 std::string amx_obstacle(Amx state);

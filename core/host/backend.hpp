@@ -9,11 +9,11 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "host/table.hpp"
 
 namespace quoin::host {
 
-// Negotiation: may this host use the table? Equal ABI major, minor_required <= the host's minor, no table smaller than
-// the first release's, mandatory functions present. Errors: plugin_abi (versions), plugin (everything else).
+// As check_table of table.hpp.
 Status check_table(const quoin_plugin* plugin, const quoin_host& host);
 
 class Use;
@@ -64,8 +64,7 @@ class Use {
   Kind kind_;
 };
 
-// Turns a plugin's status and error into ours: "plugin cpu: <its message>". The text is bounded, and bytes that are not
-// printable UTF-8 are replaced. Codes: INCOMPATIBLE plugin_abi, OUT_OF_MEMORY limit, CANCELLED cancelled, else plugin.
+// As plugin_fault of table.hpp.
 Failure plugin_error(const std::string& plugin, quoin_status status, const quoin_error& error);
 
 }  // namespace quoin::host

@@ -4,40 +4,43 @@
 #include <string>
 
 #include "base/guard.hpp"
-#include "host/backend.hpp"
+#include "host/table.hpp"
 
 namespace quoin::host {
 
-struct CallResult {
-  quoin_status status = QUOIN_OK;
-  Status done;  // an error if status is not QUOIN_OK
-  bool ok() const { return status == QUOIN_OK; }
-};
-// Of a plugin that let an exception escape.
-CallResult breach_of(const std::string& plugin, const std::string& exception);
-
-// `function(quoin_error*)` is a call of one function of the plugin's tables. A plugin that breaks the contract and
-// throws costs an error (plugin), not the process. No allocation when the call succeeds.
+// For devices: QUOIN_OK, or the fault says what went wrong.
 template <class F>
-CallResult call(const std::string& plugin, F&& function) {
+quoin_status call(const char* plugin, Fault& fault, F&& function) {
   quoin_error error{};
   error.struct_size = sizeof error;
   quoin_status status = QUOIN_OK;
-  const auto breach = escaped([&] { status = function(&error); });
-  if (breach) return breach_of(plugin, *breach);
-  if (status == QUOIN_OK) return {};
-  return {status, plugin_error(plugin, status, error)};
+#if defined(__cpp_exceptions)
+  if (const auto escape = escaped([&] { status = function(&error); })) {
+    breach(plugin, *escape, fault);
+    return QUOIN_INTERNAL;
+  }
+#else
+  status = function(&error);
+#endif
+  if (status != QUOIN_OK) plugin_fault(plugin, status, error, fault);
+  return status;
 }
 
 // The same for functions that give no status (close, destroy, release) and run in destructors: a breach is logged.
 template <class F>
-void call_last(const std::string& plugin, const quoin_host& host, F&& function) noexcept {
+void call_last(std::string_view plugin, const quoin_host& host, F&& function) noexcept {
+#if defined(__cpp_exceptions)
   const auto breach = escaped(function);
   if (!breach) return;
   static_cast<void>(escaped([&] {
     const std::string line = fmt::format("plugin {}: let an exception escape while it cleaned up: {}", plugin, *breach);
     host.log(host.self, QUOIN_LOG_ERROR, {line.data(), line.size()});
   }));
+#else
+  static_cast<void>(plugin);
+  static_cast<void>(host);
+  function();
+#endif
 }
 
 }  // namespace quoin::host

@@ -18,7 +18,9 @@ namespace quoin::host {
 // QUOIN_ISA_* bits that this CPU and OS offer, lowered to a tier by the environment variable QUOIN_ISA_MAX (it never
 // raises). Asks the kernel once for permission to use AMX tiles. Errors (usage): an unknown name in QUOIN_ISA_MAX.
 Result<uint64_t> detect_isa();
-std::string isa_name(uint64_t isa);                 // the highest tier in words: "avx512vnni"
+uint64_t allowed_isa();                             // the same where there is nobody to tell: none for an unknown name
+const char* isa_tier(uint64_t isa);                 // the highest tier in words: "avx512vnni"
+std::string isa_name(uint64_t isa);                 // the same
 Result<uint64_t> parse_isa(std::string_view name);  // the bits of a tier. Errors (usage): unknown name, with the list
 std::vector<std::string> isa_tiers();               // their names, lowest first
 

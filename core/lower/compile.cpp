@@ -5,7 +5,7 @@
 #include <exception>
 #include <optional>
 
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 #include "ir/snapshot.hpp"
 #include "lower/buffer.hpp"
 #include "lower/placement.hpp"

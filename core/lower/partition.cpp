@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/text.hpp"
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 #include "ir/snapshot.hpp"
 #include "lower/schedule.hpp"
 

@@ -5,21 +5,19 @@ namespace quoin::lower {
 
 // Writing over operands makes fewer storages, but longer ones, which may fit worse.
 void plan_memory(program::Graph& graph) {
-  const auto plan = [&](const program::Joins& joins) {
-    auto storages = program::storages(graph, joins);
-    Arena arena = place(storages);
+  const auto plan = [&](program::Joining joining) {
+    auto storages = program::storages(graph, joining);
+    Arena arena = place(storages.all);
     return std::pair(std::move(storages), std::move(arena));
   };
-  auto best = plan([](const program::Node&, size_t, program::Sharing) { return true; });
-  const auto views_only = [](const program::Node&, size_t, program::Sharing kind) {
-    return kind == program::Sharing::view;
-  };
-  if (auto other = plan(views_only); other.second.size < best.second.size) best = std::move(other);
+  auto best = plan(program::Joining::all);
+  if (auto other = plan(program::Joining::views); other.second.size < best.second.size) best = std::move(other);
   const auto& [storages, arena] = best;
-  for (program::Value& value : graph.values) value.offset = 0;
   graph.arena_size = arena.size;
-  for (size_t s = 0; s < storages.size(); ++s)
-    for (const uint32_t value : storages[s].values) graph.values[value].offset = arena.offsets[s];
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    const uint32_t storage = storages.of[id];
+    graph.values[id].offset = storage == program::kNone ? 0 : arena.offsets[storage];
+  }
 }
 
 }  // namespace quoin::lower

@@ -1,20 +1,18 @@
 #include "ops/dtype.hpp"
 
-#include <array>
-
 namespace quoin {
 namespace {
 
 struct Row {
   DType dtype;
-  std::string_view name;
-  uint32_t bits;
+  char name[5];
+  uint8_t bits;
 };
-constexpr std::array kRows = {
-    Row{DType::f32, "f32", 32}, Row{DType::f16, "f16", 16}, Row{DType::bf16, "bf16", 16},   Row{DType::f64, "f64", 64},
-    Row{DType::s8, "s8", 8},    Row{DType::u8, "u8", 8},    Row{DType::s16, "s16", 16},     Row{DType::u16, "u16", 16},
-    Row{DType::s32, "s32", 32}, Row{DType::s64, "s64", 64}, Row{DType::boolean, "bool", 8}, Row{DType::s4, "s4", 4},
-    Row{DType::u4, "u4", 4},    Row{DType::s2, "s2", 2},
+constexpr Row kRows[] = {
+    {DType::f32, "f32", 32}, {DType::f16, "f16", 16}, {DType::bf16, "bf16", 16},   {DType::f64, "f64", 64},
+    {DType::s8, "s8", 8},    {DType::u8, "u8", 8},    {DType::s16, "s16", 16},     {DType::u16, "u16", 16},
+    {DType::s32, "s32", 32}, {DType::s64, "s64", 64}, {DType::boolean, "bool", 8}, {DType::s4, "s4", 4},
+    {DType::u4, "u4", 4},    {DType::s2, "s2", 2},
 };
 
 }  // namespace

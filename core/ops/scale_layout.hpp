@@ -11,6 +11,7 @@
 #include <array>
 #include <span>
 
+#include "base/fault.hpp"
 #include "ops/tensor.hpp"
 
 namespace quoin {
@@ -61,5 +62,8 @@ Result<Shape> block_shape(const QParams& qparams, const Shape& shape);
 // that are chosen at run time), every scale positive and finite, a range that is not empty.
 // Errors (model): what does not fit.
 Result<ScaleLayout> check_scales(const QParams& qparams, const Shape& shape);
+
+// The same rules for the plugin boundary's struct, which has as many zero points as scales, or none.
+bool check_scales(const quoin_qparams& qparams, std::span<const int64_t> shape, Fault& fault);
 
 }  // namespace quoin

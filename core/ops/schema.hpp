@@ -63,6 +63,12 @@ struct OpSchema {
   Infer infer = nullptr;
 };
 
+// Whether this build knows any operator; without them programs run in plugins alone (-Druntime_kernels=none).
+#ifdef QUOIN_NO_OPERATORS
+inline constexpr bool kHasOperators = false;
+#else
+inline constexpr bool kHasOperators = true;
+#endif
 // nullptr if not known.
 const OpSchema* find_op(std::string_view name);
 std::span<const OpSchema> all_ops();  // sorted by name

@@ -8,6 +8,7 @@
 
 #include "base/checked.hpp"
 #include "base/guard.hpp"
+#include "ops/short_text.hpp"
 
 namespace quoin {
 
@@ -17,27 +18,34 @@ int64_t numel(const Shape& shape) {
   return count;
 }
 
-Result<int64_t> checked_numel(std::span<const int64_t> shape) {
+const char* shape_fault(std::span<const int64_t> shape, int64_t& elements) {
   constexpr int64_t kMaxElements = int64_t{1} << 48;
-  if (shape.size() > kMaxRank) return fail(Code::limit, "rank {} is over the limit of {}", shape.size(), kMaxRank);
+  if (shape.size() > kMaxRank) return "has more than 8 dimensions";
+  static_assert(kMaxRank == 8);
   // Axes without elements count as one: strides and blocks are products of the others.
   int64_t extent = 1;
   bool empty = false;
   for (const int64_t dim : shape) {
-    if (dim < 0) return fail(Code::limit, "negative dimension in shape [{}]", fmt::join(shape, ", "));
-    const auto product = checked_mul(extent, std::max<int64_t>(dim, 1));
-    if (!product || *product > kMaxElements)
-      return fail(Code::limit, "shape [{}] has more than 2^48 elements", fmt::join(shape, ", "));
-    extent = *product;
+    if (dim < 0) return "has a negative dimension";
+    if (__builtin_mul_overflow(extent, std::max<int64_t>(dim, 1), &extent) || extent > kMaxElements)
+      return "has more than 2^48 elements";
     empty = empty || dim == 0;
   }
-  return empty ? 0 : extent;
+  elements = empty ? 0 : extent;
+  return nullptr;
 }
 
-int64_t byte_size(DType dtype, const Shape& shape) {
-  if (bits(dtype) >= 8) return numel(shape) * (bits(dtype) / 8);
+Result<int64_t> checked_numel(std::span<const int64_t> shape) {
+  int64_t elements = 0;
+  if (const char* fault = shape_fault(shape, elements))
+    return fail(Code::limit, "shape {} {}", shape_text(shape).text(), fault);
+  return elements;
+}
+
+int64_t byte_size(DType dtype, std::span<const int64_t> shape) {
+  int64_t rows = 1;
   const int64_t row = shape.empty() ? 1 : shape.back();
-  const int64_t rows = row == 0 ? 0 : numel(shape) / row;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
   return rows * ((row * bits(dtype) + 7) / 8);
 }
 

@@ -18,10 +18,12 @@ inline constexpr size_t kMaxRank = 8;
 
 // Number of elements. Precondition: every dim >= 0 and the product fits (checked_numel first for foreign shapes).
 int64_t numel(const Shape& shape);
+// The rule of the next function: what is wrong with `shape` ("has a negative dimension"), or null and its elements.
+const char* shape_fault(std::span<const int64_t> shape, int64_t& elements);
 // Errors (limit): rank over kMaxRank, a negative dim, more than 2^48 elements, also if empty axes had one each.
 Result<int64_t> checked_numel(std::span<const int64_t> shape);
 // Bytes of a dense tensor; sub-byte types pad each row of the last axis to a byte.
-int64_t byte_size(DType dtype, const Shape& shape);
+int64_t byte_size(DType dtype, std::span<const int64_t> shape);
 std::string to_string(const Shape& shape);  // "[1, 3, 224, 224]"
 
 // What a value is: element type, shape, and for a quantized value how integers map to reals.

@@ -1,4 +1,5 @@
-// Weights in a file of their own beside the program, which names it by plain name, size and digest (segment XWGT).
+// Weights in a file of their own beside the program, which names it by plain name, size and digest (segment XWGT):
+// written here, read by view/external.hpp.
 #pragma once
 
 #include <array>
@@ -14,7 +15,6 @@ struct ExternalWeights {
   std::string name;                  // of a file in the program's folder; never a path
   uint64_t size = 0;                 // bytes
   std::array<uint64_t, 2> digest{};  // XXH3-128: low half, high half
-  friend bool operator==(const ExternalWeights&, const ExternalWeights&) = default;
 };
 
 // The weights in pieces, as they will lie in the file. Its name is made of `stem` and the digest: a program that is
@@ -22,15 +22,11 @@ struct ExternalWeights {
 ExternalWeights describe_weights(const std::vector<Bytes>& pieces, const std::string& stem);
 
 std::vector<std::byte> encode_reference(const ExternalWeights& weights);
-// Errors (program): another size than its name needs, a name that is not plain.
-Result<ExternalWeights> decode_reference(Bytes bytes);
 
 struct Content {
   std::shared_ptr<const void> owner;
   Bytes bytes;
 };
-// Errors (program): size; without `trust` the digest, which reads all of the bytes.
-Status check_weights(const ExternalWeights& weights, Bytes bytes, bool trust);
 // Maps the file in `folder` ("": the current one). Symbolic links are not followed. Errors: not_found, io.
 Result<Content> open_weights(const std::string& folder, const std::string& name);
 

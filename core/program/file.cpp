@@ -5,75 +5,68 @@
 #include <filesystem>
 
 #include "base/guard.hpp"
-#include "program/decode.hpp"
 #include "program/encode.hpp"
-#include "program/external.hpp"
-#include "program/lifetime.hpp"
+#include "program/flatten.hpp"
+#include "program/lift.hpp"
+#include "program/view/open.hpp"
+#include "program/view/verify.hpp"
 
 namespace quoin::program {
 namespace {
 
-uint32_t graph_features(const Model& model) {
+// A legal model as segments.
+struct Checked {
+  Encoded encoded;
+  uint32_t features = 0;  // of its graphs
+};
+
+// Of a legal model the features of its graphs.
+Result<uint32_t> verified_features(const Model& model) {
+  Arena memory(heap());
+  Fault fault;
   bool in_place = false;
-  for (const Method& method : model.methods) in_place = in_place || runs_in_place(method.graph);
-  for (const Delegate& delegate : model.delegates)
-    in_place = in_place || (delegate.original && runs_in_place(*delegate.original));
+  QUOIN_TRY(view::Program* const program, flatten(model, memory));
+  if (!view::verify(*program, memory, fault) || !view::find_in_place(*program, heap(), in_place, fault))
+    return fault.failure();
   return in_place ? uint32_t{kInPlace} : 0;
 }
 
-Result<Encoded> checked_encode(const Model& model) {
-  QUOIN_CHECK_AT(verify(model), "program to write");
-  return encode(model);
+Result<Checked> checked_encode(const Model& model) {
+  auto features = verified_features(model);
+  if (!features) return std::move(features).failure().at("program to write");
+  QUOIN_TRY(Encoded encoded, encode(model));
+  return Checked{std::move(encoded), *features};
 }
 
-// Tensors and blobs are used in place, so the first byte must be as aligned as a file offset of 0 is.
-struct Aligned {
-  std::shared_ptr<const void> owner;
-  Bytes bytes;
+// What a model that was read borrows.
+struct Source {
+  std::shared_ptr<const void> file, weights;
+  Arena memory{heap()};
 };
-Aligned aligned(std::shared_ptr<const void> owner, Bytes bytes) {
-  if (reinterpret_cast<uintptr_t>(bytes.data()) % kDataAlignment == 0) return {std::move(owner), bytes};
-  const Tensor copy(DType::u8, {static_cast<int64_t>(bytes.size())});
-  std::memcpy(const_cast<void*>(copy.data()), bytes.data(), bytes.size());
-  return {copy.owner(), {static_cast<const std::byte*>(copy.data()), bytes.size()}};
-}
 
-Result<Content> open_second_file(const std::string& name, const ReadOptions& options) {
-  if (options.open_weights) return options.open_weights(name);
-  if (options.folder) return open_weights(*options.folder, name);
-  return fail(Code::not_found, "its weights are in the file {}", name).hint("say in which folder that lies");
-}
-
-// What constants and named data are spans of; its owner keeps `program`, too.
-Result<Content> weights_of(const Layout& layout, const std::shared_ptr<const void>& program,
-                           const ReadOptions& options) {
-  if ((layout.features & kExternalWeights) == 0) {
-    QUOIN_TRY(const Bytes weights, only_segment(layout.segments, kWeightsSegment));
-    return Content{program, weights};
+// The second file of a split program.
+struct Second {
+  const ReadOptions& options;
+  std::shared_ptr<const void>& owner;
+  static bool open(void* self, std::string_view name, Bytes& out, Fault& fault) {
+    const auto& [options, owner] = *static_cast<const Second*>(self);
+    const std::string plain(name);
+    auto opened = options.open_weights ? options.open_weights(plain) : open_weights(*options.folder, plain);
+    if (!opened) return fault.take(opened.error());
+    owner = std::move(opened->owner);
+    out = opened->bytes;
+    return true;
   }
-  QUOIN_TRY(const Bytes reference, only_segment(layout.segments, kExternalSegment));
-  QUOIN_TRY(const ExternalWeights named, decode_reference(reference));
-  QUOIN_TRY(Content opened, open_second_file(named.name, options));
-  QUOIN_CHECK(check_weights(named, opened.bytes, options.weights == ReadOptions::Weights::trust));
-  Aligned weights = aligned(std::move(opened.owner), opened.bytes);
-  using Both = std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>;
-  return Content{std::make_shared<Both>(program, std::move(weights.owner)), weights.bytes};
-}
+};
 
-// Decoded, but not verified.
-Result<Model> decode_file(const Layout& layout, const std::shared_ptr<const void>& owner, const ReadOptions& options) {
-  QUOIN_TRY(const Content weights, weights_of(layout, owner, options));
-  return decode(layout.segments, weights.bytes, weights.owner);
-}
-
-Result<Model> read_aligned(const std::shared_ptr<const void>& owner, Bytes bytes, const ReadOptions& options) {
-  QUOIN_TRY(const Layout layout, parse_layout(bytes, options.weights == ReadOptions::Weights::trust));
-  QUOIN_TRY(Model model, decode_file(layout, owner, options));
-  QUOIN_CHECK_AT(verify(model), "segment GRPH");
-  // Without operators, originals of delegates are not read, and nothing else can write over an operand.
-  if (!all_ops().empty() && (layout.features & kInPlace) != graph_features(model))
-    return fail(Code::program, "the features named are not those of the graph").at("header");
-  return model;
+Result<Model> read_source(const std::shared_ptr<Source>& source, Bytes bytes, const ReadOptions& options) {
+  Second second{options, source->weights};
+  view::Options how{options.weights == ReadOptions::Weights::trust, {}};
+  if (options.folder || options.open_weights) how.second = {&second, Second::open};
+  Fault fault;
+  const view::Program* program = view::open(bytes, how, source->memory, fault);
+  if (program == nullptr) return fault.failure();
+  return lift(*program, source);
 }
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.find_last_of('/') + 1); }
@@ -94,10 +87,15 @@ Result<ExternalWeights> write_weights(const std::string& program, const std::vec
 
 }  // namespace
 
+Status verify(const Model& model) {
+  QUOIN_CHECK(verified_features(model));
+  return {};
+}
+
 Result<std::vector<std::byte>> serialize(const Model& model) {
   return guarded([&]() -> Result<std::vector<std::byte>> {
-    QUOIN_TRY(const Encoded encoded, checked_encode(model));
-    const Image image = lay_out(encoded.segments, graph_features(model));
+    QUOIN_TRY(const Checked checked, checked_encode(model));
+    const Image image = lay_out(checked.encoded.segments, checked.features);
     std::vector<std::byte> out;
     out.reserve(image.size);
     for (const Bytes piece : image.pieces) out.insert(out.end(), piece.begin(), piece.end());
@@ -112,22 +110,23 @@ Result<uint64_t> write(const std::string& path, const Model& model) {
 
 Result<Written> write(const std::string& path, const Model& model, const WriteOptions& options) {
   return guarded([&]() -> Result<Written> {
-    QUOIN_TRY(Encoded encoded, checked_encode(model));
+    QUOIN_TRY(Checked checked, checked_encode(model));
+    std::vector<SegmentSource>& segments = checked.encoded.segments;
     std::vector<std::byte> reference, tests;  // the segments borrow them
     Written written;
     if (options.external_weights) {
-      QUOIN_TRY(const ExternalWeights external, write_weights(path, encoded.segments[kWeightsIndex].pieces));
+      QUOIN_TRY(const ExternalWeights external, write_weights(path, segments[kWeightsIndex].pieces));
       reference = encode_reference(external);
-      encoded.segments[kWeightsIndex] = {kExternalSegment, kDataAlignment, {reference}};
+      segments[kWeightsIndex] = {kExternalSegment, kDataAlignment, {reference}};
       written.weights_size = external.size;
       written.weights_name = external.name;
     }
     if (!options.tests.empty()) {
       QUOIN_CHECK(verify_tests(options.tests, model));
       tests = encode_tests(options.tests);
-      encoded.segments.push_back({kTestSegment, kDataAlignment, {tests}, kOptionalSegment});
+      segments.push_back({kTestSegment, kDataAlignment, {tests}, kOptionalSegment});
     }
-    const Image image = lay_out(encoded.segments, graph_features(model));
+    const Image image = lay_out(segments, checked.features);
     QUOIN_CHECK(write_pieces(path, image.pieces));
     written.size = image.size;
     return written;
@@ -136,8 +135,8 @@ Result<Written> write(const std::string& path, const Model& model, const WriteOp
 
 Result<uint64_t> measure(const Model& model) {
   return guarded([&]() -> Result<uint64_t> {
-    QUOIN_TRY(const Encoded encoded, checked_encode(model));
-    return lay_out(encoded.segments, graph_features(model)).size;
+    QUOIN_TRY(const Checked checked, checked_encode(model));
+    return lay_out(checked.encoded.segments, checked.features).size;
   });
 }
 
@@ -152,8 +151,9 @@ Result<Model> read(const std::string& path, const ReadOptions& options) {
 Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::string& name,
                    const ReadOptions& options) {
   return guarded([&]() -> Result<Model> {
-    const Aligned file = aligned(std::move(owner), bytes);
-    auto model = read_aligned(file.owner, file.bytes, options);
+    const auto source = std::make_shared<Source>();
+    source->file = std::move(owner);
+    auto model = read_source(source, bytes, options);
     if (!model) return std::move(model).failure().at("{}", name);
     return model;
   });
@@ -161,26 +161,30 @@ Result<Model> read(std::shared_ptr<const void> owner, Bytes bytes, const std::st
 
 Result<std::map<std::string, std::string>> read_metadata(const std::string& path) {
   return guarded([&]() -> Result<std::map<std::string, std::string>> {
-    QUOIN_TRY(MappedFile mapped, MappedFile::open(path));
-    const auto file = std::make_shared<const MappedFile>(std::move(mapped));
-    ReadOptions options{ReadOptions::Weights::trust};
-    options.folder = folder_of(path);
-    const auto decode_trusting = [&]() -> Result<Model> {
-      QUOIN_TRY(const Layout layout, parse_layout(file->bytes(), true));
-      return decode_file(layout, file, options);
-    };
-    auto model = decode_trusting();
-    if (!model) return std::move(model).failure().at("{}", path);
-    return std::move(model->metadata);
+    QUOIN_TRY(const MappedFile file, MappedFile::open(path));
+    Arena memory(heap());
+    Fault fault;
+    view::Layout layout;
+    view::Program program;
+    if (!view::read_layout(file.bytes(), true, memory, layout, fault) ||
+        !view::read_graphs(layout, memory, program, fault))
+      return fault.failure().at("{}", path);
+    std::map<std::string, std::string> out;
+    for (const view::Pair& pair : program.metadata) out.emplace(pair.key, pair.value);
+    return out;
   });
 }
 
 Result<std::vector<TestCase>> read_tests(Bytes file, const Model& model) {
   return guarded([&]() -> Result<std::vector<TestCase>> {
-    QUOIN_TRY(const Layout layout, parse_layout(file, true));
-    if (std::ranges::find(layout.segments, kTestSegment, &Segment::kind) == layout.segments.end())
-      return std::vector<TestCase>();
-    QUOIN_TRY(const Bytes segment, only_segment(layout.segments, kTestSegment));
+    Arena memory(heap());
+    Fault fault;
+    view::Layout layout;
+    Bytes segment;
+    if (!view::read_layout(file, true, memory, layout, fault)) return fault.failure();
+    const auto kind = [](const view::Segment& each) { return each.entry.kind; };
+    if (std::ranges::find(layout.segments, kTestSegment, kind) == layout.segments.end()) return std::vector<TestCase>();
+    if (!view::only_segment(layout, kTestSegment, segment, fault)) return fault.failure();
     auto tests = decode_tests(segment, model);
     if (!tests) return std::move(tests).failure().at("segment TEST");
     return tests;

@@ -10,6 +10,8 @@ namespace quoin::program {
 
 static_assert(std::endian::native == std::endian::little, "headers are read and written in place");
 
+inline constexpr uint16_t kFormatMajor = 1, kFormatMinor = 2;
+
 // High bit, CR LF, ^Z, LF: a transfer that strips the eighth bit or rewrites line ends shows at once.
 inline constexpr std::array<unsigned char, 8> kMagic = {0x89, 'Q', 'U', 'N', '\r', '\n', 0x1a, '\n'};
 

@@ -1,11 +1,11 @@
-// The outer layout: header, segment table, segments that tile the file with nothing but zero padding between them.
+// The outer layout of a file to be written: header, segment table, segments that tile the file.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "base/file.hpp"
 #include "program/format.hpp"
+#include "program/view/layout.hpp"
 
 namespace quoin::program {
 
@@ -25,22 +25,14 @@ struct Image {
 // `features`: those of the graph; what the segments need is added.
 Image lay_out(const std::vector<SegmentSource>& segments, uint32_t features);
 
-struct Segment : SegmentEntry {
-  Bytes bytes;
-};
-
+// What view::read_layout() finds, in a list of its own. Errors: program, program_version, limit.
 struct Layout {
   uint16_t major = 0, minor = 0;
-  uint32_t features = 0;  // Feature bits
-  std::vector<Segment>
-      segments;  // in file order; unknown optional ones stay (indices into it are used inside the file)
+  uint32_t features = 0;                // Feature bits
+  std::vector<view::Segment> segments;  // in file order; unknown optional ones stay
 };
+Result<Layout> read_layout(Bytes file, bool trust_weights);
 
-// Checks header, table, tiling, padding and every checksum, that of the weights unless they are trusted. Errors:
-// program, program_version, limit.
-Result<Layout> parse_layout(Bytes file, bool trust_weights = false);
-
-std::string kind_name(uint32_t kind);
 // Zero bytes, at most 65536 of them.
 Bytes zeros(uint64_t count);
 

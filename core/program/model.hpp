@@ -1,4 +1,4 @@
-// A program in memory: what the lowering produces, the file stores and the runtime runs.
+// A program in memory: what the lowering produces, the file stores and tools look at. Runtimes use view/view.hpp.
 #pragma once
 
 #include <map>
@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "ops/schema.hpp"
+#include "program/format.hpp"
 
 namespace quoin::program {
 
 inline constexpr uint32_t kNone = QUOIN_NONE;
-inline constexpr uint16_t kFormatMajor = 1, kFormatMinor = 2;
 inline constexpr const char* kOnlyMethod = "forward";  // name of the method of a program with one graph
 
 struct Value {

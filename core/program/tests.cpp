@@ -66,7 +66,7 @@ Offset<flatbuffers::Vector<Offset<fb::TestTensor>>> encode(FlatBufferBuilder& bu
   return builder.CreateVector(out);
 }
 
-// What is decoded is never more than the segment holds (decode.cpp says why that must be counted).
+// What is decoded is never more than the segment holds (view/tables.hpp says why that must be counted).
 class TestDecoder {
  public:
   explicit TestDecoder(uint64_t bytes) : left_(bytes) {}

@@ -3,7 +3,7 @@
 
 #include <exception>
 
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 #include "ir/snapshot.hpp"
 #include "ops/abi_read.hpp"
 #include "quantize/abi_spec.hpp"

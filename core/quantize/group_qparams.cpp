@@ -2,7 +2,7 @@
 
 #include <quoin/numerics.hpp>
 
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 #include "quantize/range.hpp"
 
 namespace quoin::quantize {

@@ -1,7 +1,7 @@
 // A plugin's observer behind the host's interface: what it is given is checked, and what it says is checked again.
 #include <cmath>
 
-#include "host/call.hpp"
+#include "host/call_result.hpp"
 #include "ops/abi_read.hpp"
 #include "ops/abi_view.hpp"
 #include "quantize/observers.hpp"

@@ -1,65 +1,70 @@
 #include "runtime/executable.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <cstring>
-#include <exception>
-#include <new>
 #include <optional>
 
 #include "base/guard.hpp"
 #include "program/file.hpp"
-#include "program/length.hpp"
+#include "program/flatten.hpp"
+#include "program/view/states.hpp"
 #include "runtime/profile.hpp"
-#include "runtime/runnable.hpp"
 
 namespace quoin::runtime {
 
 struct Executable::State {
-  std::shared_ptr<const program::Model> model;  // outlives the steps, which point into it
-  const quoin_host* host;
-  const kernels::KernelSet* kernels = nullptr;
-  StateLayout layout;
-  Scratch need;  // the most of all methods and of the lengths seen so far
-  std::vector<std::unique_ptr<Runnable>> methods;
-  std::optional<Blocks> blocks;
-  std::atomic<bool> busy = false;
+  explicit State(std::shared_ptr<const program::Model> from) : model(std::move(from)), arena(heap()) {}
+  std::shared_ptr<const program::Model> model;  // outlives the view of it, which outlives the steps
+  Arena arena;
+  std::optional<Instance> instance;
 
-  MemoryNeed memory_need() const;
-  Status plan(const Memory& memory);
-  Status set_length(Runnable& method, int64_t length);
-  Status prepare_length(Runnable& method, int64_t length);
-  Status start(Runnable& method, std::span<const quoin_tensor> inputs, int64_t& length);
-  Status run(Runnable& method, std::span<const quoin_tensor> inputs, std::span<const quoin_tensor> outputs,
-             const RunOptions& options);
-  Result<std::vector<Tensor>> run(Runnable& method, std::span<const Tensor> inputs, std::vector<Event>* events);
-  void reset_states() {
-    if (blocks) std::memset(blocks->states.data(), 0, layout.bytes);
-  }
+  Result<std::vector<Tensor>> run(size_t method, std::span<const Tensor> inputs, std::vector<Event>* events);
+  std::vector<Tensor> results(const Method& method, std::span<const Tensor> inputs, std::vector<Tensor> made) const;
 };
 
 namespace {
 
-// Two runs of one object would write into each other's memory.
-class Turn {
+// The options of a load in the terms of an instance.
+class OptionsSetting final : public Setting {
  public:
-  explicit Turn(std::atomic<bool>& busy) : busy_(busy), mine_(!busy.exchange(true, std::memory_order_acquire)) {}
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-  ~Turn() {
-    if (mine_) busy_.store(false, std::memory_order_release);
+  OptionsSetting(const Options& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {
+    kernels = options.kernels;
+    fallback = options.fallback == "allow"   ? Fallback::allow
+               : options.fallback == "error" ? Fallback::error
+                                             : Fallback::warn;
   }
-  Status check() const {
-    if (mine_) return {};
-    return fail(Code::input, "another run of this object is in progress").hint("one object per thread");
+  bool plugin(std::string_view name, Plugin& out, Fault& fault) override {
+    if (!options_.backend)
+      return fault.fail(Code::plugin, "plugin {} is not available: no plugins are loaded here", name);
+    auto found = options_.backend(std::string(name));
+    if (!found) return fault.take(found.error());
+    if (*found == nullptr) return fault.fail(Code::plugin, "plugin {} is not available", name);
+    const host::Backend& backend = **found;
+    out = {&backend.table(), backend.handle(), &backend.host(), nullptr,
+           [](void* use) { delete static_cast<host::Use*>(use); }};
+    out.keep = new host::Use(*std::move(found), host::Use::delegate);
+    return true;
+  }
+  bool params(const Plugin& plugin, quoin_array& out, Fault& fault) override {
+    out = {};
+    if (!options_.params) return true;
+    const auto found = options_.params(static_cast<const host::Use*>(plugin.keep)->backend());
+    if (!found) return fault.take(found.error());
+    out = *found;
+    return true;
+  }
+  void note(bool warning, std::string_view where, std::string_view what, std::string_view hint) override {
+    if (warning)
+      diagnostics_.warn(std::string(where), std::string(what), std::string(hint));
+    else
+      diagnostics_.info(std::string(where), std::string(what), std::string(hint));
   }
 
  private:
-  std::atomic<bool>& busy_;
-  const bool mine_;
+  const Options& options_;
+  Diagnostics& diagnostics_;
 };
 
-std::vector<TensorSpec> specs(const program::Graph& graph, const std::vector<uint32_t>& ids) {
+std::vector<TensorSpec> specs(const program::Graph& graph, std::span<const uint32_t> ids) {
   std::vector<TensorSpec> out;
   for (const uint32_t id : ids) {
     const program::Value& value = graph.values[id];
@@ -68,118 +73,72 @@ std::vector<TensorSpec> specs(const program::Graph& graph, const std::vector<uin
   return out;
 }
 
-quoin_tensor view(const Tensor& tensor) {
+quoin_tensor abi_tensor(const Tensor& tensor) {
   return {static_cast<quoin_dtype>(tensor.dtype()),    static_cast<uint32_t>(tensor.shape().size()),
           const_cast<int64_t*>(tensor.shape().data()), const_cast<void*>(tensor.data()),
           static_cast<uint64_t>(tensor.bytes()),       nullptr};
 }
 
+// body(fault) returns bool.
+template <class F>
+Status checked(F&& body) {
+  return guarded([&]() -> Status {
+    Fault fault;
+    if (!body(fault)) return fault.failure();
+    return {};
+  });
+}
+
 }  // namespace
 
-MemoryNeed Executable::State::memory_need() const {
-  MemoryNeed out;
-  for (const auto& method : methods) out.arena = std::max(out.arena, method->bound().arena);
-  out.scratch = need.bytes;
-  out.scratch_alignment = need.alignment;
-  out.states = layout.bytes;
-  return out;
-}
-
-Status Executable::State::plan(const Memory& memory) {
-  const MemoryNeed needed = memory_need();
-  const auto block = [&](const Region& given, uint64_t size, uint64_t alignment, const char* what) {
-    return Block::make(*host, given, size, alignment, what);
-  };
-  QUOIN_TRY(Block arena, block(memory.arena, needed.arena, needed.arena_alignment, "intermediate values"));
-  QUOIN_TRY(Block scratch, block(memory.scratch, needed.scratch, needed.scratch_alignment, "scratch memory"));
-  QUOIN_TRY(Block states, block(memory.states, needed.states, needed.states_alignment, "states"));
-  blocks.emplace(Blocks{std::move(arena), std::move(scratch), std::move(states)});
-  reset_states();
-  for (const auto& method : methods) method->use(*blocks);
-  return {};
-}
-
-// Memory that the caller gave does not grow.
-Status Executable::State::set_length(Runnable& method, int64_t length) {
-  Bound& bound = method.bound();
-  if (length == bound.length) return {};
-  QUOIN_CHECK(runtime::set_length(bound, length, kernels, *host, need));
-  if (!blocks) return {};
-  Block& scratch = blocks->scratch;
-  if (need.bytes <= scratch.size() && need.alignment <= scratch.alignment()) return {};
-  bound.length = 0;  // until there is memory
-  if (scratch.is_given())
-    return fail(Code::limit, "{} bytes of scratch memory were given, {} are needed", scratch.size(), need.bytes);
-  QUOIN_TRY(scratch, Block::make(*host, {}, need.bytes, need.alignment, "scratch memory"));
-  bound.length = length;
-  return {};
-}
-
-Status Executable::State::prepare_length(Runnable& method, int64_t length) {
-  Bound& bound = method.bound();
-  if (length < 1 || length > bound.longest)
-    return fail(Code::input, "a length of {}, the method takes {}", length,
-                bound.longest == 0 ? "none" : fmt::format("1 to {}", bound.longest));
-  if (std::ranges::find(bound.ahead, length, &Ahead::length) != bound.ahead.end()) return {};
-  QUOIN_CHECK(set_length(method, length));
-  keep_ahead(bound);
-  return {};
-}
-
-Status Executable::State::start(Runnable& method, std::span<const quoin_tensor> inputs, int64_t& length) {
-  if (!blocks) return fail(Code::input, "plan() did not precede the run").at("{}", model->name);
-  QUOIN_TRY(length, method.check_inputs(inputs));
-  QUOIN_CHECK_AT(set_length(method, length), "a run of length {}", length);
-  return {};
-}
-
-Status Executable::State::run(Runnable& method, std::span<const quoin_tensor> inputs,
-                              std::span<const quoin_tensor> outputs, const RunOptions& options) {
-  Observer* observer = options.observer;
-  Stop stop(*host, options.stop, options.deadline_ns, observer == nullptr ? nullptr : observer->inner());
-  return method.run(inputs, outputs, *blocks, stop, observer);
-}
-
-Result<std::vector<Tensor>> Executable::State::run(Runnable& method, std::span<const Tensor> inputs,
-                                                   std::vector<Event>* events) {
-  std::vector<quoin_tensor> given;
-  for (const Tensor& input : inputs) given.push_back(view(input));
-  int64_t length = 0;
-  QUOIN_CHECK(start(method, given, length));
-  const Bound& bound = method.bound();
-  std::vector<Tensor> made(bound.outputs.size());
-  std::vector<quoin_tensor> outputs(made.size());
-  QUOIN_CHECK(method.describe_outputs(length, outputs, false));
+// What needs no copy shares its bytes.
+std::vector<Tensor> Executable::State::results(const Method& method, std::span<const Tensor> inputs,
+                                               std::vector<Tensor> made) const {
+  const program::Graph& graph =
+      model->methods[static_cast<size_t>(method.of - instance->program().methods.begin())].graph;
   for (size_t i = 0; i < made.size(); ++i) {
-    if (!method.is_made(i)) continue;
-    made[i] = Tensor(method.output(i).type.dtype, Shape(outputs[i].dims, outputs[i].dims + outputs[i].rank));
-    outputs[i].data = const_cast<void*>(made[i].data());
-  }
-  std::optional<Profile> profile;
-  if (events != nullptr) profile.emplace(*events, *model, *host);
-  QUOIN_CHECK(run(method, given, outputs, {nullptr, 0, profile ? &*profile : nullptr}));
-  for (size_t i = 0; i < made.size(); ++i) {  // what needs no copy shares its bytes
-    const Location& location = bound.output_locations[i];
+    const Location& location = method.output_locations[i];
     if (location.kind == Location::input) made[i] = inputs[location.at];
-    if (location.kind == Location::constant) made[i] = *method.output(i).constant;
+    if (location.kind == Location::constant) made[i] = *graph.values[method.outputs[i]].constant;
     if (location.kind == Location::output && location.at != i) made[i] = made[location.at];
   }
   return made;
 }
 
+Result<std::vector<Tensor>> Executable::State::run(size_t index, std::span<const Tensor> inputs,
+                                                   std::vector<Event>* events) {
+  const Instance::Turn turn(*instance);
+  Fault fault;
+  std::vector<quoin_tensor> given;
+  for (const Tensor& input : inputs) given.push_back(abi_tensor(input));
+  int64_t length = 0;
+  if (!turn.check(fault) || !instance->start(index, given, length, fault)) return fault.failure();
+  const Method& method = instance->method(index);
+  std::vector<Tensor> made(method.outputs.size());
+  std::vector<quoin_tensor> outputs(made.size());
+  if (!instance->describe_outputs(index, length, outputs, false, fault)) return fault.failure();
+  for (size_t i = 0; i < made.size(); ++i) {
+    if (!method.is_made(i)) continue;
+    made[i] = Tensor(method.output(i).dtype, Shape(outputs[i].dims, outputs[i].dims + outputs[i].rank));
+    outputs[i].data = made[i].data();
+  }
+  std::optional<Profile> profile;
+  if (events != nullptr) profile.emplace(*events, instance->program(), instance->host());
+  if (!instance->finish(index, given, outputs, {nullptr, 0, profile ? &*profile : nullptr}, fault))
+    return fault.failure();
+  return results(method, inputs, std::move(made));
+}
+
 Result<Executable> Executable::prepare(std::shared_ptr<const program::Model> model, const Options& options,
                                        const quoin_host& host, Diagnostics& diagnostics) {
   return guarded([&]() -> Result<Executable> {
-    auto state = std::make_unique<State>();
-    state->model = std::move(model);
-    state->host = &host;
-    state->kernels = options.kernels;
-    QUOIN_TRY(state->layout, lay_out_states(*state->model));
-    for (size_t i = 0; i < state->model->methods.size(); ++i) {
-      auto bound = bind(*state->model, i, state->layout, options, host, state->need, diagnostics);
-      if (!bound) return std::move(bound).failure().at("{}", state->model->name);
-      state->methods.push_back(std::make_unique<Runnable>(*std::move(bound)));
-    }
+    auto state = std::make_unique<State>(std::move(model));
+    QUOIN_TRY(program::view::Program* const program, program::flatten(*state->model, state->arena));
+    Fault fault;
+    state->instance.emplace(*program, host);
+    OptionsSetting setting(options, diagnostics);
+    if (!program::view::number_buffers(*program, state->arena, fault) || !state->instance->prepare(setting, fault))
+      return fault.failure();
     return Executable(std::move(state));
   });
 }
@@ -202,7 +161,7 @@ Executable::~Executable() = default;
 
 const program::Model& Executable::model() const { return *state_->model; }
 
-size_t Executable::methods() const { return state_->methods.size(); }
+size_t Executable::methods() const { return model().methods.size(); }
 
 std::optional<size_t> Executable::method(std::string_view name) const {
   const auto found = std::ranges::find(model().methods, name, &program::Method::name);
@@ -211,64 +170,48 @@ std::optional<size_t> Executable::method(std::string_view name) const {
 }
 
 std::vector<TensorSpec> Executable::inputs(size_t method) const {
-  return specs(model().methods[method].graph, state_->methods[method]->bound().inputs);
+  return specs(model().methods[method].graph, state_->instance->method(method).inputs);
 }
 
 std::vector<TensorSpec> Executable::outputs(size_t method) const {
-  return specs(model().methods[method].graph, state_->methods[method]->bound().outputs);
+  return specs(model().methods[method].graph, state_->instance->method(method).outputs);
 }
 
 std::vector<TensorSpec> Executable::states() const {
+  const program::view::Program& program = state_->instance->program();
   std::vector<TensorSpec> out;
-  for (const auto& [name, place] : state_->layout.places) out.push_back({name, place.value->type, 0});
+  for (const program::view::Buffer& buffer : program.buffers) {
+    const program::Graph& graph = model().methods[static_cast<size_t>(buffer.method - program.methods.begin())].graph;
+    out.push_back({std::string(buffer.state->name), graph.values[graph.inputs[buffer.state->input]].type, 0});
+  }
   return out;
 }
 
-MemoryNeed Executable::need() const { return state_->memory_need(); }
+MemoryNeed Executable::need() const { return state_->instance->need(); }
 
 Status Executable::plan(const Memory& memory) {
-  return guarded([&]() -> Status {
-    const Turn turn(state_->busy);
-    QUOIN_CHECK(turn.check());
-    return state_->plan(memory);
-  });
+  return checked([&](Fault& fault) { return state_->instance->plan(memory, fault); });
 }
 
 Status Executable::prepare_length(size_t method, int64_t length) {
-  return guarded([&]() -> Status {
-    const Turn turn(state_->busy);
-    QUOIN_CHECK(turn.check());
-    return state_->prepare_length(*state_->methods[method], length);
-  });
+  return checked([&](Fault& fault) { return state_->instance->prepare_length(method, length, fault); });
 }
 
 Status Executable::run(size_t method, std::span<const quoin_tensor> inputs, std::span<quoin_tensor> outputs,
                        const RunOptions& options) {
-  return guarded([&]() -> Status {
-    const Turn turn(state_->busy);
-    QUOIN_CHECK(turn.check());
-    Runnable& runnable = *state_->methods[method];
-    int64_t length = 0;
-    QUOIN_CHECK(state_->start(runnable, inputs, length));
-    QUOIN_CHECK(runnable.describe_outputs(length, outputs, true));
-    return state_->run(runnable, inputs, outputs, options);
-  });
+  return checked([&](Fault& fault) { return state_->instance->run(method, inputs, outputs, options, fault); });
 }
 
 Result<std::vector<Tensor>> Executable::run(size_t method, std::span<const Tensor> inputs,
                                             std::vector<Event>* profile) {
-  return guarded([&]() -> Result<std::vector<Tensor>> {
-    const Turn turn(state_->busy);
-    QUOIN_CHECK(turn.check());
-    return state_->run(*state_->methods[method], inputs, profile);
-  });
+  return guarded([&]() { return state_->run(method, inputs, profile); });
 }
 
-void Executable::reset_states() { state_->reset_states(); }
+void Executable::reset_states() { state_->instance->reset_states(); }
 
 uint64_t Executable::memory() const {
-  if (!state_->blocks) return 0;
-  return state_->blocks->arena.size() + state_->blocks->scratch.size() + state_->blocks->states.size();
+  const Blocks& blocks = state_->instance->blocks();
+  return blocks.states.is_set() ? blocks.arena.size() + blocks.scratch.size() + blocks.states.size() : 0;
 }
 
 }  // namespace quoin::runtime

@@ -1,4 +1,5 @@
-// Runs a program. Kernels and delegates are chosen and prepared at load; run() does no selection.
+// Runs a program::Model on tensors of our own: an Instance for the command. Kernels and delegates are chosen and
+// prepared at load; run() does no selection.
 #pragma once
 
 #include <functional>
@@ -13,7 +14,7 @@
 #include "host/backend.hpp"
 #include "kernels/select.hpp"
 #include "program/model.hpp"
-#include "runtime/memory.hpp"
+#include "runtime/instance.hpp"
 
 namespace quoin::runtime {
 
@@ -31,8 +32,6 @@ struct Event {
   uint64_t bytes = 0;   // of operands, constants included, and results; 0: not known (operations inside a delegate)
 };
 
-class Observer;
-
 struct Options {
   // Finds the backend of a delegate; may be empty when the program has none.
   std::function<Result<std::shared_ptr<host::Backend>>(const std::string& name)> backend;
@@ -40,14 +39,6 @@ struct Options {
   std::function<Result<quoin_array>(const host::Backend&)> params;
   std::string fallback = "warn";  // allow | warn | error: delegate that cannot run -> its original sub-graph
   const kernels::KernelSet* kernels = nullptr;
-};
-
-// How one run ends early, and who looks on.
-struct RunOptions {
-  // Where not null: any thread stores non-zero (atomically) to end the run soon. Read between nodes and by delegates.
-  uint32_t* stop = nullptr;
-  uint64_t deadline_ns = 0;  // by the host's clock; 0: none. When it passes, kDeadlinePassed is stored in `stop`
-  Observer* observer = nullptr;
 };
 
 // A program has methods, in its order; states (buffers that live between runs, such as key/value caches) belong to the

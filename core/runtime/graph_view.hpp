@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "program/model.hpp"
+#include "program/view/view.hpp"
 
 namespace quoin::runtime {
 
@@ -11,15 +11,15 @@ namespace quoin::runtime {
 // ids are the graph's own. Borrows from the graph, which must outlive the view and stay where it is.
 class GraphView {
  public:
-  explicit GraphView(const program::Graph& graph);
-  GraphView(GraphView&&) noexcept;
+  explicit GraphView(const program::view::Graph& graph);
   ~GraphView();
+  GraphView(const GraphView&) = delete;
+  GraphView& operator=(const GraphView&) = delete;
   // Of the longest run at first. Whatever was prepared for dynamic values must be prepared again.
   void set_length(int64_t length);
   const quoin_graph* graph() const;
   // Index of an operator node in the view.
   uint32_t node(size_t graph_node) const;
-  const quoin_qparams* qparams(uint32_t value) const;  // null: none
 
  private:
   struct Arrays;

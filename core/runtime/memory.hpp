@@ -4,9 +4,8 @@
 #include <quoin/abi.h>
 
 #include <cstddef>
-#include <string_view>
 
-#include "base/result.hpp"
+#include "base/fault.hpp"
 
 namespace quoin::runtime {
 
@@ -28,23 +27,25 @@ struct Memory {
 // One of them. Frees what came from the host.
 class Block {
  public:
-  // Errors: limit (too small, or the host has no more), input (misaligned).
-  static Result<Block> make(const quoin_host& host, const Region& given, uint64_t size, uint64_t alignment,
-                            std::string_view what);
-  Block(Block&& other) noexcept;
-  Block& operator=(Block&& other) noexcept;
-  ~Block();
+  Block() = default;
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  ~Block() { clear(); }
+  // In the place of what it was, which stays after an error. Errors: limit (too small, or the host has no more), input
+  // (misaligned).
+  bool set(const quoin_host& host, const Region& given, uint64_t size, uint64_t alignment, const char* what,
+           Fault& fault);
   std::byte* data() const { return data_; }
   uint64_t size() const { return size_; }
   uint64_t alignment() const { return alignment_; }
+  bool is_set() const { return data_ != nullptr; }
   bool is_given() const { return host_ == nullptr; }
+  void clear();
 
  private:
-  Block(const quoin_host* host, std::byte* data, uint64_t size, uint64_t alignment)
-      : host_(host), data_(data), size_(size), alignment_(alignment) {}
-  const quoin_host* host_;  // null: given
-  std::byte* data_;
-  uint64_t size_, alignment_;
+  const quoin_host* host_ = nullptr;  // null: given
+  std::byte* data_ = nullptr;
+  uint64_t size_ = 0, alignment_ = 0;
 };
 
 }  // namespace quoin::runtime

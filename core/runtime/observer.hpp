@@ -1,9 +1,11 @@
 // Told what a run does: for profiles.
 #pragma once
 
-#include "runtime/step.hpp"
+#include <quoin/abi.h>
 
 namespace quoin::runtime {
+
+struct Step;
 
 class Observer {
  public:

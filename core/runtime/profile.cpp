@@ -11,9 +11,9 @@ constexpr uint64_t kDropped = UINT64_MAX;
 
 }  // namespace
 
-Profile::Profile(std::vector<Event>& events, const program::Model& model, const quoin_host& host)
+Profile::Profile(std::vector<Event>& events, const program::view::Program& program, const quoin_host& host)
     : events_(events),
-      model_(model),
+      program_(program),
       host_(host),
       table_{sizeof(quoin_profiler),
              0,
@@ -27,16 +27,21 @@ Profile::Profile(std::vector<Event>& events, const program::Model& model, const 
 void Profile::begin(const Step& step) {
   step_ = &step;
   nodes_.clear();
-  Event event{step.node->name, step.node->op, step.node->module, {}, step.node->debug_id, 0, 0, this_thread(), 0};
+  const program::view::Node& node = *step.node;
+  Event event{std::string(node.name),
+              std::string(node.op),
+              std::string(node.module),
+              step.runner(),
+              node.debug_id,
+              0,
+              0,
+              this_thread(),
+              0};
   for (const quoin_tensor& tensor : step.tensors) event.bytes += tensor.size;
-  if (step.loaded) {
-    const program::Delegate& delegate = model_.delegates[step.delegate];
+  if (step.is_delegate()) {
     event.op = "delegate";
-    event.backend = step.loaded->name();
-    if (delegate.original)
-      for (const program::Node& node : delegate.original->nodes) nodes_.emplace(node.debug_id, &node);
-  } else {
-    event.backend = step.kernel->name();
+    for (const program::view::Graph& original : program_.delegates[step.delegate].originals)
+      for (const program::view::Node& inner : original.nodes) nodes_.emplace(inner.debug_id, &inner);
   }
   current_ = events_.size();
   events_.push_back(std::move(event));
@@ -57,7 +62,7 @@ size_t Profile::add_inner(quoin_str name, uint64_t debug_id) {
   Event event;
   event.op.assign(name.data == nullptr ? "" : name.data, name.data == nullptr ? 0 : name.size);
   event.name = event.op;
-  event.backend = step_->loaded ? step_->loaded->name() : step_->kernel->name();
+  event.backend = step_->runner();
   event.debug_id = debug_id;
   if (const auto node = nodes_.find(debug_id); node != nodes_.end()) {
     event.name = node->second->name;

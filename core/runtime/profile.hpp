@@ -6,13 +6,14 @@
 
 #include "runtime/executable.hpp"
 #include "runtime/observer.hpp"
+#include "runtime/step.hpp"
 
 namespace quoin::runtime {
 
 // Collects the events of one run.
 class Profile final : public Observer {
  public:
-  Profile(std::vector<Event>& events, const program::Model& model, const quoin_host& host);
+  Profile(std::vector<Event>& events, const program::view::Program& program, const quoin_host& host);
   void begin(const Step& step) override;
   void end() override;
   const quoin_profiler* inner() const override { return &table_; }
@@ -26,13 +27,13 @@ class Profile final : public Observer {
   uint64_t now() const { return host_.now_ns(host_.self); }
 
   std::vector<Event>& events_;
-  const program::Model& model_;
+  const program::view::Program& program_;
   const quoin_host& host_;
   std::mutex mutex_;
   std::vector<std::thread::id> threads_;  // in the order in which they reported
   size_t current_ = 0;                    // event of the step
   const Step* step_ = nullptr;
-  std::map<uint64_t, const program::Node*> nodes_;  // of the current delegate's original, by debug id
+  std::map<uint64_t, const program::view::Node*> nodes_;  // of the current delegate's original, by debug id
   quoin_profiler table_;
 };
 

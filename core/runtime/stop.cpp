@@ -31,13 +31,13 @@ void Stop::look_at_clock() noexcept {
     std::atomic_ref(*word_).store(kDeadlinePassed, std::memory_order_relaxed);
 }
 
-Status Stop::check() {
-  if (word_ == nullptr) return {};
+bool Stop::check(Fault& fault) {
+  if (word_ == nullptr) return true;
   look_at_clock();
   const uint32_t word = std::atomic_ref(*word_).load(std::memory_order_relaxed);
-  if (word == 0) return {};
-  return fail(Code::cancelled, "{}",
-              word == kDeadlinePassed ? "the deadline of the run passed" : "the caller stopped the run");
+  return word == 0 ||
+         fault.fail(Code::cancelled, "{}",
+                    word == kDeadlinePassed ? "the deadline of the run passed" : "the caller stopped the run");
 }
 
 }  // namespace quoin::runtime

@@ -3,7 +3,7 @@
 
 #include <quoin/abi.h>
 
-#include "base/result.hpp"
+#include "base/fault.hpp"
 
 namespace quoin::runtime {
 
@@ -20,7 +20,7 @@ class Stop {
   Stop& operator=(const Stop&) = delete;
 
   // Errors: cancelled.
-  Status check();
+  bool check(Fault& fault);
   const uint32_t* word() const { return word_; }
   const quoin_profiler* profiler() const { return deadline_ == 0 ? inner_ : &table_; }
 

@@ -35,7 +35,7 @@ DEPENDENCIES["conform"] = set(DEPENDENCIES)
 DEPENDENCIES["cli"] = set(DEPENDENCIES)
 # What a device ships takes only the part of host that loads nothing.
 ONLY_THESE = {("runtime", "host"): {"host/services.hpp", "host/backend.hpp", "host/call.hpp"},
-              ("embed", "host"): {"host/backend.hpp", "host/services.hpp"}}
+              ("embed", "host"): {"host/services.hpp", "host/table.hpp", "host/call.hpp"}}
 NO_SDK = {"base"}
 
 # Third-party header (a path prefix) -> folders that may include it; its types must not leave them.

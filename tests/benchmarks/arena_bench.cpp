@@ -12,12 +12,7 @@
 namespace quoin::lower {
 namespace {
 
-using program::Sharing;
-
-std::vector<program::Storage> storages(const program::Graph& graph, bool in_place) {
-  return program::storages(
-      graph, [&](const program::Node&, size_t, Sharing kind) { return in_place || kind == Sharing::view; });
-}
+using program::Joining;
 
 std::string excess(const Arena& arena, uint64_t bound) {
   if (bound == 0) return "+0 %";
@@ -26,10 +21,11 @@ std::string excess(const Arena& arena, uint64_t bound) {
 
 std::string row(const std::string& name, const program::Graph& graph) {
   const auto begin = std::chrono::steady_clock::now();
-  const auto all = storages(graph, true);
+  const auto all = program::storages(graph, Joining::all).all;
   const Arena planned = place(all);
   const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begin;
-  const uint64_t apart = program::peak_live(storages(graph, false)), bound = program::peak_live(all);
+  const uint64_t apart = program::peak_live(program::storages(graph, Joining::views).all);
+  const uint64_t bound = program::peak_live(all);
   std::string out = fmt::format("| {} | {} | {} | {} |", name, all.size(), apart, bound);
   for (const Strategy strategy : {Strategy::size, Strategy::area, Strategy::breadth, Strategy::first, Strategy::last})
     out += fmt::format(" {} |", excess(place(all, strategy), bound));

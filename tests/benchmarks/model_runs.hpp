@@ -42,8 +42,9 @@ class Model {
     const program::Model& model = executable_->model();
     uint64_t macs = 0;
     const program::Graph& graph = model.methods[0].graph;
+    const int64_t longest = program::longest(graph);
     for (const program::Node& node : graph.nodes)
-      if (!node.op.empty()) macs += static_cast<uint64_t>(lower::macs(graph, node, program::longest(graph)));
+      if (!node.op.empty()) macs += static_cast<uint64_t>(lower::macs(graph, node, longest));
     for (const program::Delegate& delegate : model.delegates)
       for (const uint64_t own : delegate.macs) macs += own;
     return 2 * macs;

@@ -6,6 +6,7 @@
 
 #include "../lower/fixture.hpp"
 #include "flash.hpp"
+#include "program/view/external.hpp"
 #include "support.hpp"
 
 namespace quoin::embed {
@@ -108,7 +109,9 @@ TEST_F(Split, NamesThatAreNotPlainAreRefused) {
   program::ExternalWeights reference{good, bytes_at(weights).size(), {1, 2}};
   for (const std::string bad : {"../x.weights", "/etc/passwd", ".hidden", "a b", "c:d"}) {
     reference.name = bad;
-    EXPECT_FALSE(program::decode_reference(program::encode_reference(reference))) << bad;
+    program::view::ExternalWeights read{};
+    Fault fault;
+    EXPECT_FALSE(program::view::read_reference(program::encode_reference(reference), read, fault)) << bad;
   }
 }
 

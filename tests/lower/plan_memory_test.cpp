@@ -34,12 +34,6 @@ program::Graph random_graph(std::mt19937& random, size_t count, size_t reach, bo
   return graph;
 }
 
-program::Joins at_operand(const program::Graph& graph) {
-  return [&graph](const program::Node& node, size_t slot, program::Sharing) {
-    return program::is_at_operand(graph, node, slot);
-  };
-}
-
 // The most bytes that are needed at any one node.
 uint64_t lower_bound(const std::vector<program::Storage>& storages, size_t nodes) {
   uint64_t most = 0;
@@ -54,11 +48,11 @@ uint64_t lower_bound(const std::vector<program::Storage>& storages, size_t nodes
 
 void expect_no_overlap(const program::Graph& graph, const std::vector<program::Storage>& storages) {
   for (size_t a = 0; a < storages.size(); ++a) {
-    const uint64_t start = graph.values[storages[a].values[0]].offset;
+    const uint64_t start = graph.values[storages[a].value].offset;
     ASSERT_EQ(start % 64, 0u);
     ASSERT_LE(start + storages[a].size, graph.arena_size);
     for (size_t b = 0; b < a; ++b) {
-      const uint64_t other = graph.values[storages[b].values[0]].offset;
+      const uint64_t other = graph.values[storages[b].value].offset;
       const bool together = storages[a].first <= storages[b].last && storages[b].first <= storages[a].last;
       const bool overlap = start < other + storages[b].size && other < start + storages[a].size;
       ASSERT_FALSE(together && overlap) << "storages " << a << " and " << b;
@@ -75,7 +69,7 @@ TEST_P(PlanMemory, NeverOverlapsAndStaysNearTheLowerBound) {
   for (int i = 0; i < kGraphs; ++i) {
     program::Graph graph = random_graph(random, 5 + random() % 80, 1 + random() % 8, GetParam());
     plan_memory(graph);
-    const auto storages = program::storages(graph, at_operand(graph));
+    const auto storages = program::storages(graph, program::Joining::planned).all;
     expect_no_overlap(graph, storages);
     const uint64_t bound = lower_bound(storages, graph.nodes.size());
     ASSERT_GE(graph.arena_size, bound);
@@ -137,7 +131,7 @@ TEST(PlanMemoryOnce, ElementwiseOperatorsWriteOverOperandsThatEnd) {
   EXPECT_EQ(offset(sum), offset(other));
   EXPECT_EQ(offset(product), offset(kept));
   EXPECT_EQ(graph.arena_size, 4u * 64 * 4 * 2 + 64 * 4);
-  const auto all = program::storages(graph, at_operand(graph));
+  const auto all = program::storages(graph, program::Joining::planned).all;
   EXPECT_EQ(all.size(), 3u);
   expect_no_overlap(graph, all);
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 namespace quoin {
 namespace {
 
@@ -95,6 +97,50 @@ TEST(ScaleLayout, ScalesAreCountedAndPositive) {
   q.zero_point = {0};
   EXPECT_NE(check_scales(q, {4, 6}).error().text().find("1 zero points for 4 scales"), std::string::npos);
   EXPECT_TRUE(check_scales(scheme(Scheme::per_token), {4, 6})) << "chosen at run time";
+}
+
+// What plugins and programs hand over may hold anything.
+TEST(ScaleLayout, TheStructOfThePluginBoundaryIsCheckedTheSameWay) {
+  const std::vector<int64_t> shape = {4, 6};
+  const std::vector<float> scales = {1, 2, 3, 4, 5, 6};
+  const auto why = [&](uint32_t scheme, uint32_t count, const std::function<void(quoin_qparams&)>& change) {
+    quoin_qparams q = view(QParams{});
+    q.scheme = scheme;
+    q.count = count;
+    q.scale = scales.data();
+    change(q);
+    Fault fault;
+    if (check_scales(q, shape, fault)) return std::string();
+    EXPECT_EQ(fault.code(), Code::model);
+    return std::string(fault.what());
+  };
+  const auto as_is = [](quoin_qparams&) {};
+  const auto along = [](int32_t axis) { return [axis](quoin_qparams& q) { q.axis = axis; }; };
+  EXPECT_EQ(why(QUOIN_PER_TENSOR, 1, as_is), "");
+  EXPECT_EQ(why(QUOIN_PER_TENSOR, 2, as_is), "2 scales where 1 are needed");
+  EXPECT_EQ(why(QUOIN_PER_CHANNEL, 4, along(0)), "");
+  EXPECT_EQ(why(QUOIN_PER_CHANNEL, 6, along(1)), "");
+  EXPECT_EQ(why(QUOIN_PER_CHANNEL, 6, along(-1)), "channel axis -1 of a rank 2 tensor");
+  EXPECT_EQ(why(QUOIN_PER_TOKEN, 4, as_is), "");
+  EXPECT_EQ(why(QUOIN_PER_TOKEN, 0, as_is), "") << "chosen at run time";
+  EXPECT_EQ(why(QUOIN_PER_TENSOR, 0, as_is), "0 scales where 1 are needed");
+  EXPECT_EQ(why(QUOIN_PER_GROUP, 4, [](quoin_qparams& q) { q.group = 6; }), "");
+  EXPECT_EQ(why(QUOIN_PER_GROUP, 4, [](quoin_qparams& q) { q.group = 4; }),
+            "groups of 4 do not divide the last axis of [4, 6]");
+  EXPECT_EQ(why(QUOIN_PER_GROUP, 4, [](quoin_qparams& q) { q.group = UINT32_MAX; }),
+            "groups of 4294967295 do not divide the last axis of [4, 6]");
+  const std::vector<int64_t> block = {2, 2}, negative = {-2, 2};
+  const auto blocks = [](const std::vector<int64_t>& of) {
+    return [&of](quoin_qparams& q) {
+      q.block = of.data();
+      q.block_rank = of.size();
+    };
+  };
+  EXPECT_EQ(why(QUOIN_PER_BLOCK, 6, blocks(block)), "");
+  EXPECT_EQ(why(QUOIN_PER_BLOCK, 6, blocks(negative)), "blocks of -2 do not divide axis 0 of [4, 6]");
+  EXPECT_EQ(why(QUOIN_PER_BLOCK, 6, as_is), "blocks of rank 0 for the shape [4, 6]");
+  EXPECT_EQ(why(99, 1, as_is), "scheme 99 is not known");
+  EXPECT_EQ(why(QUOIN_PER_TENSOR, 1, [](quoin_qparams& q) { q.qmin = q.qmax; }), "empty integer range 127..127");
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ TEST(CheckedNumel, CountsElements) {
 TEST(CheckedNumel, RefusesWhatIsTooLargeNegativeOrOfTooManyAxes) {
   EXPECT_NE(why({kHuge, 257}).find("more than 2^48 elements"), std::string::npos);
   EXPECT_NE(why({kHuge, kHuge, kHuge}).find("more than 2^48 elements"), std::string::npos);
-  EXPECT_NE(why({4, -1}).find("negative dimension in shape [4, -1]"), std::string::npos);
-  EXPECT_NE(why(Shape(kMaxRank + 1, 1)).find("rank 9"), std::string::npos);
+  EXPECT_NE(why({4, -1}).find("shape [4, -1] has a negative dimension"), std::string::npos);
+  EXPECT_NE(why(Shape(kMaxRank + 1, 1)).find("more than 8 dimensions"), std::string::npos);
 }
 
 // Strides and blocks are products of the other axes, which would overflow.

@@ -6,7 +6,9 @@
 
 #include "bytes.hpp"
 #include "models.hpp"
+#include "program/flatten.hpp"
 #include "program/length.hpp"
+#include "program/view/verify.hpp"
 
 namespace quoin::program::testing {
 namespace {
@@ -46,8 +48,11 @@ std::vector<Fault> faults() {
       {"StateWithoutInput", [](Model& m) { state(m).input = 3; }, "method 1 (decode): state 0 (keys): input 3 of 3"},
       {"StateWithoutOutput", [](Model& m) { state(m).output = kNone; }, "state 0 (keys): output 4294967295 of 2"},
       {"StateOfOtherType", [](Model& m) { state(m).output = 0; }, "f32[8, 1, 2] before a run, f32[1, 1, 2] after it"},
-      {"TwoStatesOfOneName", [](Model& m) { decode(m).states.push_back(state(m)); },
-       "state 1 (keys): two states have this name"},
+      {"TwoStatesOfOneName",
+       [](Model& m) {
+         decode(m).states.push_back({"keys", 0, 0, false});
+       },
+       "method 1 (decode): state 1 (keys): two states have this name"},
       {"TwoStatesInOneBuffer",
        [](Model& m) {
          decode(m).states.push_back({"more", 2, 1, true});
@@ -179,7 +184,10 @@ TEST(Length, TypesAreThoseOfTheRun) {
   EXPECT_EQ(longest(model.methods[1].graph), 0);
   EXPECT_EQ(type_at(graph.values[0], 3).shape, (Shape{3, 1, 2}));
   EXPECT_EQ(type_at(graph.values[2], 3).shape, (Shape{8, 1, 2}));
-  for (int64_t length = 1; length <= 4; ++length) EXPECT_TRUE(verify_length(graph, length)) << length;
+  Arena memory(heap());
+  const view::Graph& flat = flatten(graph, memory);
+  quoin::Fault fault;
+  for (int64_t length = 1; length <= 4; ++length) EXPECT_TRUE(view::verify_length(flat, length, fault)) << length;
 }
 
 TEST(TrustedWeights, AreNotHashedButEverythingElseIs) {

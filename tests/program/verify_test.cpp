@@ -7,7 +7,8 @@
 
 #include "bytes.hpp"
 #include "models.hpp"
-#include "program/lifetime.hpp"
+#include "program/flatten.hpp"
+#include "program/view/lifetime.hpp"
 
 namespace quoin::program::testing {
 namespace {
@@ -42,7 +43,7 @@ std::vector<Fault> faults() {
        "graph input 0: value 1 (w) is a constant"},
       {"InputTwice", [](Model& m) { m.methods[0].graph.inputs.push_back(0); },
        "graph input 1: value 0 (x) is an input twice"},
-      {"InputOutOfRange", [](Model& m) { m.methods[0].graph.inputs[0] = 77; }, "graph inputs: value 77 of 8"},
+      {"InputOutOfRange", [](Model& m) { m.methods[0].graph.inputs[0] = 77; }, "graph input 0: value 77 of 8"},
       {"OutputOutOfRange", [](Model& m) { m.methods[0].graph.outputs[0] = kNone; },
        "graph output 0: value 4294967295 of 8"},
       {"OrphanValue",
@@ -206,7 +207,12 @@ TEST_P(InPlace, OnlyWhatTheRuleAllows) {
   const Status status = verify(model);
   if (GetParam().message.empty()) {
     ASSERT_TRUE(status) << status.error().text();
-    EXPECT_TRUE(runs_in_place(b.graph));
+    Arena memory(heap());
+    const view::Graph& flat = flatten(b.graph, memory);
+    std::span<bool> arena;
+    quoin::Fault fault;
+    ASSERT_TRUE(view::in_arena(flat, memory, arena, fault));
+    EXPECT_TRUE(view::runs_in_place(flat, arena));
   } else {
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, Code::program);

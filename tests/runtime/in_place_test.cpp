@@ -5,7 +5,8 @@
 
 #include "fixture.hpp"
 #include "ops/abi_read.hpp"
-#include "program/lifetime.hpp"
+#include "program/flatten.hpp"
+#include "program/view/lifetime.hpp"
 
 namespace quoin::runtime {
 namespace {
@@ -86,16 +87,27 @@ std::optional<Case> make_case(const OpSchema& schema, const TensorType& first, c
   return out;
 }
 
+// A graph as the rules read it.
+struct Flat {
+  explicit Flat(const program::Graph& of) : graph(program::flatten(of, memory)) {
+    Fault fault;
+    EXPECT_TRUE(program::view::in_arena(graph, memory, arena, fault));
+  }
+  Arena memory{heap()};
+  const program::view::Graph& graph;
+  std::span<bool> arena;
+};
+
 class Overwriting : public Running {
  protected:
   // With the result at the place of operand `slot`, or apart.
   std::optional<std::vector<uint8_t>> bits_of(Case made, std::optional<size_t> slot) {
     program::Graph& whole = made.graph;
-    const std::vector<bool> arena = program::in_arena(whole);
+    const Flat flat(whole);
     uint64_t end = 0;
     for (size_t id = 0; id < whole.values.size(); ++id) {
       program::Value& v = whole.values[id];
-      if (!arena[id]) continue;
+      if (!flat.arena[id]) continue;
       v.offset = id * kApart;
       if (slot && id == made.result) v.offset = whole.values[made.operands[*slot]].offset;
       end = std::max(end, v.offset + static_cast<uint64_t>(byte_size(v.type.dtype, v.type.shape)));
@@ -130,11 +142,11 @@ TEST_F(Overwriting, GivesTheSameBits) {
       for (const Shape& rest : {shape, row}) {
         const auto made = make_case(schema, first, rest);
         if (!made) continue;
-        const program::Node& node = made->graph.nodes[made->operands.size()];
-        const std::vector<bool> arena = program::in_arena(made->graph);
+        const Flat flat(made->graph);
+        const program::view::Node& node = flat.graph.nodes[made->operands.size()];
         const auto apart = bits_of(*made, std::nullopt);
-        for (size_t slot = 0; apart && slot < node.inputs.size(); ++slot) {
-          if (program::sharing(made->graph, node, slot, arena) != program::Sharing::in_place) continue;
+        for (size_t slot = 0; apart && slot < node.inputs.size; ++slot) {
+          if (sharing(flat.graph, node, slot, flat.arena) != program::view::Sharing::in_place) continue;
           const auto over = bits_of(*made, slot);
           ASSERT_TRUE(over) << schema.name;
           EXPECT_EQ(*over, *apart) << schema.name << " over operand " << slot << " of " << to_string(first);
@@ -152,12 +164,13 @@ TEST_F(Overwriting, PlansGiveTheSameBitsInLessMemory) {
   program::Model planned = kernel_model();  // linear, relu, exp, add(relu, exp)
   program::Model apart = planned;
   program::Graph& spread = apart.methods[0].graph;
-  const std::vector<bool> arena = program::in_arena(spread);
+  const Flat flat(spread);
   uint64_t offset = 0;
   for (size_t id = 0; id < spread.values.size(); ++id)
-    if (arena[id]) spread.values[id].offset = std::exchange(offset, offset + 64);
+    if (flat.arena[id]) spread.values[id].offset = std::exchange(offset, offset + 64);
   spread.arena_size = offset;
-  EXPECT_TRUE(program::runs_in_place(planned.methods[0].graph)) << "relu over the products";
+  const Flat chain(planned.methods[0].graph);
+  EXPECT_TRUE(program::view::runs_in_place(chain.graph, chain.arena)) << "relu over the products";
   EXPECT_EQ(planned.methods[0].graph.arena_size, 128u);
   EXPECT_EQ(spread.arena_size, 192u);
   auto first = load(std::move(planned)), second = load(std::move(apart));

@@ -194,7 +194,7 @@ TEST(Layer, TakesTheSmallestTypeThatHoldsTheCodes) {
   for (const auto& [bits, dtype] : wanted) {
     const auto weight = must(quantize(weight_with_outliers(), weights(bits, 32))).weight;
     EXPECT_EQ(weight.codes.dtype(), dtype) << bits;
-    EXPECT_EQ(weight.codes.bytes(), static_cast<size_t>(byte_size(dtype, {kRows, kColumns})));
+    EXPECT_EQ(weight.codes.bytes(), static_cast<size_t>(byte_size(dtype, Shape{kRows, kColumns})));
     EXPECT_TRUE(weight.qparams->zero_point.empty()) << "all are zero";
   }
 }

@@ -2,51 +2,58 @@
 
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
 
 namespace fmt {
+namespace {
 
-Arg::Arg(const char* text) : text_(text), tag_(std::strlen(text)) {}
-
-void Arg::append_to(std::string& out, bool hex) const {
-  char buffer[32];
-  const char* pattern = hex ? "%#" PRIx64 : "%" PRIu64;
-  switch (tag_) {
+size_t write_word(char* to, size_t room, uint64_t word, uint32_t tag, bool hex) {
+  std::string_view text;
+  char made[32];
+  const char* pattern = hex ? "%#" PRIx64 : tag == kInteger ? "%" PRId64 : "%" PRIu64;
+  switch (tag) {
     case kCharacter:
-      out += static_cast<char>(integer_);
-      return;
-    case kNumber:
-      std::snprintf(buffer, sizeof buffer, "%.7g", number_);
+      made[0] = static_cast<char>(word);
+      text = {made, 1};
       break;
-    case kInteger:
-      if (!hex) pattern = "%" PRId64;
-      [[fallthrough]];
-    case kNatural:
-      std::snprintf(buffer, sizeof buffer, pattern, integer_);
+    case kLiteral:
+      text = reinterpret_cast<const char*>(word);
+      break;
+    case kText:
+      text = *reinterpret_cast<const std::string_view*>(word);
+      break;
+    case kString:
+      text = *reinterpret_cast<const std::string*>(word);
+      break;
+    case kReal:
+      text = {made, static_cast<size_t>(std::snprintf(made, sizeof made, "%.7g", std::bit_cast<double>(word)))};
       break;
     default:
-      out.append(text_, tag_);
-      return;
+      text = {made, static_cast<size_t>(std::snprintf(made, sizeof made, pattern, word))};
   }
-  out += buffer;
+  return text.copy(to, room);
+}
+
+}  // namespace
+
+size_t write(char* to, size_t room, const char* pattern, format_args args) {
+  size_t size = 0;
+  for (; *pattern != '\0' && size < room; ++pattern) {
+    if (*pattern != '{' || pattern[1] == '{') {
+      pattern += *pattern == '{' || *pattern == '}';
+      to[size++] = *pattern;
+      continue;
+    }
+    const bool hex = pattern[1] != '}';
+    while (*pattern != '}') ++pattern;
+    size += write_word(to + size, room - size, *args.words++, args.tags & 7, hex);
+    args.tags >>= 3;
+  }
+  return size;
 }
 
 std::string vformat(string_view format, format_args args) {
-  std::string out;
-  for (const char* at = format.pattern; *at != '\0'; ++at) {
-    const char c = *at;
-    if (c != '{' && c != '}') {
-      out += c;
-    } else if (at[1] == c) {  // {{ or }}
-      out += c;
-      ++at;
-    } else {
-      const char* end = std::strchr(at, '}');
-      args++->append_to(out, end[-1] == 'x');
-      at = end;
-    }
-  }
-  return out;
+  char made[1024];
+  return {made, write(made, sizeof made, format.pattern, args)};
 }
 
 }  // namespace fmt

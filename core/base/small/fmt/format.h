@@ -3,7 +3,9 @@
 // where {fmt} compiles the same code, so that neither their lengths nor the numbers of their arguments are passed here.
 #ifndef QUOIN_FORMAT_H_
 #define QUOIN_FORMAT_H_
+#define QUOIN_SMALL_FORMAT
 
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,45 +21,53 @@ struct string_view {
 template <class...>
 using format_string = string_view;
 
-class Arg {
- public:
-  Arg(bool value) : Arg(value ? "true" : "false") {}
-  Arg(char value) : integer_(static_cast<unsigned char>(value)), tag_(kCharacter) {}
-  Arg(double value) : number_(value), tag_(kNumber) {}
-  Arg(const char* text);
-  Arg(std::string_view text) : text_(text.data()), tag_(text.size()) {}
-  Arg(const std::string& text) : text_(text.data()), tag_(text.size()) {}
-  template <class T>
-  requires std::is_integral_v<T> Arg(T value)
-      : integer_(static_cast<uint64_t>(value)), tag_(std::is_signed_v<T> ? kInteger : kNatural) {}
-  void append_to(std::string& out, bool hex) const;
+// Every argument is one word, a number or an address of what outlives the call; what each of them is stands beside them
+// in one number, three bits for each, the first one lowest; zeros are behind the last.
+enum Tag : uint32_t { kNatural = 1, kInteger, kReal, kCharacter, kLiteral, kText, kString };
+template <class T>
+constexpr Tag tag_of() {
+  if constexpr (std::is_same_v<T, bool> || std::is_convertible_v<T, const char*>) return kLiteral;
+  if constexpr (std::is_same_v<T, std::string_view>) return kText;
+  if constexpr (std::is_same_v<T, std::string>) return kString;
+  if constexpr (std::is_same_v<T, char>) return kCharacter;
+  if constexpr (std::is_floating_point_v<T>) return kReal;
+  return std::is_signed_v<T> ? kInteger : kNatural;
+}
+template <class... Args>
+constexpr uint32_t tags_of() {
+  static_assert(sizeof...(Args) <= 9, "three bits each, in a word with five to spare");
+  uint32_t out = 0, shift = 0;
+  ((out |= uint32_t{tag_of<Args>()} << shift, shift += 3), ...);
+  return out;
+}
+template <class... Args>
+inline constexpr uint32_t tags = tags_of<std::decay_t<Args>...>();
 
- private:
-  enum : uint64_t { kCharacter = ~uint64_t{3}, kNatural, kInteger, kNumber };
-  union {
-    const char* text_;
-    uint64_t integer_;
-    double number_;
-  };
-  uint64_t tag_;  // the size of a text, or one of the tags
+inline uint64_t word(const char* text) { return reinterpret_cast<uintptr_t>(text); }
+inline uint64_t word(bool value) { return word(value ? "true" : "false"); }
+inline uint64_t word(const std::string_view& text) { return reinterpret_cast<uintptr_t>(&text); }
+inline uint64_t word(const std::string& text) { return reinterpret_cast<uintptr_t>(&text); }
+inline uint64_t word(double number) { return std::bit_cast<uint64_t>(number); }
+template <class T>
+requires std::is_integral_v<T> uint64_t word(T number) { return static_cast<uint64_t>(number); }
+
+struct format_args {
+  uint32_t tags;
+  const uint64_t* words;
 };
-
-using format_args = const Arg*;
-
-template <size_t kCount>
+template <uint32_t kTags, size_t kCount>
 struct ArgStore {
-  Arg args[kCount];
-  operator format_args() const { return args; }
-};
-template <>
-struct ArgStore<0> {
-  operator format_args() const { return nullptr; }
+  uint64_t words[kCount == 0 ? 1 : kCount];
+  operator format_args() const { return {kTags, words}; }
 };
 template <class... Args>
-ArgStore<sizeof...(Args)> make_format_args(const Args&... args) {
-  return {Arg(args)...};
+ArgStore<tags<Args...>, sizeof...(Args)> make_format_args(const Args&... args) {
+  return {{word(args)...}};
 }
 
+// Returns how many characters it wrote, at most `room`.
+size_t write(char* to, size_t room, const char* pattern, format_args args);
+// Of a text more than a thousand characters are not needed.
 std::string vformat(string_view format, format_args args);
 template <class... Args>
 std::string format(string_view format, const Args&... args) {
@@ -70,7 +80,7 @@ std::string join(const List& list, std::string_view separator) {
   for (const auto& item : list) {
     if (!first) out += separator;
     first = false;
-    Arg(item).append_to(out, false);
+    out += format("{}", item);
   }
   return out;
 }

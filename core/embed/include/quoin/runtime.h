@@ -114,7 +114,7 @@ typedef struct quoin_memory {
 // What the instance needs for runs of any length: sizes and alignments, no data.
 void quoin_instance_need(const quoin_instance* instance, quoin_memory* out);
 // Must precede every run. A region without data comes from the host. `memory` may be NULL. States become zero.
-// Errors: QUOIN_OUT_OF_MEMORY (or too small), QUOIN_INVALID (misaligned).
+// Errors: QUOIN_OUT_OF_MEMORY (or too small), QUOIN_INVALID (misaligned); then it must be called again.
 quoin_status quoin_instance_plan(quoin_instance* instance, const quoin_memory* memory, quoin_error* error);
 // Makes runs of one more length free of heap memory: operators outside of delegates that follow the length are prepared
 // for it and kept until the instance is destroyed, as they are for the longest. Call it before quoin_instance_need, so
