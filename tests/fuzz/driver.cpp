@@ -182,6 +182,10 @@ int main(int argc, char** argv) {
     return 1;
   }
   for (const Input& input : corpus) run(input);
+  if (!quoin::fuzz::any_accepted()) {
+    std::printf("not ok 1 the target accepts no seed: everything ends before what it is to read\n");
+    return 1;
+  }
   for (const Input& input : corpus) cut(input, options.truncations);
   for (size_t i = 0; i < options.flips; ++i) run(flipped(corpus[i % corpus.size()]));
   // Half of the mutations build on another mutation.

@@ -124,10 +124,10 @@ def plugin():
     start = 64 + 3 * 56
     dynamic = struct.pack("<QQ", 5, start) + struct.pack("<QQ", 10, 8) + struct.pack("<QQ", 0, 0)
     size = start + len(note) + len(dynamic)
-    segment = lambda kind, offset, length: struct.pack("<IIQQQQQQ", kind, 4, offset, offset, offset, length, length, 8)
+    segment = lambda kind, offset, length, alignment=8: struct.pack("<IIQQQQQQ", kind, 4, offset, offset, offset, length, length, alignment)
     ident = b"\x7fELF" + bytes([2, 1, 1]) + bytes(9)
     header = ident + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 3, 64, 0, 0)
-    return header + segment(1, 0, size) + segment(4, start, len(note)) + segment(2, start + len(note), len(dynamic)) + note + dynamic
+    return header + segment(1, 0, size) + segment(4, start, len(note), 4) + segment(2, start + len(note), len(dynamic)) + note + dynamic
 
 
 def image(kind, mode, **options):

@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fuzz::require(model.error().where.starts_with("fuzz.quoin"), "an error leads from the file to the fault");
     return 0;
   }
+  fuzz::accepted();
   const auto written = program::serialize(*model);
   fuzz::require(written.has_value(), "what can be read can be written");
   const auto copy = std::make_shared<std::vector<std::byte>>(*written);

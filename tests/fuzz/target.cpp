@@ -14,12 +14,34 @@ void require(bool kept, const char* promise) {
   std::abort();
 }
 
-MemoryFile::MemoryFile() : descriptor_(::memfd_create("input", MFD_CLOEXEC)) {
+namespace {
+
+bool some_accepted = false;
+
+}  // namespace
+
+void accepted() { some_accepted = true; }
+bool any_accepted() { return some_accepted; }
+
+MemoryFile::MemoryFile(const std::string& name) : descriptor_(::memfd_create("input", MFD_CLOEXEC)) {
   require(descriptor_ >= 0, "there are files in memory");
   path_ = "/proc/self/fd/" + std::to_string(descriptor_);
+  if (name.empty()) return;
+  std::string folder = "/tmp/quoin-fuzz-XXXXXX";
+  require(::mkdtemp(folder.data()) != nullptr, "there are folders for temporary files");
+  const std::string link = folder + "/" + name;
+  require(::symlink(path_.c_str(), link.c_str()) == 0, "a file in memory can have a name");
+  folder_ = folder;
+  path_ = link;
 }
 
-MemoryFile::~MemoryFile() { ::close(descriptor_); }
+MemoryFile::~MemoryFile() {
+  if (!folder_.empty()) {
+    ::unlink(path_.c_str());
+    ::rmdir(folder_.c_str());
+  }
+  ::close(descriptor_);
+}
 
 const std::string& MemoryFile::put(std::span<const uint8_t> content) {
   require(::ftruncate(descriptor_, 0) == 0, "a file in memory can be emptied");

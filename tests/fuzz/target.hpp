@@ -21,10 +21,15 @@ namespace quoin::fuzz {
 // Ends the process with a message when a promise is broken.
 void require(bool kept, const char* promise);
 
+// Targets say so where an input was legal. Some seed must be, or everything ends before what is to be fuzzed begins.
+void accepted();
+bool any_accepted();
+
 // A file in memory under a path, for functions that open files. Its content is replaced by every input.
 class MemoryFile {
  public:
-  MemoryFile();
+  // `name`: of the file, for functions that look at it; "": none in particular.
+  explicit MemoryFile(const std::string& name = {});
   ~MemoryFile();
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
@@ -33,7 +38,7 @@ class MemoryFile {
 
  private:
   int descriptor_;
-  std::string path_;
+  std::string path_, folder_;  // folder: of the link that has the name
 };
 
 }  // namespace quoin::fuzz
