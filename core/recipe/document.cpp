@@ -133,12 +133,14 @@ class Builder final : public YAML::EventHandler {
   size_t nodes_ = 0;
 };
 
-// yaml-cpp takes some control characters for the end of the file.
+// yaml-cpp takes some control characters for the end of the file, and a carriage return inside of a line now for a part
+// of a word, now for space.
 Status check_characters(const std::string& text, const std::string& file) {
   size_t line = 1, column = 1;
-  for (const char c : text) {
-    const bool allowed = static_cast<unsigned char>(c) >= 0x20 || c == '\t' || c == '\n' || c == '\r';
-    if (!allowed)
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool ends_line = c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && !ends_line)
       return fail(Code::recipe, "control character 0x{:02x}", static_cast<unsigned char>(c))
           .at("{}:{}:{}", file, line, column);
     column = c == '\n' ? 1 : column + 1;

@@ -268,6 +268,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"tag", "run: {threads: !!int 1}\n", "r.yaml:1:16", "tag"},
         Fault{"self_alias", "a: &a [*a]\n", "r.yaml:1:8", "alias"},
         Fault{"control_character", "run:\n  \x04threads: 1\n", "r.yaml:2:3", "0x04"},
+        Fault{"carriage_return_inside_of_a_line", "run:\r\n  threads: 1\r \r\n", "r.yaml:2:13", "0x0d"},
         Fault{"two_documents", "run: {threads: 1}\n---\nrun: {}\n", "r.yaml", "second YAML document"},
         Fault{"syntax", "run: [1, 2\n", "r.yaml:2:1", "YAML"}),
     [](const auto& test) { return std::string(test.param.name); });
