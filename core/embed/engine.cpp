@@ -99,8 +99,11 @@ quoin_status quoin_engine_create(const quoin_engine_options* given, quoin_engine
   return answer(error, [&](Fault& fault) {
     quoin_engine_options options;
     if (!options_of(given, options, fault)) return false;
-    quoin_host host = quoin_host_of_system();
-    if (options.host != nullptr && !options_of(options.host, host, fault)) return false;
+    quoin_host host;
+    if (options.host == nullptr)
+      host = quoin_host_of_system();  // asks the processor and the system: not where the caller has asked already
+    else if (!options_of(options.host, host, fault))
+      return false;
     if (!check_host(host, fault)) return false;
     quoin_files files = system_files();
     if (options.files != nullptr && !options_of(options.files, files, fault)) return false;
