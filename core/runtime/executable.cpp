@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "base/guard.hpp"
-#include "program/file.hpp"
 #include "program/flatten.hpp"
 #include "program/view/states.hpp"
+#include "program/view/verify.hpp"
 #include "runtime/profile.hpp"
 
 namespace quoin::runtime {
@@ -129,26 +129,30 @@ Result<std::vector<Tensor>> Executable::State::run(size_t index, std::span<const
   return results(method, inputs, std::move(made));
 }
 
+Result<Executable> Executable::make(std::shared_ptr<const program::Model> model, bool is_verified,
+                                    const Options& options, const quoin_host& host, Diagnostics& diagnostics) {
+  auto state = std::make_unique<State>(std::move(model));
+  QUOIN_TRY(program::view::Program* const program, program::flatten(*state->model, state->arena));
+  Fault fault;
+  const bool legal = is_verified ? program::view::number_buffers(*program, state->arena, fault)
+                                 : program::view::verify(*program, state->arena, fault);
+  if (!legal) return fault.failure();
+  state->instance.emplace(*program, host);
+  OptionsSetting setting(options, diagnostics);
+  if (!state->instance->prepare(setting, fault)) return fault.failure();
+  return Executable(std::move(state));
+}
+
 Result<Executable> Executable::prepare(std::shared_ptr<const program::Model> model, const Options& options,
                                        const quoin_host& host, Diagnostics& diagnostics) {
-  return guarded([&]() -> Result<Executable> {
-    auto state = std::make_unique<State>(std::move(model));
-    QUOIN_TRY(program::view::Program* const program, program::flatten(*state->model, state->arena));
-    Fault fault;
-    state->instance.emplace(*program, host);
-    OptionsSetting setting(options, diagnostics);
-    if (!program::view::number_buffers(*program, state->arena, fault) || !state->instance->prepare(setting, fault))
-      return fault.failure();
-    return Executable(std::move(state));
-  });
+  return guarded([&] { return make(std::move(model), true, options, host, diagnostics); });
 }
 
 Result<Executable> Executable::load(program::Model program, const Options& options, const quoin_host& host,
                                     Diagnostics& diagnostics) {
   return guarded([&]() -> Result<Executable> {
-    QUOIN_CHECK(program::verify(program));
     auto model = std::make_shared<const program::Model>(std::move(program));
-    QUOIN_TRY(Executable executable, prepare(std::move(model), options, host, diagnostics));
+    QUOIN_TRY(Executable executable, make(std::move(model), false, options, host, diagnostics));
     QUOIN_CHECK(executable.plan());
     return executable;
   });

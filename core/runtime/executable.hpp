@@ -93,6 +93,8 @@ class Executable {
 
  private:
   struct State;
+  static Result<Executable> make(std::shared_ptr<const program::Model> model, bool is_verified, const Options& options,
+                                 const quoin_host& host, Diagnostics& diagnostics);
   explicit Executable(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
