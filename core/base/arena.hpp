@@ -31,12 +31,12 @@ class Arena {
   // `count` zeroed objects. Where there is no memory, `out` is not to be looked at.
   template <class T>
   bool make(uint64_t count, std::span<T>& out, Fault& fault) {
-    static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= kAlignment);
+    static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 8);
     auto* objects = static_cast<T*>(take(count, sizeof(T), fault));
     out = {objects, count};
     return objects != nullptr;
   }
-  // Zeros, aligned to 64 bytes.
+  // Zeros, aligned to 64 bytes; where they are fewer, to 8.
   static constexpr uint64_t kAlignment = 64;
   void* take(uint64_t count, uint32_t size, Fault& fault);
 

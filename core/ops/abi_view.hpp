@@ -5,13 +5,14 @@
 
 #include <list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ops/schema.hpp"
 
 namespace quoin {
 
-inline quoin_str abi_str(const std::string& text) { return {text.data(), text.size()}; }
+inline quoin_str abi_str(std::string_view text) { return {text.data(), text.size()}; }
 
 template <class T>
 quoin_array abi_array(const std::vector<T>& items) {

@@ -7,8 +7,8 @@
 namespace quoin {
 
 #ifdef QUOIN_SMALL_FORMAT
-void ShortText::append(const char* pattern, fmt::format_args args) {
-  size_ += fmt::write(text_ + size_, sizeof text_ - 1 - size_, pattern, args);
+void ShortText::append(fmt::string_view format, fmt::format_args args) {
+  size_ += fmt::write(text_ + size_, sizeof text_ - 1 - size_, format.pattern, args);
   text_[size_] = '\0';
 }
 #else

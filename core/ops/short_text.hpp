@@ -15,26 +15,15 @@ namespace quoin {
 class ShortText {
  public:
   ShortText() { text_[0] = '\0'; }
-#ifdef QUOIN_SMALL_FORMAT
-  template <class... Args>
-  void add(fmt::string_view format, const Args&... args) {
-    append(format.pattern, fmt::make_format_args(args...));
-  }
-#else
   template <class... Args>
   void add(fmt::format_string<Args...> format, Args&&... args) {
     append(format, fmt::make_format_args(args...));
   }
-#endif
   const char* text() const { return text_; }  // ends with a zero
   size_t size() const { return size_; }
 
  private:
-#ifdef QUOIN_SMALL_FORMAT
-  void append(const char* pattern, fmt::format_args args);
-#else
   void append(fmt::string_view format, fmt::format_args args);
-#endif
   char text_[256];
   size_t size_ = 0;
 };

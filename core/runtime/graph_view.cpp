@@ -14,12 +14,6 @@ using program::view::Graph;
 using program::view::Node;
 using program::view::Value;
 
-namespace {
-
-quoin_str str(std::string_view text) { return {text.data(), text.size()}; }
-
-}  // namespace
-
 struct GraphView::Arrays {
   quoin_graph graph{};
   std::vector<quoin_value> values;
@@ -43,7 +37,7 @@ struct GraphView::Arrays {
 
 void GraphView::Arrays::add_value(const Value& from) {
   quoin_value value{};
-  value.name = str(from.name);
+  value.name = abi_str(from.name);
   value.dtype = static_cast<quoin_dtype>(from.dtype);
   value.rank = static_cast<uint32_t>(from.shape.size);
   value.dims = from.shape.begin();
@@ -57,7 +51,7 @@ void GraphView::Arrays::add_value(const Value& from) {
 
 quoin_param GraphView::Arrays::param(const Attr& from) {
   const auto made = [&](uint32_t kind, const void* data, uint64_t count = 1) {
-    return quoin_param{str(from.name), kind, static_cast<uint32_t>(count), data};
+    return quoin_param{abi_str(from.name), kind, static_cast<uint32_t>(count), data};
   };
   switch (from.kind) {
     case AttrKind::boolean:
@@ -67,7 +61,7 @@ quoin_param GraphView::Arrays::param(const Attr& from) {
     case AttrKind::number:
       return made(QUOIN_PARAM_FLOAT, &from.number);
     case AttrKind::text:
-      return made(QUOIN_PARAM_STR, &texts.emplace_back(str(from.text)));
+      return made(QUOIN_PARAM_STR, &texts.emplace_back(abi_str(from.text)));
     case AttrKind::integers:
       return made(QUOIN_PARAM_INT, from.integers.data, from.integers.size);
     case AttrKind::numbers:
@@ -81,7 +75,7 @@ void GraphView::Arrays::add_node(const Node& from) {
   node_index.push_back(from.is_call() ? QUOIN_NONE : index);
   if (from.is_call()) return;
   quoin_node node{};
-  node.op = str(from.op);
+  node.op = abi_str(from.op);
   node.op_version = from.op_version;
   node.num_inputs = static_cast<uint32_t>(from.inputs.size);
   node.num_outputs = static_cast<uint32_t>(from.outputs.size);
@@ -90,7 +84,7 @@ void GraphView::Arrays::add_node(const Node& from) {
   std::vector<quoin_param>& attrs = params.emplace_back();
   for (const Attr& attr : from.attrs) attrs.push_back(param(attr));
   node.attrs = abi_array(attrs);
-  node.scope = str(from.module);
+  node.scope = abi_str(from.module);
   node.debug_id = from.debug_id;
   nodes.push_back(node);
   for (const uint32_t value : from.outputs) values[value].producer = index;
